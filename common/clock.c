@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Time in and out of text. Only this file and the callers of clock_now_us ask the machine what time it is. */
+#include "common/clock.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/text.h"
+
+int64_t clock_now_us(void)
+{
+	struct timespec now;
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * CLOCK_SECOND_US + now.tv_nsec / 1000;
+}
+
+int64_t clock_monotonic_ms(void)
+{
+	struct timespec now;
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Rounds towards minus infinity, so that times before 1970 keep a positive fraction. */
+static time_t whole_seconds(int64_t time_us)
+{
+	int64_t seconds = time_us / CLOCK_SECOND_US;
+	return (time_t)(time_us % CLOCK_SECOND_US < 0 ? seconds - 1 : seconds);
+}
+
+char *clock_format(int64_t time_us, char to[static CLOCK_TEXT_BYTES])
+{
+	time_t seconds = whole_seconds(time_us);
+	struct tm parts;
+	if (gmtime_r(&seconds, &parts) == NULL || parts.tm_year < -1900 || parts.tm_year > 8099) {
+		(void)text_copy(to, CLOCK_TEXT_BYTES, "0000-00-00T00:00:00.000000Z");
+		return to;
+	}
+	(void)snprintf(to, CLOCK_TEXT_BYTES, "%04u-%02u-%02uT%02u:%02u:%02u.%06uZ",
+	               (unsigned)(parts.tm_year + 1900) % 10000, (unsigned)(parts.tm_mon + 1) % 100,
+	               (unsigned)parts.tm_mday % 100, (unsigned)parts.tm_hour % 100, (unsigned)parts.tm_min % 100,
+	               (unsigned)parts.tm_sec % 100, (unsigned)(time_us - (int64_t)seconds * CLOCK_SECOND_US) % 1000000);
+	return to;
+}
+
+/* Takes exactly `count` digits at *text and moves past them. */
+static bool take_digits(const char **text, int count, int *ret)
+{
+	int value = 0;
+	for (int i = 0; i < count; i++, (*text)++) {
+		if (!isdigit((unsigned char)**text))
+			return false;
+		value = value * 10 + (**text - '0');
+	}
+	*ret = value;
+	return true;
+}
+
+static bool take(const char **text, char wanted)
+{
+	if (**text != wanted)
+		return false;
+	(*text)++;
+	return true;
+}
+
+static int64_t take_fraction_us(const char **text)
+{
+	int64_t fraction = 0, unit = CLOCK_SECOND_US / 10;
+	for (; isdigit((unsigned char)**text); (*text)++, unit /= 10)
+		fraction += (**text - '0') * unit;
+	return fraction;
+}
+
+static bool take_zone(const char **text, int64_t *ret_offset_us)
+{
+	*ret_offset_us = 0;
+	if (take(text, 'Z') || take(text, 'z'))
+		return true;
+	int sign = **text == '-' ? -1 : 1, hours, minutes;
+	if (!take(text, '+') && !take(text, '-'))
+		return false;
+	if (!take_digits(text, 2, &hours) || !take(text, ':') || !take_digits(text, 2, &minutes) || hours > 23 ||
+	    minutes > 59)
+		return false;
+	*ret_offset_us = sign * (hours * 60 + minutes) * 60 * CLOCK_SECOND_US;
+	return true;
+}
+
+static bool to_us(struct tm *parts, int64_t *ret_us)
+{
+	int day = parts->tm_mday, month = parts->tm_mon;
+	if (month < 0 || month > 11 || day < 1 || parts->tm_hour > 23 || parts->tm_min > 59 || parts->tm_sec > 60)
+		return false;
+	time_t seconds = timegm(parts);
+	if (parts->tm_sec != 60 && (parts->tm_mday != day || parts->tm_mon != month))
+		return false; /* the 31st of a month that has 30 days */
+	*ret_us = (int64_t)seconds * CLOCK_SECOND_US;
+	return true;
+}
+
+static bool take_date(const char **text, struct tm *parts)
+{
+	int year;
+	if (!take_digits(text, 4, &year) || !take(text, '-') || !take_digits(text, 2, &parts->tm_mon) ||
+	    !take(text, '-') || !take_digits(text, 2, &parts->tm_mday))
+		return false;
+	parts->tm_year = year - 1900;
+	parts->tm_mon--;
+	return true;
+}
+
+bool clock_parse(const char *text, int64_t *ret_us)
+{
+	struct tm parts = {0};
+	int64_t time_us, fraction_us = 0, offset_us;
+	if (!take_date(&text, &parts))
+		return false;
+	if (!take(&text, 'T') && !take(&text, 't') && !take(&text, ' '))
+		return false;
+	if (!take_digits(&text, 2, &parts.tm_hour) || !take(&text, ':') || !take_digits(&text, 2, &parts.tm_min) ||
+	    !take(&text, ':') || !take_digits(&text, 2, &parts.tm_sec))
+		return false;
+	if (take(&text, '.')) {
+		if (!isdigit((unsigned char)*text))
+			return false;
+		fraction_us = take_fraction_us(&text);
+	}
+	if (!take_zone(&text, &offset_us) || *text != '\0' || !to_us(&parts, &time_us))
+		return false;
+	*ret_us = time_us + fraction_us - offset_us;
+	return true;
+}
+
+bool clock_parse_when(const char *text, int64_t now_us, int64_t *ret_us)
+{
+	static const struct {
+		char unit;
+		int64_t seconds;
+	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}, {'w', 604800}};
+
+	char number[16];
+	size_t length = strlen(text);
+	for (size_t i = 0; i < ARRAY_LENGTH(units) && length >= 2 && length < sizeof(number); i++) {
+		uint64_t count;
+		(void)text_copy(number, sizeof(number), text);
+		number[length - 1] = '\0';
+		if (text[length - 1] != units[i].unit || !text_to_u64(number, 1000000000, &count))
+			continue;
+		*ret_us = now_us - (int64_t)count * units[i].seconds * CLOCK_SECOND_US;
+		return true;
+	}
+
+	struct tm parts = {0};
+	const char *rest = text;
+	if (take_date(&rest, &parts) && *rest == '\0')
+		return to_us(&parts, ret_us);
+	return clock_parse(text, ret_us);
+}
+
+static const char *const month_names[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                          "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+static const char *const day_names[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+
+bool clock_parse_http(const char *text, int64_t *ret_us)
+{
+	struct tm parts = {0};
+	char month[4];
+	int year, used = 0;
+	if (sscanf(text, "%*3[A-Za-z], %2d %3s %4d %2d:%2d:%2d GMT%n", &parts.tm_mday, month, &year, &parts.tm_hour,
+	           &parts.tm_min, &parts.tm_sec, &used) != 6 ||
+	    used == 0 || text[used] != '\0')
+		return false;
+	parts.tm_year = year - 1900;
+	for (parts.tm_mon = 0; parts.tm_mon < 12; parts.tm_mon++)
+		if (strcmp(month, month_names[parts.tm_mon]) == 0)
+			return to_us(&parts, ret_us);
+	return false;
+}
+
+char *clock_format_http(int64_t time_us, char to[static CLOCK_HTTP_BYTES])
+{
+	time_t seconds = whole_seconds(time_us);
+	struct tm parts = {0};
+	(void)gmtime_r(&seconds, &parts);
+	(void)snprintf(to, CLOCK_HTTP_BYTES, "%s, %02u %s %04u %02u:%02u:%02u GMT", day_names[parts.tm_wday % 7],
+	               (unsigned)parts.tm_mday % 100, month_names[parts.tm_mon % 12], (unsigned)(parts.tm_year + 1900) % 10000,
+	               (unsigned)parts.tm_hour % 100, (unsigned)parts.tm_min % 100, (unsigned)parts.tm_sec % 100);
+	return to;
+}

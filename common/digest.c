@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* SHA-256 by OpenSSL's EVP interface. */
+#include "common/digest.h"
+
+#include <openssl/evp.h>
+
+struct digest {
+	EVP_MD_CTX *context;
+};
+
+int digest_of(const void *bytes, size_t length, uint8_t ret[static DIGEST_BYTES], struct error *err)
+{
+	if (EVP_Digest(bytes, length, ret, NULL, EVP_sha256(), NULL) != 1)
+		return error_set(err, ERROR_SYSTEM, "SHA-256 failed");
+	return 0;
+}
+
+int digest_new(struct digest **ret, struct error *err)
+{
+	struct digest *digest = calloc(1, sizeof(*digest));
+	if (digest == NULL)
+		return error_set(err, ERROR_MEMORY, "no memory for a digest");
+	digest->context = EVP_MD_CTX_new();
+	if (digest->context == NULL || EVP_DigestInit_ex(digest->context, EVP_sha256(), NULL) != 1) {
+		digest_free(digest);
+		return error_set(err, ERROR_SYSTEM, "SHA-256 is not available");
+	}
+	*ret = digest;
+	return 0;
+}
+
+int digest_add(struct digest *digest, const void *bytes, size_t length, struct error *err)
+{
+	if (EVP_DigestUpdate(digest->context, bytes, length) != 1)
+		return error_set(err, ERROR_SYSTEM, "SHA-256 failed");
+	return 0;
+}
+
+int digest_take(struct digest *digest, uint8_t ret[static DIGEST_BYTES], struct error *err)
+{
+	if (EVP_DigestFinal_ex(digest->context, ret, NULL) != 1 ||
+	    EVP_DigestInit_ex(digest->context, EVP_sha256(), NULL) != 1)
+		return error_set(err, ERROR_SYSTEM, "SHA-256 failed");
+	return 0;
+}
+
+void digest_free(struct digest *digest)
+{
+	if (digest == NULL)
+		return;
+	EVP_MD_CTX_free(digest->context);
+	free(digest);
+}
+
+char *digest_hex(const uint8_t *bytes, size_t length, char *to)
+{
+	static const char digits[] = "0123456789abcdef";
+	for (size_t i = 0; i < length; i++) {
+		to[2 * i] = digits[bytes[i] >> 4];
+		to[2 * i + 1] = digits[bytes[i] & 15];
+	}
+	to[2 * length] = '\0';
+	return to;
+}

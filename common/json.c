@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* A thin layer over jansson: null means absent, fields are tables, texts are always valid UTF-8. */
+#include "common/json.h"
+
+#include <string.h>
+
+#include "common/buffer.h"
+#include "common/clock.h"
+#include "common/text.h"
+
+int json_read(const char *bytes, size_t length, json_t **ret, struct error *err)
+{
+	json_error_t problem;
+	json_t *value = json_loadb(bytes, length, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &problem);
+	if (value == NULL)
+		return error_set(err, ERROR_INPUT, "line %d, column %d: %s", problem.line, problem.column, problem.text);
+	*ret = value;
+	return 0;
+}
+
+int json_read_file(const char *path, json_t **ret, struct error *err)
+{
+	CLEANUP_BUFFER struct buffer text = {0};
+	if (buffer_read_file(&text, path, err) < 0)
+		return -1;
+	if (json_read(text.bytes, text.length, ret, err) < 0)
+		return error_prefix(err, "%s", path);
+	return 0;
+}
+
+char *json_line(const json_t *value)
+{
+	return json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+}
+
+const json_t *json_at(const json_t *value, const char *path)
+{
+	while (*path != '\0' && value != NULL) {
+		char name[64];
+		size_t length = strcspn(path, ".");
+		if (length >= sizeof(name))
+			return NULL;
+		memcpy(name, path, length);
+		name[length] = '\0';
+		value = json_object_get(value, name);
+		path += length;
+		if (*path == '.')
+			path++;
+	}
+	return json_is_null(value) ? NULL : value;
+}
+
+const char *json_text_at(const json_t *value, const char *path)
+{
+	return json_string_value(json_at(value, path));
+}
+
+bool json_int_at(const json_t *value, const char *path, int64_t *ret)
+{
+	const json_t *found = json_at(value, path);
+	if (!json_is_integer(found))
+		return false;
+	*ret = json_integer_value(found);
+	return true;
+}
+
+bool json_bool_at(const json_t *value, const char *path, bool *ret)
+{
+	const json_t *found = json_at(value, path);
+	if (!json_is_boolean(found))
+		return false;
+	*ret = json_is_true(found);
+	return true;
+}
+
+MUST_USE static int field_read(const json_t *value, const struct json_field *field, void *to, struct error *err)
+{
+	switch (field->type) {
+	case JSON_FIELD_TEXT:
+		if (!json_is_string(value))
+			return error_set(err, ERROR_INPUT, "%s: expected a string", field->path);
+		if (!text_copy(to, field->size, json_string_value(value)))
+			return error_set(err, ERROR_INPUT, "%s: longer than %zu bytes", field->path, field->size - 1);
+		return 0;
+	case JSON_FIELD_INT:
+		if (!json_is_integer(value))
+			return error_set(err, ERROR_INPUT, "%s: expected an integer", field->path);
+		*(int64_t *)to = json_integer_value(value);
+		return 0;
+	case JSON_FIELD_BOOL:
+		if (!json_is_boolean(value))
+			return error_set(err, ERROR_INPUT, "%s: expected true or false", field->path);
+		*(bool *)to = json_is_true(value);
+		return 0;
+	case JSON_FIELD_TREE:
+		*(const json_t **)to = value;
+		return 0;
+	}
+	return error_set(err, ERROR_INPUT, "%s: unknown kind of field", field->path);
+}
+
+int json_fields_read(const json_t *object, const struct json_field *fields, size_t count, void *ret, struct error *err)
+{
+	for (size_t i = 0; i < count; i++) {
+		const json_t *value = json_at(object, fields[i].path);
+		if (value == NULL && fields[i].required)
+			return error_set(err, ERROR_INPUT, "%s: missing", fields[i].path);
+		if (value != NULL && field_read(value, &fields[i], (char *)ret + fields[i].offset, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+void json_put(json_t *object, const char *key, json_t *value)
+{
+	/* Fails only without memory; a missing field then shows in the line that is written. */
+	(void)json_object_set_new(object, key, value != NULL ? value : json_null());
+}
+
+void json_put_text(json_t *object, const char *key, const char *text)
+{
+	json_put(object, key, text != NULL ? json_from_bytes(text, strlen(text)) : NULL);
+}
+
+void json_put_int(json_t *object, const char *key, int64_t number)
+{
+	json_put(object, key, json_integer(number));
+}
+
+void json_put_bool(json_t *object, const char *key, bool value)
+{
+	json_put(object, key, json_boolean(value));
+}
+
+void json_put_time(json_t *object, const char *key, int64_t time_us)
+{
+	char text[CLOCK_TEXT_BYTES];
+	json_put_text(object, key, time_us != 0 ? clock_format(time_us, text) : NULL);
+}
+
+json_t *json_from_bytes(const char *bytes, size_t length)
+{
+	if (bytes == NULL)
+		return json_null();
+	json_t *value = json_stringn(bytes, length);
+	if (value != NULL && memchr(bytes, '\0', length) == NULL)
+		return value;
+	json_decref(value);
+	CLEANUP_FREE char *clean = text_to_utf8(bytes, length);
+	return clean != NULL ? json_string(clean) : NULL;
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The settings file: inih splits lines, this file decides. Nothing is guessed: what is not in the table is an error. */
+#include "common/options.h"
+
+#include <errno.h>
+#include <ini.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/text.h"
+
+struct load {
+	const struct options *options;
+	void *config;
+	FILE *file;
+	const char *path;
+	unsigned line;
+	uint8_t *seen;     /* one flag a row of the table */
+	struct error *err;
+	bool failed;
+};
+
+static int complain(struct load *load, const struct error *problem)
+{
+	if (!load->failed)
+		(void)error_set(load->err, ERROR_INPUT, "%s:%u: %s", load->path, load->line, problem->text);
+	load->failed = true;
+	return -1;
+}
+
+MUST_USE static int value_choice(const struct option *option, const char *value, int *ret, struct error *err)
+{
+	char names[128] = "";
+	for (int i = 0; option->choices[i].name != NULL; i++) {
+		if (strcmp(option->choices[i].name, value) == 0 && option->choices[i].unserved)
+			return error_set(err, ERROR_INPUT, "[%s] %s = %s: not served by this version", option->section,
+			                 option->key, value);
+		if (strcmp(option->choices[i].name, value) == 0) {
+			*ret = i;
+			return 0;
+		}
+		size_t used = strlen(names);
+		(void)snprintf(names + used, sizeof(names) - used, "%s%s", i > 0 ? " | " : "", option->choices[i].name);
+	}
+	return error_set(err, ERROR_INPUT, "[%s] %s = %.60s: expected %s", option->section, option->key, value, names);
+}
+
+MUST_USE static int value_set(const struct option *option, const char *value, void *config, struct error *err)
+{
+	char *to = (char *)config + option->offset;
+	uint64_t number;
+
+	if (option->unserved_unless_default && strcmp(value, option->default_text) != 0)
+		return error_set(err, ERROR_INPUT, "[%s] %s = %.60s: not served by this version", option->section,
+		                 option->key, value);
+	switch (option->type) {
+	case OPTION_TEXT:
+		if (option->is_valid != NULL && !option->is_valid(value))
+			return error_set(err, ERROR_INPUT, "[%s] %s = %.60s: expected %s", option->section, option->key, value,
+			                 option->expected);
+		if (!text_copy(to, option->size, value))
+			return error_set(err, ERROR_INPUT, "[%s] %s: longer than %zu bytes", option->section, option->key,
+			                 option->size - 1);
+		return 0;
+	case OPTION_INT:
+		if (!text_to_u64(value, (uint64_t)option->maximum, &number) || (int64_t)number < option->minimum)
+			return error_set(err, ERROR_INPUT, "[%s] %s = %.60s: expected a whole number from %lld to %lld",
+			                 option->section, option->key, value, (long long)option->minimum,
+			                 (long long)option->maximum);
+		*(int64_t *)(void *)to = (int64_t)number;
+		return 0;
+	case OPTION_CHOICE:
+		return value_choice(option, value, (int *)(void *)to, err);
+	}
+	return error_set(err, ERROR_INPUT, "[%s] %s: unknown kind of option", option->section, option->key);
+}
+
+/* `allow "backup job"` -> section `allow`, name `backup job`. */
+static bool split_named(const char *text, char *section, size_t section_size, char *name, size_t name_size)
+{
+	const char *quote = strchr(text, '"');
+	size_t length = strlen(text);
+	if (quote == NULL || text[length - 1] != '"' || quote == text + length - 1 || quote == text)
+		return false;
+	char head[64], inside[OPTIONS_LINE_BYTES + 1];
+	if ((size_t)(quote - text) >= sizeof(head))
+		return false;
+	memcpy(head, text, (size_t)(quote - text));
+	head[quote - text] = '\0';
+	memcpy(inside, quote + 1, length - 2 - (size_t)(quote - text));
+	inside[length - 2 - (size_t)(quote - text)] = '\0';
+	return text_copy(section, section_size, text_trim(head)) && text_copy(name, name_size, inside);
+}
+
+MUST_USE static int take_setting(struct load *load, const char *section, const char *key, const char *value,
+                                 struct error *err)
+{
+	const struct options *options = load->options;
+	char head[64], name[OPTIONS_LINE_BYTES + 1];
+	bool section_known = false;
+
+	if (options->named != NULL && split_named(section, head, sizeof(head), name, sizeof(name)))
+		return options->named(load->config, head, name, key, value, err);
+	for (size_t i = 0; i < options->count; i++) {
+		const struct option *option = &options->table[i];
+		if (strcmp(option->section, section) != 0)
+			continue;
+		section_known = true;
+		if (strcmp(option->key, key) != 0)
+			continue;
+		if (load->seen[i])
+			return error_set(err, ERROR_INPUT, "[%s] %s: given twice", section, key);
+		load->seen[i] = 1;
+		return value_set(option, value, load->config, err);
+	}
+	if (section[0] == '\0')
+		return error_set(err, ERROR_INPUT, "%.60s: a setting outside of any section", key);
+	if (!section_known)
+		return error_set(err, ERROR_INPUT, "[%.60s]: unknown section", section);
+	return error_set(err, ERROR_INPUT, "[%s] %.60s: unknown setting", section, key);
+}
+
+static int on_setting(void *user, const char *section, const char *key, const char *value)
+{
+	struct load *load = user;
+	struct error problem = {0};
+	if (load->failed)
+		return 0;
+	if (take_setting(load, section, key, value, &problem) < 0)
+		return complain(load, &problem) == 0;
+	return 1;
+}
+
+/* A comment behind a value starts at `#` or `;` after white space. */
+static void cut_comment(char *line)
+{
+	for (char *c = line; *c != '\0'; c++) {
+		bool starts = c == line || c[-1] == ' ' || c[-1] == '\t';
+		if (starts && (*c == '#' || *c == ';')) {
+			c[0] = '\n';
+			c[1] = '\0';
+			return;
+		}
+	}
+}
+
+/* inih reports settings, not headings: a heading nobody knows is found here, also when nothing follows it. */
+static bool is_known_heading(const struct options *options, const char *text)
+{
+	char section[64], name[OPTIONS_LINE_BYTES + 1], inside[OPTIONS_LINE_BYTES + 1];
+	size_t length = strlen(text);
+	if (text[length - 1] != ']' || length - 2 >= sizeof(inside))
+		return false;
+	memcpy(inside, text + 1, length - 2);
+	inside[length - 2] = '\0';
+	if (options->named != NULL && split_named(inside, section, sizeof(section), name, sizeof(name)))
+		return true; /* judged with its first setting */
+	for (size_t i = 0; i < options->count; i++)
+		if (strcmp(options->table[i].section, inside) == 0)
+			return true;
+	return false;
+}
+
+/* inih's reader: hands over one line at a time, so that the handler knows where it is. Indentation is dropped: it
+ * would mean "continued" to inih and nothing to a user. */
+static char *read_line(char *to, int size, void *stream)
+{
+	struct load *load = stream;
+	struct error problem = {0};
+	char line[4096];
+	if (load->failed || fgets(line, (int)sizeof(line), load->file) == NULL)
+		return NULL;
+	load->line++;
+	cut_comment(line);
+	char *text = text_trim(line);
+	size_t length = strlen(text);
+	if (length + 2 > (size_t)size || length > OPTIONS_LINE_BYTES) {
+		(void)error_set(&problem, ERROR_INPUT, "a line of more than %d bytes", OPTIONS_LINE_BYTES);
+		(void)complain(load, &problem);
+		return NULL;
+	}
+	if (length > 0 && text[0] != '[' && strchr(text, '=') == NULL) {
+		(void)error_set(&problem, ERROR_INPUT, "%.60s: expected `key = value`", text);
+		(void)complain(load, &problem);
+		return NULL;
+	}
+	if (text[0] == '[' && !is_known_heading(load->options, text)) {
+		(void)error_set(&problem, ERROR_INPUT, "%.60s: unknown section", text);
+		(void)complain(load, &problem);
+		return NULL;
+	}
+	memcpy(to, text, length);
+	to[length] = '\n';
+	to[length + 1] = '\0';
+	return to;
+}
+
+int options_load(const struct options *options, const char *path, void *config, struct error *err)
+{
+	for (size_t i = 0; i < options->count; i++)
+		if (value_set(&options->table[i], options->table[i].default_text, config, err) < 0)
+			return error_prefix(err, "built-in default");
+	if (path == NULL)
+		return 0;
+
+	CLEANUP_FILE FILE *file = fopen(path, "re");
+	CLEANUP_FREE uint8_t *seen = calloc(options->count, 1);
+	if (file == NULL)
+		return error_errno(err, "%s", path);
+	if (seen == NULL)
+		return error_set(err, ERROR_MEMORY, "%s: no memory", path);
+	struct load load = {
+		.options = options, .config = config, .file = file, .path = path, .seen = seen, .err = err};
+	int line = ini_parse_stream(read_line, &load, on_setting, &load);
+	if (load.failed)
+		return -1;
+	if (ferror(file)) {
+		errno = EIO;
+		return error_errno(err, "%s", path);
+	}
+	if (line != 0)
+		return error_set(err, ERROR_INPUT, "%s:%d: expected `[section]` or `key = value`", path, line);
+	return 0;
+}

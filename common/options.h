@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/error.h"
+
+/* Settings as a table: one row a key, the same table for parsing, defaults, checks and documentation. The file is INI:
+ * `#` and `;` start comments at the start of a line or after white space; unknown sections and keys, repeated keys,
+ * bad values and lines over OPTIONS_LINE_BYTES are errors that name the file and the line. */
+
+#define OPTIONS_LINE_BYTES 199 /* the limit of inih as distributions build it */
+
+enum option_type {
+	OPTION_TEXT,   /* char[size]: one value */
+	OPTION_INT,    /* int64_t within minimum and maximum */
+	OPTION_CHOICE, /* int: index into choices */
+};
+
+struct option_choice {
+	const char *name; /* NULL ends the list */
+	bool unserved;    /* known, but not served by this version: refused by name */
+};
+
+struct option {
+	const char *section, *key;
+	enum option_type type;
+	size_t offset, size;
+	const char *default_text;
+	int64_t minimum, maximum;
+	const struct option_choice *choices;
+	/* A further check of a text value; NULL: anything. Says in words what was expected. */
+	bool (*is_valid)(const char *value);
+	const char *expected;
+	bool unserved_unless_default; /* known; any value but the default is refused by name */
+};
+
+/* A section with a name of its own: [allow "backup job"]. May be NULL where there is none. Returns -1 with *err
+ * holding the text behind "file:line: ". */
+typedef int options_named(void *config, const char *section, const char *name, const char *key, const char *value,
+                          struct error *err);
+
+struct options {
+	const struct option *table;
+	size_t count;
+	options_named *named;
+};
+
+/* Fills `config` with the defaults, then with what the file says. `path` NULL: defaults only. A missing file is
+ * ERROR_MISSING; everything wrong in it is ERROR_INPUT. On failure `config` must not be used. */
+MUST_USE int options_load(const struct options *options, const char *path, void *config, struct error *err);

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* THE TABLE of settings: one row a key, in the order of keytrail.conf(5). */
+#include "store/settings.h"
+
+#include <arpa/inet.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "common/text.h"
+
+static bool is_absolute(const char *value)
+{
+	return value[0] == '/';
+}
+
+static bool is_name(const char *value)
+{
+	return value[0] != '\0' && strpbrk(value, " \t/:") == NULL;
+}
+
+static bool is_some(const char *value)
+{
+	return value[0] != '\0';
+}
+
+static bool is_port(const char *text)
+{
+	uint64_t port;
+	return text_to_u64(text, 65535, &port) && port > 0;
+}
+
+static bool is_ipv4(const char *value)
+{
+	char address[SETTINGS_TEXT_BYTES];
+	struct in_addr binary;
+	char *colon;
+	return text_copy(address, sizeof(address), value) && (colon = strrchr(address, ':')) != NULL &&
+	       is_port(colon + 1) && (*colon = '\0', inet_pton(AF_INET, address, &binary) == 1);
+}
+
+static bool is_ipv6(const char *value)
+{
+	char address[SETTINGS_TEXT_BYTES];
+	struct in6_addr binary;
+	char *bracket;
+	if (!text_copy(address, sizeof(address), value) || address[0] != '[')
+		return false;
+	bracket = strchr(address, ']');
+	if (bracket == NULL || bracket[1] != ':' || !is_port(bracket + 2))
+		return false;
+	*bracket = '\0';
+	return inet_pton(AF_INET6, address + 1, &binary) == 1;
+}
+
+static bool is_absolute_or_empty(const char *value)
+{
+	return value[0] == '\0' || value[0] == '/';
+}
+
+static const struct option_choice on_dead_choices[] = {{"closed", false}, {"open", true}, {0}};
+static const struct option_choice mode_choices[] = {{"required", false}, {"audit", false}, {0}};
+static const struct option_choice scope_choices[] = {
+	{"instance", false}, {"netns", false}, {"cgroup", false}, {"process", false}, {0}};
+static const struct option_choice ebpf_choices[] = {{"auto", false}, {"on", true}, {"off", false}, {0}};
+static const struct option_choice proc_scan_choices[] = {{"off", false}, {"on", false}, {0}};
+static const struct option_choice unattributed_choices[] = {{"deliver", false}, {"refuse", false}, {0}};
+static const struct option_choice failure_choices[] = {{"journal", false}, {"refuse", false}, {0}};
+static const struct option_choice record_choices[] = {{"credentials", false}, {"tokens", false}, {"all", false}, {0}};
+static const struct option_choice policy_mode_choices[] = {{"audit", false}, {"enforce", true}, {0}};
+static const struct option_choice policy_default_choices[] = {{"allow", false}, {"deny", true}, {0}};
+
+#define TEXT(name) .type = OPTION_TEXT, .offset = offsetof(struct settings, name), .size = SETTINGS_TEXT_BYTES
+#define INT(name) .type = OPTION_INT, .offset = offsetof(struct settings, name)
+#define CHOICE(name, list) .type = OPTION_CHOICE, .offset = offsetof(struct settings, name), .choices = (list)
+
+static const struct option table[] = {
+	{"daemon", "user", TEXT(user), .default_text = "keytrail", .is_valid = is_name, .expected = "a user's name"},
+	{"daemon", "runtime", TEXT(runtime), .default_text = "/run/keytrail", .is_valid = is_absolute,
+	 .expected = "an absolute path"},
+	{"daemon", "on_dead", CHOICE(on_dead, on_dead_choices), .default_text = "closed"},
+	{"listen", "port", INT(port), .default_text = "8775", .minimum = 1, .maximum = 65535},
+	{"listen", "container_interfaces", TEXT(container_interfaces), .default_text = "auto", .is_valid = is_some,
+	 .expected = "auto, none, or interface names and patterns"},
+	{"listen", "max_connections", INT(max_connections), .default_text = "512", .minimum = 1, .maximum = 4096},
+	{"upstream", "ipv4", TEXT(upstream_ipv4), .default_text = "169.254.169.254:80", .is_valid = is_ipv4,
+	 .expected = "ADDRESS:PORT"},
+	{"upstream", "ipv6", TEXT(upstream_ipv6), .default_text = "[fd00:ec2::254]:80", .is_valid = is_ipv6,
+	 .expected = "[ADDRESS]:PORT"},
+	{"upstream", "timeout_ms", INT(upstream_timeout_ms), .default_text = "2000", .minimum = 10, .maximum = 60000},
+	{"imdsv2", "mode", CHOICE(imdsv2_mode, mode_choices), .default_text = "required"},
+	{"imdsv2", "token_scope", CHOICE(token_scope, scope_choices), .default_text = "netns"},
+	{"imdsv2", "put_response_hop_limit", INT(put_response_hop_limit), .default_text = "1", .minimum = 1, .maximum = 64},
+	{"witness", "ebpf", CHOICE(ebpf, ebpf_choices), .default_text = "auto"},
+	{"witness", "proc_scan", CHOICE(proc_scan, proc_scan_choices), .default_text = "on"},
+	{"witness", "on_unattributed", CHOICE(on_unattributed, unattributed_choices), .default_text = "deliver"},
+	{"witness", "redact", TEXT(redact), .default_text = ""},
+	{"ledger", "path", TEXT(ledger_path), .default_text = "/var/lib/keytrail/ledger.db", .is_valid = is_absolute,
+	 .expected = "an absolute path"},
+	{"ledger", "on_failure", CHOICE(on_failure, failure_choices), .default_text = "journal"},
+	{"ledger", "jsonl", TEXT(jsonl), .default_text = "", .is_valid = is_absolute_or_empty,
+	 .expected = "an absolute path"},
+	{"ledger", "retain_days", INT(retain_days), .default_text = "400", .minimum = 1, .maximum = 36500},
+	{"ledger", "record", CHOICE(record, record_choices), .default_text = "credentials"},
+	{"policy", "mode", CHOICE(policy_mode, policy_mode_choices), .default_text = "audit"},
+	{"policy", "default", CHOICE(policy_default, policy_default_choices), .default_text = "allow"},
+	{"metrics", "listen", TEXT(metrics_listen), .default_text = "", .unserved_unless_default = true},
+};
+
+/* [allow "name"] and [deny "name"]: known, and refused by name until policies are served. */
+static int take_named(void *config, const char *section, const char *name, const char *key, const char *value,
+                      struct error *err)
+{
+	(void)config;
+	(void)key;
+	(void)value;
+	if (strcmp(section, "allow") != 0 && strcmp(section, "deny") != 0)
+		return error_set(err, ERROR_INPUT, "[%s \"%.60s\"]: unknown section", section, name);
+	return error_set(err, ERROR_INPUT, "[%s \"%.60s\"]: policies are not served by this version", section, name);
+}
+
+int settings_load(const char *path, struct settings *ret, struct error *err)
+{
+	static const struct options options = {.table = table, .count = ARRAY_LENGTH(table), .named = take_named};
+	struct settings loaded = {0};
+	struct error problem = {0};
+	int result = options_load(&options, path != NULL ? path : SETTINGS_DEFAULT_PATH, &loaded, &problem);
+	if (result < 0 && path == NULL && problem.code == ERROR_MISSING)
+		result = options_load(&options, NULL, &loaded, &problem);
+	if (result < 0)
+		return error_set(err, problem.code, "%s", problem.text);
+	*ret = loaded;
+	return 0;
+}

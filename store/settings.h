@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <limits.h>
+#include <stdint.h>
+
+#include "common/options.h"
+
+/* keytrail.conf as a struct: what the daemon, the command line and keytrail.conf(5) share. Read-only after loading,
+ * so safe from any thread. */
+
+#define SETTINGS_DEFAULT_PATH "/etc/keytrail/keytrail.conf"
+#define SETTINGS_TEXT_BYTES 200
+
+enum on_dead { ON_DEAD_CLOSED, ON_DEAD_OPEN };
+enum imdsv2_mode { IMDSV2_REQUIRED, IMDSV2_AUDIT };
+enum token_scope { TOKEN_SCOPE_INSTANCE, TOKEN_SCOPE_NETNS, TOKEN_SCOPE_CGROUP, TOKEN_SCOPE_PROCESS };
+enum tristate { TRISTATE_AUTO, TRISTATE_ON, TRISTATE_OFF };
+enum on_unattributed { ON_UNATTRIBUTED_DELIVER, ON_UNATTRIBUTED_REFUSE };
+enum on_failure { ON_FAILURE_JOURNAL, ON_FAILURE_REFUSE };
+enum record { RECORD_CREDENTIALS, RECORD_TOKENS, RECORD_ALL };
+
+struct settings {
+	char user[SETTINGS_TEXT_BYTES];
+	char runtime[SETTINGS_TEXT_BYTES];
+	int on_dead;                               /* enum on_dead */
+	int64_t port;
+	char container_interfaces[SETTINGS_TEXT_BYTES]; /* auto, none, or names and globs */
+	int64_t max_connections;
+	char upstream_ipv4[SETTINGS_TEXT_BYTES];   /* A.B.C.D:PORT */
+	char upstream_ipv6[SETTINGS_TEXT_BYTES];   /* [A::B]:PORT */
+	int64_t upstream_timeout_ms;
+	int imdsv2_mode;                           /* enum imdsv2_mode */
+	int token_scope;                           /* enum token_scope */
+	int64_t put_response_hop_limit;
+	int ebpf;                                  /* enum tristate */
+	int proc_scan;                             /* 0 off, 1 on */
+	int on_unattributed;                       /* enum on_unattributed */
+	char redact[SETTINGS_TEXT_BYTES];          /* further glob patterns, space-separated */
+	char ledger_path[SETTINGS_TEXT_BYTES];
+	int on_failure;                            /* enum on_failure */
+	char jsonl[SETTINGS_TEXT_BYTES];
+	int64_t retain_days;
+	int record;                                /* enum record */
+	int policy_mode;
+	int policy_default;
+	char metrics_listen[SETTINGS_TEXT_BYTES];
+};
+
+/* Loads `path`; NULL: the default path, which need not exist. */
+MUST_USE int settings_load(const char *path, struct settings *ret, struct error *err);
