@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Opening, checking and migrating databases. A file that is not ours, or newer than we are, is refused untouched. */
+#include "store/store.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#define BUSY_TIMEOUT_MS 250 /* below the 500 ms that the strictest client waits for a token */
+
+int store_error(sqlite3 *db, const char *what, struct error *err)
+{
+	int code = sqlite3_errcode(db) & 0xff;
+	return error_set(err, code == SQLITE_NOTADB || code == SQLITE_CORRUPT ? ERROR_INPUT : ERROR_SYSTEM, "%s: %s", what,
+	                 sqlite3_errmsg(db));
+}
+
+int store_exec(sqlite3 *db, const char *sql, struct error *err)
+{
+	if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+		return store_error(db, "database", err);
+	return 0;
+}
+
+int store_integer(sqlite3 *db, const char *sql, int64_t *ret, struct error *err)
+{
+	sqlite3_stmt *statement = NULL;
+	int result = 0;
+	if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) != SQLITE_OK || sqlite3_step(statement) != SQLITE_ROW)
+		result = store_error(db, "database", err);
+	else
+		*ret = sqlite3_column_int64(statement, 0);
+	(void)sqlite3_finalize(statement);
+	return result;
+}
+
+/* 0: empty file; 1: ours. */
+MUST_USE static int check_kind(sqlite3 *db, const struct schema *schema, int64_t *ret_version, struct error *err)
+{
+	int64_t application, tables;
+	if (store_integer(db, "PRAGMA application_id", &application, err) < 0 ||
+	    store_integer(db, "PRAGMA user_version", ret_version, err) < 0 ||
+	    store_integer(db, "SELECT count(*) FROM sqlite_schema", &tables, err) < 0)
+		return -1;
+	if (application == 0 && tables == 0)
+		return 0;
+	if (application != schema->application_id)
+		return error_set(err, ERROR_INPUT, "not a %s of keytrail", schema->what);
+	if (*ret_version > schema->count)
+		return error_set(err, ERROR_NEWER,
+		                 "a %s of schema version %lld; this program (" KEYTRAIL_VERSION ") knows versions up to %d",
+		                 schema->what, (long long)*ret_version, schema->count);
+	return 1;
+}
+
+MUST_USE static int migrate(sqlite3 *db, const struct schema *schema, struct error *err)
+{
+	int64_t version;
+	if (store_exec(db, "BEGIN IMMEDIATE", err) < 0 || check_kind(db, schema, &version, err) < 0)
+		return -1;
+	char pragma[96];
+	for (; version < schema->count; version++) {
+		(void)snprintf(pragma, sizeof(pragma), "PRAGMA application_id = %d; PRAGMA user_version = %lld",
+		               schema->application_id, (long long)version + 1);
+		if (store_exec(db, schema->migrations[version], err) < 0 || store_exec(db, pragma, err) < 0)
+			return -1;
+	}
+	return store_exec(db, "COMMIT", err);
+}
+
+MUST_USE static int prepare_write(sqlite3 *db, const struct schema *schema, struct error *err)
+{
+	int64_t version;
+	int keep = 1;
+	if (check_kind(db, schema, &version, err) < 0)
+		return -1;
+	if (store_exec(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON", err) < 0)
+		return -1;
+	(void)sqlite3_file_control(db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
+	return version < schema->count ? migrate(db, schema, err) : 0;
+}
+
+int store_open_write(const char *path, const struct schema *schema, sqlite3 **ret, struct error *err)
+{
+	sqlite3 *db = NULL;
+	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+	if (path[0] == '/') {
+		/* Made by us, so that its mode does not depend on the umask of whoever starts us. */
+		CLEANUP_FD int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+		if (fd < 0)
+			return error_errno(err, "%s", path);
+	}
+	int result = 0;
+	if (sqlite3_open_v2(path, &db, flags, NULL) != SQLITE_OK)
+		result = store_error(db, "cannot open", err);
+	if (result == 0) {
+		(void)sqlite3_extended_result_codes(db, 1);
+		(void)sqlite3_busy_timeout(db, BUSY_TIMEOUT_MS);
+		result = prepare_write(db, schema, err);
+	}
+	if (result < 0) {
+		store_close(db);
+		return error_prefix(err, "%s", path);
+	}
+	*ret = db;
+	return 0;
+}
+
+int store_open_read(const char *path, const struct schema *schema, sqlite3 **ret, struct error *err)
+{
+	sqlite3 *db = NULL;
+	int64_t version;
+	int result = 0, kind = 0;
+	struct stat status;
+	if (stat(path, &status) < 0)
+		return error_errno(err, "%s", path);
+	if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
+		result = store_error(db, "cannot open", err);
+	if (result == 0) {
+		(void)sqlite3_busy_timeout(db, BUSY_TIMEOUT_MS);
+		kind = check_kind(db, schema, &version, err);
+		result = kind < 0 ? -1 : 0;
+	}
+	if (result == 0 && kind == 0)
+		result = error_set(err, ERROR_INPUT, "an empty file, not a %s of keytrail", schema->what);
+	if (result < 0) {
+		store_close(db);
+		return error_prefix(err, "%s", path);
+	}
+	*ret = db;
+	return 0;
+}
+
+void store_close(sqlite3 *db)
+{
+	(void)sqlite3_close_v2(db);
+}

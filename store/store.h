@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/error.h"
+
+/* SQLite as this project uses it: one kind of error, schemas that only move forward, files that a group may read.
+ * Only store/ includes this header. A connection belongs to one thread. */
+
+/* A database's schema: migrations[i] brings version i to i + 1 (PRAGMA user_version). */
+struct schema {
+	const char *what;       /* "ledger", "findings": for messages */
+	int32_t application_id; /* PRAGMA application_id: is this file one of ours? */
+	const char *const *migrations;
+	int count;
+};
+extern const struct schema ledger_schema;
+extern const struct schema findings_schema;
+
+/* Opens for writing: makes the file (0640) and its tables, migrates an older one, keeps the WAL on close so that
+ * readers need no write access. synchronous=FULL. `path` ":memory:" is allowed. ERROR_NEWER for a newer schema. */
+MUST_USE int store_open_write(const char *path, const struct schema *schema, sqlite3 **ret, struct error *err);
+
+/* Opens for reading only; never makes or changes a file. */
+MUST_USE int store_open_read(const char *path, const struct schema *schema, sqlite3 **ret, struct error *err);
+
+/* NULL is fine. */
+void store_close(sqlite3 *db);
+
+MUST_USE int store_exec(sqlite3 *db, const char *sql, struct error *err);
+MUST_USE int store_integer(sqlite3 *db, const char *sql, int64_t *ret, struct error *err);
+
+/* Turns SQLite's current error of `db` into ours; always returns -1. */
+int store_error(sqlite3 *db, const char *what, struct error *err);
