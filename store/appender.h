@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "store/entry.h"
+
+/* The ledger's write side inside one thread: rows in transactions, each chained to the one before. */
+struct appender;
+
+MUST_USE int appender_open(const char *path, struct appender **ret, struct error *err);
+void appender_close(struct appender *appender);
+
+MUST_USE int appender_begin(struct appender *appender, struct error *err);
+/* A row whose id is there already is passed over: a journal may be replayed twice. */
+MUST_USE int appender_insert(struct appender *appender, const struct packed *packed, struct error *err);
+/* Durable on return. */
+MUST_USE int appender_commit(struct appender *appender, struct error *err);
+void appender_rollback(struct appender *appender);
+
+/* Moves the WAL into the database when it has grown, without waiting for readers. */
+void appender_checkpoint(struct appender *appender);

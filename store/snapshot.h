@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "common/error.h"
+
+/* A private copy of a database and its WAL, for one that cannot be opened where it lies: a dead instance's disk,
+ * mounted read-only. */
+struct snapshot;
+
+MUST_USE int snapshot_make(const char *path, struct snapshot **ret, struct error *err);
+const char *snapshot_path(const struct snapshot *snapshot);
+/* Removes the copy. NULL is fine. */
+void snapshot_free(struct snapshot *snapshot);

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "store/entry.h"
+
+/* The one writer of a ledger: a thread that commits whatever has queued up in one transaction (group commit), so that
+ * many rows share one fsync. All functions may be called from any thread. */
+struct writer;
+
+struct writer_options {
+	const char *path;  /* of the ledger; the journal lies beside it as `journal` */
+	bool use_journal;  /* when the ledger cannot be written: journal, else fail */
+	const char *jsonl; /* also append each row as a line to this file; NULL or "": no */
+};
+
+MUST_USE int writer_open(const struct writer_options *options, struct writer **ret, struct error *err);
+
+/* Writes what is queued, ends the thread, frees. NULL is fine. */
+void writer_close(struct writer *writer);
+
+/* Returns 0 once the row is durable, in the ledger or, failing that, in the journal; -1 when it is in neither. */
+MUST_USE int writer_append(struct writer *writer, const struct entry *entry, struct error *err);
+
+/* Queues a row that nobody waits for; it is durable at the latest with the next waited-for one. Dropped rows (queue
+ * full, disk gone) are counted. */
+void writer_append_later(struct writer *writer, const struct entry *entry);
+
+/* For `status`: path, writable, rows_written, journalled, dropped, waiting, last_error. New reference, or NULL. */
+json_t *writer_status(struct writer *writer);
