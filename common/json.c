@@ -7,6 +7,7 @@
 
 #include "common/buffer.h"
 #include "common/clock.h"
+#include "common/secret.h"
 #include "common/text.h"
 
 int json_read(const char *bytes, size_t length, json_t **ret, struct error *err)
@@ -149,4 +150,9 @@ json_t *json_from_bytes(const char *bytes, size_t length)
 	json_decref(value);
 	CLEANUP_FREE char *clean = text_to_utf8(bytes, length);
 	return clean != NULL ? json_string(clean) : NULL;
+}
+
+void json_wipe_freed(void)
+{
+	json_set_alloc_funcs(secret_malloc, secret_free);
 }

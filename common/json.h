@@ -59,3 +59,6 @@ void json_put(json_t *object, const char *key, json_t *value);        /* steals;
 
 /* A string from untrusted bytes: what is not UTF-8 becomes \xNN. NULL gives null. */
 json_t *json_from_bytes(const char *bytes, size_t length);
+
+/* From now on JSON trees wipe what they free: for programs that read secrets. Call before the first tree is made. */
+void json_wipe_freed(void);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -115,4 +116,42 @@ int secret_key_open(const char *path, struct secret_key *ret, struct error *err)
 		                 (long long)status.st_size);
 	*ret = key;
 	return 0;
+}
+
+void *secret_malloc(size_t size)
+{
+	return malloc(size);
+}
+
+void *secret_calloc(size_t count, size_t size)
+{
+	return calloc(count, size);
+}
+
+void *secret_realloc(void *pointer, size_t size)
+{
+	/* realloc would leave the old bytes behind when it moves them. */
+	if (pointer == NULL)
+		return malloc(size);
+	size_t old = malloc_usable_size(pointer);
+	if (size <= old)
+		return pointer;
+	void *moved = malloc(size);
+	if (moved == NULL)
+		return NULL;
+	memcpy(moved, pointer, old);
+	secret_free(pointer);
+	return moved;
+}
+
+char *secret_strdup(const char *text)
+{
+	return strdup(text);
+}
+
+void secret_free(void *pointer)
+{
+	if (pointer != NULL)
+		OPENSSL_cleanse(pointer, malloc_usable_size(pointer));
+	free(pointer);
 }

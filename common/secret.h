@@ -43,3 +43,10 @@ bool secret_equal(const void *a, const void *b, size_t length);
 /* Reads the key in `path` (exactly 32 bytes, mode 0600); makes it if the file does not exist. Another size is an
  * error: a cut key file must not silently become a new identity. */
 MUST_USE int secret_key_open(const char *path, struct secret_key *ret, struct error *err);
+
+/* malloc and free for libraries through whose hands secrets go (JSON trees, HTTP buffers): freed memory is wiped. */
+void *secret_malloc(size_t size);
+void *secret_calloc(size_t count, size_t size);
+void *secret_realloc(void *pointer, size_t size);
+char *secret_strdup(const char *text);
+void secret_free(void *pointer);

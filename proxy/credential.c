@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Credentials in a body: any JSON object with an AccessKeyId, at any depth. A body that names one and is no JSON we can
+ * read is still recorded by its key id, without fingerprints: better a poor row than none. */
+#include "proxy/credential.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/json.h"
+#include "common/text.h"
+#include "store/fingerprint.h"
+
+#define DEPTH_MAX 8
+static const char member[] = "AccessKeyId";
+
+struct search {
+	const struct secret_key *host_key;
+	struct key *keys;
+	int count;
+};
+
+static bool is_key_id(const char *text)
+{
+	size_t length = strlen(text);
+	if (length < 16 || length >= KEY_ID_BYTES)
+		return false;
+	for (; *text != '\0'; text++)
+		if (!isalnum((unsigned char)*text) && *text != '_')
+			return false;
+	return true;
+}
+
+static int64_t time_of(const json_t *document, const char *name)
+{
+	int64_t time_us = 0;
+	const char *text = json_text_at(document, name);
+	if (text == NULL || !clock_parse(text, &time_us))
+		return 0;
+	return time_us;
+}
+
+/* arn:aws:iam::123456789012:role/path/NAME -> NAME */
+static void role_of(const json_t *document, char *ret, size_t size)
+{
+	const char *arn = json_text_at(document, "RoleArn");
+	const char *slash = arn != NULL ? strrchr(arn, '/') : NULL;
+	if (slash != NULL)
+		(void)text_copy(ret, size, slash + 1);
+}
+
+MUST_USE static int take_document(struct search *search, const json_t *document, const char *id, struct error *err)
+{
+	CLEANUP_SECRET struct secret secret = {0}, token = {0};
+	const char *secret_text = json_text_at(document, "SecretAccessKey"), *token_text = json_text_at(document, "Token");
+	if (search->count == CREDENTIALS_MAX)
+		return error_set(err, ERROR_LIMIT, "more than %d credentials in one answer", CREDENTIALS_MAX);
+
+	struct key *key = &search->keys[search->count];
+	*key = (struct key){.updated_at_us = time_of(document, "LastUpdated"),
+	                    .expires_at_us = time_of(document, "Expiration")};
+	(void)text_copy(key->access_key_id, sizeof(key->access_key_id), id);
+	key_account(id, key->account_id);
+	role_of(document, key->role, sizeof(key->role));
+	if (secret_text != NULL && secret_set(&secret, secret_text, strlen(secret_text), err) < 0)
+		return -1;
+	if (token_text != NULL && secret_set(&token, token_text, strlen(token_text), err) < 0)
+		return -1;
+	if (fingerprint_make(search->host_key, id, &secret, &token, &key->fingerprint, err) < 0)
+		return -1;
+	search->count++;
+	return 0;
+}
+
+MUST_USE static int walk(struct search *search, const json_t *value, int depth, struct error *err)
+{
+	const char *name;
+	json_t *child;
+	size_t index;
+	if (depth > DEPTH_MAX)
+		return 0;
+	if (json_is_array(value)) {
+		json_array_foreach(value, index, child)
+			if (walk(search, child, depth + 1, err) < 0)
+				return -1;
+		return 0;
+	}
+	const char *id = json_text_at(value, member);
+	if (id != NULL && is_key_id(id) && take_document(search, value, id, err) < 0)
+		return -1;
+	json_object_foreach((json_t *)(uintptr_t)value, name, child)
+		if (walk(search, child, depth + 1, err) < 0)
+			return -1;
+	return 0;
+}
+
+/* "AccessKeyId" : "ASIA..." in a body that is no JSON. */
+MUST_USE static int take_bare(struct search *search, const char *from, const char *end, struct error *err)
+{
+	char id[KEY_ID_BYTES];
+	size_t length = 0;
+	while (from < end && strchr("\" :=\t", *from) != NULL)
+		from++;
+	while (from + length < end && length < sizeof(id) - 1 && isalnum((unsigned char)from[length]))
+		length++;
+	memcpy(id, from, length);
+	id[length] = '\0';
+	if (!is_key_id(id) || strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") != length)
+		return 0;
+	return take_document(search, NULL, id, err);
+}
+
+int credential_find(const char *body, size_t length, const struct secret_key *host_key,
+                    struct key keys[static CREDENTIALS_MAX], struct error *err)
+{
+	struct search search = {.host_key = host_key, .keys = keys};
+	struct error no_json;
+	CLEANUP_JSON json_t *tree = NULL;
+	const char *found = length > 0 ? memmem(body, length, member, sizeof(member) - 1) : NULL;
+	if (found == NULL)
+		return 0;
+	int result;
+	if (json_read(body, length, &tree, &no_json) == 0)
+		result = walk(&search, tree, 0, err);
+	else
+		result = take_bare(&search, found + sizeof(member) - 1, body + length, err);
+	return result < 0 ? -1 : search.count;
+}

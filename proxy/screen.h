@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* A strict look at the raw bytes of a request's head before libmicrohttpd reads them: even in its strict mode it takes
+ * bare LF, folded lines, CL with TE and spaces before colons (RFC 9112 sections 2.2, 5.1, 5.2, 6.1). Pure. */
+
+#define SCREEN_HEAD_BYTES 8192  /* of the whole head; the longest real one is below 1 KB */
+#define SCREEN_HEADERS_MAX 64
+
+enum screen_verdict {
+	SCREEN_MORE, /* so far nothing wrong, the head is not complete */
+	SCREEN_GOOD,
+	SCREEN_BAD,  /* answer 400 and close */
+};
+
+struct screen {
+	enum screen_verdict verdict;
+	const char *reason;    /* of SCREEN_BAD: one word */
+	size_t head_bytes;     /* of SCREEN_GOOD, with the empty line */
+	bool expects_continue; /* an Expect header: IMDS answers 417 */
+	bool has_body;         /* Content-Length above 0, or chunked */
+	bool has_extra;        /* bytes behind a request that has no body: pipelining or smuggling */
+};
+
+struct screen screen_head(const char *bytes, size_t length);

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/secret.h"
+
+/* The proxy's own IMDSv2 tokens: stateless, so that a restart invalidates none and no table can grow. 40 bytes as 56
+ * characters of URL-safe base64, the form that EC2 gives out: a marker, when it ends, a nonce, and a truncated
+ * HMAC-SHA256 over these and the scope. Time is seconds since boot, so that a clock that jumps neither ends nor
+ * revives a token; the boot's id is part of the scope. */
+
+#define TOKEN_TEXT_BYTES 57        /* and its NUL */
+#define TOKEN_TTL_MAX_SECONDS 21600 /* EC2 user guide: six hours */
+
+/* Whom a token is good for, as text: see scope_of() in proxy/exchange.c. */
+#define TOKEN_SCOPE_BYTES 160
+
+/* The value of X-aws-ec2-metadata-token-ttl-seconds: 1 to 21600, digits only. NULL (header missing) is false. */
+bool token_parse_ttl(const char *text, int64_t *ret_seconds);
+
+MUST_USE int token_make(const struct secret_key *key, const char *scope, int64_t now_seconds, int64_t ttl_seconds,
+                        char ret[static TOKEN_TEXT_BYTES], struct error *err);
+
+enum token_verdict {
+	TOKEN_GOOD,
+	TOKEN_MALFORMED,
+	TOKEN_EXPIRED,   /* ours and in scope, but over */
+	TOKEN_STRANGE,   /* not ours, or used outside its scope: a stateless token cannot tell which */
+};
+
+/* *ret_left: remaining seconds of a good token. */
+enum token_verdict token_check(const struct secret_key *key, const char *scope, int64_t now_seconds, const char *text,
+                               int64_t *ret_left);
