@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* THE TABLE of options: one row each, for parsing, checks and help. argp reads the command line and prints the help;
+ * what is wrong is said here, in one line, with what was expected. Everything behind this file may trust its values. */
+#include "cli/arguments.h"
+
+#include <argp.h>
+#include <limits.h>
+#include <stddef.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "cli/access_key.h"
+#include "common/clock.h"
+#include "common/text.h"
+
+#define OPTION_ROWS 40     /* room for all of them, argp's closing row included */
+#define FIRST_LONG_KEY 256 /* options without a letter get numbers from here */
+
+struct reading {
+	struct arguments *arguments;
+	const struct command *command;
+	int64_t now_us;
+	int culprit; /* index in argv of what argp did not understand */
+	struct error *err;
+};
+
+struct argument;
+typedef int take(struct reading *reading, const struct argument *argument, const char *value);
+
+struct argument {
+	const char *name;
+	char letter;
+	const char *value; /* as help shows it; NULL: takes none */
+	unsigned groups;   /* 0: every command takes it */
+	take *take;
+	size_t offset; /* in struct arguments, of what the value is for */
+	size_t second; /* another place for the same value (findings have filters of their own); 0: none */
+	size_t flag;   /* of the bool that says that a number was given; 0: none */
+	const char *const *names;
+	int name_count;
+	const char *help;
+};
+
+static void *place(const struct reading *reading, size_t offset)
+{
+	return (char *)reading->arguments + offset;
+}
+
+static int refuse(const struct reading *reading, const struct argument *argument, const char *value,
+		  const char *expected)
+{
+	return error_set(reading->err, ERROR_USAGE, "--%s %.80s: %s", argument->name, value, expected);
+}
+
+static int take_flag(struct reading *reading, const struct argument *argument, const char *value)
+{
+	(void)value;
+	*(bool *)place(reading, argument->offset) = true;
+	return 0;
+}
+
+static int take_text(struct reading *reading, const struct argument *argument, const char *value)
+{
+	if (value[0] == '\0')
+		return refuse(reading, argument, value, "empty, expected a text");
+	*(const char **)place(reading, argument->offset) = value;
+	if (argument->second != 0)
+		*(const char **)place(reading, argument->second) = value;
+	return 0;
+}
+
+static int take_time(struct reading *reading, const struct argument *argument, const char *value)
+{
+	int64_t time_us;
+	if (!clock_parse_when(value, reading->now_us, &time_us))
+		return refuse(reading, argument, value,
+			      "no time, expected 90s, 15m, 6h, 7d or 2w ago, 2026-01-31, or 2026-01-31T12:00:00Z");
+	*(int64_t *)place(reading, argument->offset) = time_us;
+	*(int64_t *)place(reading, argument->second) = time_us;
+	return 0;
+}
+
+static int take_number(struct reading *reading, const struct argument *argument, const char *value)
+{
+	uint64_t number;
+	if (!text_to_u64(value, UINT32_MAX, &number))
+		return refuse(reading, argument, value, "no number, expected a whole number from 0 to 4294967295");
+	*(int64_t *)place(reading, argument->offset) = (int64_t)number;
+	*(bool *)place(reading, argument->flag) = true;
+	return 0;
+}
+
+static int take_key(struct reading *reading, const struct argument *argument, const char *value)
+{
+	if (!access_key_is_valid_pattern(value))
+		return refuse(reading, argument, value, ACCESS_KEY_EXPECTED ", or a pattern with * and ?");
+	return take_text(reading, argument, value);
+}
+
+static int take_account(struct reading *reading, const struct argument *argument, const char *value)
+{
+	if (strlen(value) != 12 || strspn(value, "0123456789") != 12)
+		return refuse(reading, argument, value, "no account, expected 12 digits");
+	return take_text(reading, argument, value);
+}
+
+/* The index of a word in the row's list, whatever its case; -1 with the list in the message. */
+static int word_index(const struct reading *reading, const struct argument *argument, const char *value)
+{
+	char list[200] = "unknown, expected one of ";
+	for (int i = 0; i < argument->name_count; i++) {
+		if (strcasecmp(argument->names[i], value) == 0)
+			return i;
+		size_t used = strlen(list);
+		(void)snprintf(list + used, sizeof(list) - used, "%s%s", i > 0 ? ", " : "", argument->names[i]);
+	}
+	return refuse(reading, argument, value, list);
+}
+
+static int take_word(struct reading *reading, const struct argument *argument, const char *value)
+{
+	int index = word_index(reading, argument, value);
+	if (index < 0)
+		return -1;
+	*(const char **)place(reading, argument->offset) = argument->names[index];
+	return 0;
+}
+
+static int take_fail_on(struct reading *reading, const struct argument *argument, const char *value)
+{
+	int index = word_index(reading, argument, value);
+	if (index < 0)
+		return -1;
+	reading->arguments->fail_on = index;
+	return 0;
+}
+
+static int take_form(struct reading *reading, const struct argument *argument, const char *value)
+{
+	static const char *const later[] = {"asff", "ocsf", "guardduty", "timesketch"};
+	for (size_t i = 0; i < ARRAY_LENGTH(later); i++)
+		if (strcmp(later[i], value) == 0)
+			return refuse(reading, argument, value,
+				      "not served by this version, expected table, json, jsonl or csv");
+	int index = word_index(reading, argument, value);
+	if (index < 0)
+		return -1;
+	reading->arguments->form = (enum form)index;
+	return 0;
+}
+
+static int take_ledger(struct reading *reading, const struct argument *argument, const char *value)
+{
+	struct arguments *arguments = reading->arguments;
+	bool may_have_several = (reading->command->options & OPTIONS_DETECT) != 0;
+	if (value[0] == '\0')
+		return refuse(reading, argument, value, "empty, expected a file");
+	if (may_have_several && strcmp(value, "none") == 0) {
+		arguments->without_ledger = true;
+		return 0;
+	}
+	if (!may_have_several && arguments->ledger_count > 0)
+		return refuse(reading, argument, value, "given twice, expected one ledger");
+	arguments->ledgers[arguments->ledger_count++] = value;
+	return 0;
+}
+
+static int take_findings(struct reading *reading, const struct argument *argument, const char *value)
+{
+	bool may_be_none = (reading->command->options & OPTIONS_DETECT) != 0;
+	if (may_be_none && strcmp(value, "none") == 0) {
+		reading->arguments->findings = "";
+		return 0;
+	}
+	return take_text(reading, argument, value);
+}
+
+static const char *const fail_on_names[] = {"LOW", "MEDIUM", "HIGH", "NONE"};
+_Static_assert(ARRAY_LENGTH(fail_on_names) == FAIL_ON_NONE + 1, "one name a severity, and NONE");
+
+#define AT(field) .offset = offsetof(struct arguments, field)
+#define AND(field) .second = offsetof(struct arguments, field)
+#define FLAG(field) .flag = offsetof(struct arguments, field)
+#define WORDS(list, length) .names = (list), .name_count = (length)
+#define BOTH (OPTIONS_ROWS | OPTIONS_FINDINGS)
+
+static const struct argument table[] = {
+	{"output", 'o', "FORM", OPTIONS_OUTPUT, take_form, WORDS(form_names, FORM_COUNT),
+	 .help = "table, json, jsonl or csv (default: table on a terminal, else jsonl)"},
+	{"config", 'c', "FILE", OPTIONS_SETTINGS, take_text, AT(settings),
+	 .help = "settings (default /etc/keytrail/keytrail.conf, which need not exist)"},
+	{"ledger", 0, "FILE", OPTIONS_LEDGER, take_ledger,
+	 .help = "ledger to read (default: [ledger] path of the settings). `detect` takes several, or `none`"},
+	{"findings", 0, "FILE", OPTIONS_STORED | OPTIONS_DETECT, take_findings, AT(findings),
+	 .help = "database of findings (default: findings.db beside the ledger). `detect` takes `none`: store nothing"},
+	{"follow", 'f', NULL, OPTIONS_FOLLOW, take_flag, AT(follow),
+	 .help = "wait for new rows and show them, oldest first, until interrupted; earlier ones only with --since"},
+	{"finding", 0, "FILE", OPTIONS_WHO, take_text, AT(reported),
+	 .help = "take the keys from a finding of GuardDuty or Security Hub, JSON; - is standard input"},
+	{"since", 0, "TIME", BOTH, take_time, AT(rows.since_us), AND(found.since_us),
+	 .help = "at or after this time: 6h (ago; s, m, h, d, w), 2026-01-31, or 2026-01-31T12:00:00Z"},
+	{"until", 0, "TIME", BOTH, take_time, AT(rows.until_us), AND(found.until_us), .help = "before this time"},
+	{"key", 0, "KEY", BOTH, take_key, AT(rows.access_key_id), AND(found.access_key_id), .help = "access key id"},
+	{"role", 0, "NAME", BOTH, take_text, AT(rows.role), AND(found.role), .help = "role of the instance or task"},
+	{"instance", 0, "ID", BOTH, take_text, AT(rows.instance_id), AND(found.instance_id), .help = "instance id"},
+	{"exe", 0, "PATH", OPTIONS_ROWS, take_text, AT(rows.exe), .help = "executable of the process"},
+	{"unit", 0, "NAME", OPTIONS_ROWS, take_text, AT(rows.unit), .help = "systemd unit"},
+	{"container", 0, "ID", OPTIONS_ROWS, take_text, AT(rows.container), .help = "container id"},
+	{"user", 0, "NAME", OPTIONS_ROWS, take_text, AT(rows.user), .help = "user name"},
+	{"uid", 0, "NUMBER", OPTIONS_ROWS, take_number, AT(rows.uid), FLAG(rows.has_uid), .help = "user id"},
+	{"pid", 0, "NUMBER", OPTIONS_ROWS, take_number, AT(rows.pid), FLAG(rows.has_pid), .help = "process id"},
+	{"path", 0, "PATH", OPTIONS_ROWS, take_text, AT(rows.path), .help = "path that was requested"},
+	{"grade", 0, "NAME", OPTIONS_ROWS, take_word, AT(rows.grade), WORDS(grade_names, GRADE_COUNT),
+	 .help = "how sure the attribution is: exact, shared, relay, cgroup, netns, uid, gone, none"},
+	{"outcome", 0, "NAME", OPTIONS_ROWS, take_word, AT(rows.outcome), WORDS(outcome_names, OUTCOME_COUNT),
+	 .help = "recorded, delivered, refused or aborted"},
+	{"source", 0, "NAME", OPTIONS_ROWS, take_word, AT(rows.source), WORDS(source_names, SOURCE_COUNT),
+	 .help = "imds, identity, ecs, eks or self"},
+	{"type", 0, "NAME", OPTIONS_FINDINGS, take_text, AT(found.type), .help = "type of finding"},
+	{"severity", 0, "NAME", OPTIONS_FINDINGS, take_word, AT(found.severity), WORDS(severity_names, SEVERITY_COUNT),
+	 .help = "LOW, MEDIUM or HIGH"},
+	{"id", 0, "ID", OPTIONS_FINDINGS, take_text, AT(found.id), .help = "id of the finding"},
+	{"account", 0, "ACCOUNT", OPTIONS_FINDINGS, take_account, AT(found.remote_account),
+	 .help = "account from which the key was used, 12 digits"},
+	{"inventory", 0, "FILE", OPTIONS_DETECT, take_text, AT(inventory),
+	 .help = "own accounts and networks (default /etc/keytrail/inventory.json, which need not exist)"},
+	{"ip-ranges", 0, "FILE", OPTIONS_DETECT, take_text, AT(ip_ranges),
+	 .help = "AWS's ip-ranges.json (default: the copy that is built in)"},
+	{"fail-on", 0, "SEVERITY", OPTIONS_DETECT, take_fail_on, WORDS(fail_on_names, FAIL_ON_NONE + 1),
+	 .help = "exit status 3 from this severity on: LOW, MEDIUM (default), HIGH or NONE"},
+	{"rules", 0, NULL, OPTIONS_DETECT, take_flag, AT(list_rules), .help = "list the rules and do nothing else"},
+	{"dry-run", 'n', NULL, OPTIONS_REDIRECT, take_flag, AT(dry_run),
+	 .help = "print what would be done, change nothing"},
+	{"quiet", 'q', NULL, OPTIONS_REDIRECT, take_flag, AT(quiet), .help = "check: only the exit status"},
+	{"accept-existing", 0, NULL, OPTIONS_REDIRECT, take_flag, AT(accept_existing),
+	 .help = "go ahead although other rules close the metadata service to somebody"},
+	{"help", 'h', NULL, 0, take_flag, AT(wants_help), .help = "show this help"},
+	{"version", 'V', NULL, 0, take_flag, AT(wants_version), .help = "show the version"},
+};
+_Static_assert(ARRAY_LENGTH(table) < OPTION_ROWS, "argp needs a closing row");
+
+static int option_key(size_t row)
+{
+	return table[row].letter != 0 ? table[row].letter : FIRST_LONG_KEY + (int)row;
+}
+
+static bool is_taken(const struct command *command, const struct argument *argument)
+{
+	return argument->groups == 0 || (argument->groups & command->options) != 0;
+}
+
+static error_t on_word(int key, char *value, struct argp_state *state)
+{
+	struct reading *reading = state->input;
+	if (key == ARGP_KEY_ARG) {
+		reading->arguments->operands[reading->arguments->operand_count++] = value;
+		return 0;
+	}
+	if (key == ARGP_KEY_ERROR)
+		reading->culprit = state->next;
+	for (size_t i = 0; i < ARRAY_LENGTH(table); i++)
+		if (option_key(i) == key)
+			return table[i].take(reading, &table[i], value) < 0 ? EINVAL : 0;
+	return ARGP_ERR_UNKNOWN;
+}
+
+/* argp's view of the table, as far as this command takes it. */
+static struct argp make_parser(const struct command *command, struct argp_option rows[static OPTION_ROWS])
+{
+	size_t used = 0;
+	for (size_t i = 0; i < ARRAY_LENGTH(table); i++)
+		if (is_taken(command, &table[i]))
+			rows[used++] = (struct argp_option){.name = table[i].name,
+							    .key = option_key(i),
+							    .arg = table[i].value,
+							    .doc = table[i].help};
+	return (struct argp){.options = rows, .parser = on_word, .args_doc = command->operands};
+}
+
+/* argp does not say which word it stumbled over, only how far it had come. */
+static int refuse_word(const struct reading *reading, int argc, char **argv)
+{
+	int at = reading->culprit > 0 ? reading->culprit - 1 : 0;
+	if ((at == 0 || argv[at][0] != '-') && at + 1 < argc)
+		at++;
+	for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
+		const struct argument *argument = &table[i];
+		bool is_this = (text_starts(argv[at], "--") && strcmp(argv[at] + 2, argument->name) == 0) ||
+			       (argument->letter != 0 && argv[at][1] == argument->letter && argv[at][2] == '\0');
+		if (is_this && is_taken(reading->command, argument) && argument->value != NULL)
+			return error_set(reading->err, ERROR_USAGE, "%.80s: a value is missing, expected %s %s",
+					 argv[at], argv[at], argument->value);
+	}
+	return error_set(reading->err, ERROR_USAGE,
+			 "%.80s: no option of `%s`, expected one that `keytrail %s --help` lists", argv[at],
+			 reading->command->name, reading->command->name);
+}
+
+MUST_USE static int check_operands(const struct arguments *arguments, struct error *err)
+{
+	const struct command *command = arguments->command;
+	if (arguments->wants_help || arguments->wants_version || arguments->list_rules)
+		return 0;
+	if (arguments->rows.since_us != 0 && arguments->rows.until_us != 0 &&
+	    arguments->rows.since_us >= arguments->rows.until_us)
+		return error_set(err, ERROR_USAGE, "--since is not before --until: nothing can lie between them");
+	if (arguments->without_ledger && arguments->ledger_count > 0)
+		return error_set(err, ERROR_USAGE, "--ledger none and --ledger %.80s: expected one or the other",
+				 arguments->ledgers[0]);
+	if (arguments->reported != NULL && arguments->operand_count > 0)
+		return error_set(err, ERROR_USAGE, "%.80s: expected a KEY or --finding, not both",
+				 arguments->operands[0]);
+	if (arguments->operand_count < command->minimum && arguments->reported == NULL)
+		return error_set(err, ERROR_USAGE, "%s: something is missing, expected `keytrail %s [OPTION...] %s`",
+				 command->name, command->name, command->operands);
+	if (command->maximum >= 0 && arguments->operand_count > command->maximum)
+		return error_set(err, ERROR_USAGE, "%.80s: too much, expected `keytrail %s [OPTION...] %s`",
+				 arguments->operands[command->maximum], command->name, command->operands);
+	return 0;
+}
+
+int arguments_parse(const struct command *command, int argc, char **argv, int64_t now_us, struct arguments *ret,
+		    struct error *err)
+{
+	struct argp_option rows[OPTION_ROWS] = {0};
+	struct argp parser = make_parser(command, rows);
+	CLEANUP_ARGUMENTS struct arguments arguments = {
+		.command = command,
+		.form = isatty(STDOUT_FILENO) ? FORM_TABLE : FORM_JSONL,
+		.fail_on = SEVERITY_MEDIUM,
+		.ledgers = calloc((size_t)argc + 1, sizeof(char *)),
+		.operands = calloc((size_t)argc + 1, sizeof(char *)),
+	};
+	struct error problem = {0};
+	struct reading reading = {.arguments = &arguments, .command = command, .now_us = now_us, .err = &problem};
+
+	if (arguments.ledgers == NULL || arguments.operands == NULL)
+		return error_set(err, ERROR_MEMORY, "no memory for the command line");
+	error_t failed = argp_parse(&parser, argc, argv, ARGP_NO_ERRS | ARGP_NO_HELP | ARGP_NO_EXIT, NULL, &reading);
+	if (failed != 0 && problem.code == ERROR_NONE)
+		(void)refuse_word(&reading, argc, argv);
+	else if (failed == 0)
+		(void)check_operands(&arguments, &problem);
+	if (problem.code != ERROR_NONE)
+		return error_set(err, problem.code, "%s", problem.text);
+	*ret = arguments;
+	arguments = (struct arguments){0};
+	return 0;
+}
+
+void arguments_done(struct arguments *arguments)
+{
+	free(arguments->ledgers);
+	free(arguments->operands);
+	*arguments = (struct arguments){0};
+}
+
+void arguments_help(const struct command *command, FILE *to)
+{
+	struct argp_option rows[OPTION_ROWS] = {0};
+	struct argp parser = make_parser(command, rows);
+	char name[64], text[4096];
+	(void)snprintf(name, sizeof(name), "keytrail %s", command->name);
+	(void)snprintf(text, sizeof(text), "%s.%s%s\v%s%s", command->summary, command->details[0] != '\0' ? "\n\n" : "",
+		       command->details, "Examples:\n", command->examples);
+	parser.doc = text;
+	argp_help(&parser, to, ARGP_HELP_LONG | ARGP_HELP_DOC | ARGP_HELP_USAGE, name);
+}

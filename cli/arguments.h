@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "cli/command.h"
+#include "cli/output.h"
+#include "store/findings.h"
+#include "store/ledger.h"
+
+/* Options come in groups; a command takes those that its row in the table names. */
+enum option_group {
+	OPTIONS_OUTPUT = 1 << 0,   /* -o */
+	OPTIONS_SETTINGS = 1 << 1, /* -c */
+	OPTIONS_LEDGER = 1 << 2,   /* --ledger FILE */
+	OPTIONS_ROWS = 1 << 3,     /* filters on deliveries */
+	OPTIONS_FINDINGS = 1 << 4, /* filters on findings */
+	OPTIONS_STORED = 1 << 5,   /* --findings FILE, to read */
+	OPTIONS_FOLLOW = 1 << 6,   /* -f */
+	OPTIONS_WHO = 1 << 7,      /* --finding FILE */
+	OPTIONS_DETECT = 1 << 8,   /* the detector's own */
+	OPTIONS_REDIRECT = 1 << 9, /* keytrail-redirect's own */
+	OPTIONS_DAEMON = 1 << 10,  /* none of its own: the command asks the daemon, so settings must be readable */
+};
+
+#define FAIL_ON_NONE SEVERITY_COUNT
+
+/* A command line, read and checked. Texts are borrowed from argv. */
+struct arguments {
+	const struct command *command;
+	enum form form;
+	const char *settings; /* NULL: the default, which need not exist */
+	const char **ledgers; /* each --ledger, but for `none` */
+	size_t ledger_count;
+	bool without_ledger;          /* --ledger none */
+	const char *findings;         /* --findings FILE; NULL: beside the ledger; "": none */
+	struct ledger_filter rows;    /* the filters, for lists of deliveries */
+	struct findings_filter found; /* the same, for lists of findings */
+	bool follow;
+	const char *reported; /* --finding FILE|- */
+	const char *inventory, *ip_ranges;
+	int fail_on; /* enum severity, or FAIL_ON_NONE */
+	bool list_rules;
+	bool dry_run, quiet, accept_existing;
+	bool wants_help, wants_version;
+	char **operands;
+	int operand_count;
+};
+
+/* Reads what stands behind the command's name: argv[0] is the name itself. ERROR_USAGE in one line when it is not what
+ * the command takes. `now_us` is what --since 6h counts from. Writes and exits nothing. */
+MUST_USE int arguments_parse(const struct command *command, int argc, char **argv, int64_t now_us,
+			     struct arguments *ret, struct error *err);
+void arguments_done(struct arguments *arguments);
+#define CLEANUP_ARGUMENTS CLEANUP(arguments_done)
+
+/* What --help prints. */
+void arguments_help(const struct command *command, FILE *to);

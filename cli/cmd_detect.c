@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* keytrail detect: hands CloudTrail to the detector, shows what it finds, and turns the run into an exit status. */
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/columns.h"
+#include "cli/complain.h"
+#include "cli/detect_verdict.h"
+#include "cli/place.h"
+#include "detector/detect.h"
+
+#define BAR_CELLS 40
+
+struct shown {
+	struct output *output;
+	bool abandoned; /* the reader is gone: the verdict still counts, and what is found is still stored */
+	bool has_bar;
+	int percent;
+};
+
+static void clear_bar(struct shown *shown)
+{
+	if (shown->has_bar)
+		(void)fprintf(stderr, "\r\033[K");
+	shown->has_bar = false;
+	shown->percent = -1;
+}
+
+static int on_finding(void *context, const json_t *finding, struct error *err)
+{
+	struct shown *shown = context;
+	clear_bar(shown);
+	if (shown->abandoned || output_row(shown->output, finding, err) == 0)
+		return 0;
+	shown->abandoned = output_is_abandoned(shown->output);
+	return shown->abandoned ? 0 : -1;
+}
+
+static void on_complaint(void *context, const char *line)
+{
+	clear_bar(context);
+	complain("%s", line);
+}
+
+static void on_progress(void *context, uint64_t done_bytes, uint64_t total_bytes)
+{
+	static const char full[] = "########################################";
+	struct shown *shown = context;
+	if (total_bytes == 0) {
+		(void)fprintf(stderr, "\r%" PRIu64 " MiB\033[K", done_bytes >> 20);
+		shown->has_bar = true;
+		return;
+	}
+	int percent = done_bytes >= total_bytes ? 100 : (int)((double)done_bytes / (double)total_bytes * 100);
+	if (percent == shown->percent)
+		return;
+	shown->percent = percent;
+	shown->has_bar = true;
+	(void)fprintf(stderr, "\r[%-*.*s] %3d %%\033[K", BAR_CELLS, percent * BAR_CELLS / 100, full, percent);
+}
+
+static void print_summary(const struct detect_summary *summary)
+{
+	complain("%" PRIu64 " files read, %" PRIu64 " unreadable, %" PRIu64 " skipped; %" PRIu64 " records in %" PRIu64
+		 " MiB, %" PRIu64 " malformed",
+		 summary->files, summary->files_unreadable, summary->files_skipped, summary->records,
+		 summary->bytes >> 20, summary->records_malformed);
+	complain("%" PRIu64 " uses of known keys: %" PRIu64 " at home, %" PRIu64 " by AWS for us, %" PRIu64
+		 " of unknown origin; address ranges of %s",
+		 summary->uses, summary->uses_at_home, summary->uses_by_aws, summary->uses_unknown,
+		 summary->ranges_date[0] != '\0' ? summary->ranges_date : "unknown date");
+	complain("findings: %" PRIu64 " HIGH, %" PRIu64 " MEDIUM, %" PRIu64 " LOW%s", summary->findings[SEVERITY_HIGH],
+		 summary->findings[SEVERITY_MEDIUM], summary->findings[SEVERITY_LOW],
+		 summary->findings_stored ? "" : " (not stored)");
+	if (summary->notice[0] != '\0')
+		complain("%s", summary->notice);
+}
+
+/* The detector looks for the system's ledger at its default path; the settings may say otherwise. */
+MUST_USE static int choose_ledgers(const struct arguments *arguments, struct place *place, const char **ledger,
+				   struct detect_options *options, struct error *err)
+{
+	options->without_ledger = arguments->without_ledger;
+	options->ledgers = arguments->ledgers;
+	options->ledger_count = arguments->ledger_count;
+	if (arguments->without_ledger || arguments->ledger_count > 0)
+		return 0;
+	if (place_find(arguments, place, err) < 0)
+		return -1;
+	*ledger = place->ledger;
+	options->ledgers = ledger;
+	options->ledger_count = 1;
+	return 0;
+}
+
+static int run(const struct arguments *arguments, enum status *ret, struct error *err)
+{
+	struct place place;
+	const char *ledger;
+	CLEANUP_OUTPUT struct output *output = NULL;
+	struct output_options form = {.form = arguments->form, .columns = &columns_findings, .stream = stdout};
+	struct shown shown = {.percent = -1};
+	struct detect_summary summary = {0};
+	struct detect_options options = {
+		.sources = (const char *const *)arguments->operands,
+		.source_count = (size_t)arguments->operand_count,
+		.inventory = arguments->inventory,
+		.ip_ranges = arguments->ip_ranges,
+		.findings = arguments->findings,
+		.progress = isatty(STDERR_FILENO) ? on_progress : NULL,
+		.progress_context = &shown,
+	};
+	struct detect_output to = {.finding = on_finding, .complain = on_complaint, .context = &shown};
+
+	if (arguments->list_rules)
+		return error_set(err, ERROR_USAGE, "--rules: not served by this version");
+	if (choose_ledgers(arguments, &place, &ledger, &options, err) < 0 || output_open(&form, &output, err) < 0)
+		return -1;
+	shown.output = output;
+	int result = detect_run(&options, &to, &summary, err);
+	clear_bar(&shown);
+	if (result < 0)
+		return -1;
+	struct error closing = {0};
+	if (output_close(steal_pointer(&output), &closing) < 0 && closing.code != ERROR_NONE)
+		return error_set(err, closing.code, "%s", closing.text);
+	print_summary(&summary);
+	*ret = detect_verdict(&summary, arguments->fail_on);
+	return 0;
+}
+
+const struct command command_detect = {
+	.name = "detect",
+	.operands = "SOURCE...",
+	.summary = "Look through CloudTrail for keys of this ledger that were used where they should not be",
+	.details =
+		"A SOURCE is a file, a folder, or - for standard input, plain or gzip. In folders *.json, *.jsonl and "
+		"their .gz are read; files that are named are always read. The summary goes to standard error. Exit "
+		"status: 3 with findings at or above --fail-on, 4 when there are none but some input could not be "
+		"read, "
+		"1 when nothing could be read.",
+	.examples = "  keytrail detect /var/log/cloudtrail\n"
+		    "  zcat trail.json.gz | keytrail detect -\n"
+		    "  keytrail detect --ledger a.db --ledger b.db --fail-on HIGH -o json logs\n",
+	.options = OPTIONS_OUTPUT | OPTIONS_SETTINGS | OPTIONS_LEDGER | OPTIONS_DETECT,
+	.minimum = 1,
+	.maximum = -1,
+	.run = run,
+};

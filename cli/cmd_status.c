@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* keytrail status: asks the daemon, the ledger and the redirect, and shows what follows from their answers. */
+#include <errno.h>
+#include <unistd.h>
+
+#include "cli/columns.h"
+#include "cli/control.h"
+#include "cli/place.h"
+#include "cli/redirect.h"
+#include "cli/status_report.h"
+#include "cli/table.h"
+
+/* Why the three parts could not be read; the report borrows these texts. */
+struct problems {
+	struct error daemon, ledger, redirect;
+};
+
+static enum part_state read_ledger(const struct place *place, json_t **ret, struct error *err)
+{
+	CLEANUP_LEDGER struct ledger *ledger = NULL;
+	bool forbidden = access(place->ledger, R_OK) < 0 && errno == EACCES;
+	if (place_open_ledger(place, &ledger, err) < 0 || ledger_summary(ledger, ret, err) < 0)
+		return forbidden ? PART_FORBIDDEN : err->code == ERROR_MISSING ? PART_MISSING : PART_BROKEN;
+	return PART_READ;
+}
+
+static enum part_state check_redirect(const struct arguments *arguments, int *ret_status, json_t **ret_lines,
+				      struct error *err)
+{
+	if (geteuid() != 0)
+		return PART_FORBIDDEN;
+	if (redirect_check(arguments->settings, ret_status, ret_lines, err) < 0)
+		return PART_BROKEN;
+	if (*ret_status == STATUS_FINE || *ret_status == STATUS_FOUND)
+		return PART_READ;
+	(void)error_set(err, ERROR_SYSTEM, "keytrail-redirect check ended with %d", *ret_status);
+	return PART_BROKEN;
+}
+
+MUST_USE static int show(const json_t *report, enum form form, struct error *err)
+{
+	struct table_look look = table_look_at(stdout);
+	CLEANUP_OUTPUT struct output *output = NULL;
+	struct output_options options = {.form = form, .columns = &columns_status, .stream = stdout};
+	switch (form) {
+	case FORM_TABLE:
+		if (status_report_print(report, stdout, look.colours, err) < 0)
+			return -1;
+		break;
+	case FORM_CSV:
+		if (output_open(&options, &output, err) < 0 || output_row(output, report, err) < 0)
+			return -1;
+		return output_close(steal_pointer(&output), err);
+	case FORM_JSON:
+	case FORM_JSONL:
+	case FORM_COUNT:
+		if (output_object(stdout, report, err) < 0)
+			return -1;
+		break;
+	}
+	return output_finish(stdout, err);
+}
+
+static int run(const struct arguments *arguments, enum status *ret, struct error *err)
+{
+	struct place place;
+	struct problems problems = {0};
+	CLEANUP_JSON json_t *daemon = NULL;
+	CLEANUP_JSON json_t *ledger = NULL;
+	CLEANUP_JSON json_t *lines = NULL;
+	CLEANUP_JSON json_t *report = NULL;
+	struct status_parts parts = {
+		.daemon_problem = problems.daemon.text,
+		.ledger_problem = problems.ledger.text,
+		.redirect_problem = problems.redirect.text,
+	};
+	if (place_find(arguments, &place, err) < 0)
+		return -1;
+	parts.daemon_state = control_ask(place.runtime, &daemon, &problems.daemon);
+	parts.ledger_state = read_ledger(&place, &ledger, &problems.ledger);
+	parts.redirect_state = check_redirect(arguments, &parts.redirect_status, &lines, &problems.redirect);
+	parts.daemon = daemon;
+	parts.ledger = ledger;
+	parts.redirect_lines = lines;
+	if (status_report_make(&parts, &report, err) < 0 || show(report, arguments->form, err) < 0)
+		return -1;
+	*ret = status_report_verdict(report);
+	return 0;
+}
+
+const struct command command_status = {
+	.name = "status",
+	.operands = "",
+	.summary = "Is the redirect whole, the daemon up, the ledger written, and what could bypass them",
+	.details = "Run as root it also checks the redirect. Exit status: 0 when all is whole, 3 when something is "
+		   "not, 4 when "
+		   "nothing is known to be wrong but not all could be looked at.",
+	.examples = "  sudo keytrail status\n"
+		    "  keytrail status -o json | jq '.bypasses[].id'\n",
+	.options = OPTIONS_OUTPUT | OPTIONS_SETTINGS | OPTIONS_LEDGER | OPTIONS_DAEMON,
+	.run = run,
+};

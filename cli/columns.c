@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* THE TABLES of what lists show. Access keys, times and pids are never cut: they get copied from here into other tools.
+ * Widths add up so that the columns without `from_width` fit 80 characters. */
+#include "cli/columns.h"
+
+#include "common/cleanup.h"
+
+/* The fields of a delivery that only CSV has room for. */
+#define DELIVERY_DETAILS                                                                                               \
+	{.path = "account_id"}, {.path = "source"}, {.path = "path"}, {.path = "expires_at"}, {.path = "reason"},      \
+		{.path = "client.address"}, {.path = "client.port"}, {.path = "client.netns"},                         \
+		{.path = "attribution.method"}, {.path = "process.started_at"}, {.path = "process.uid"},               \
+		{.path = "process.exe_sha256"}, {.path = "process.cmdline"}, {.path = "process.pod_uid"},              \
+		{.path = "user_agent"}, {.path = "host.instance_id"}, {.path = "host.account_id"},                     \
+	{                                                                                                              \
+		.path = "host.region"                                                                                  \
+	}
+
+#define FINDING_DETAILS                                                                                                \
+	{.path = "id"}, {.path = "score"}, {.path = "confidence"}, {.path = "lineage"}, {.path = "owner.account_id"},  \
+		{.path = "owner.instance_id"}, {.path = "owner.role"}, {.path = "remote.relation"},                    \
+		{.path = "remote.vpc_endpoint_id"}, {.path = "remote.network"}, {.path = "rung"},                      \
+		{.path = "evidence"}, {.path = "calls"},                                                               \
+	{                                                                                                              \
+		.path = "event_ids"                                                                                    \
+	}
+
+static const struct column deliveries[] = {
+	{.path = "delivered_at", .heading = "DELIVERED AT", .width = 27},
+	{.path = "access_key_id", .heading = "ACCESS KEY", .width = 20},
+	{.path = "process.pid", .heading = "PID", .kind = COLUMN_NUMBER, .width = 7},
+	{.path = "process.user", .heading = "USER", .from_width = 100, .otherwise = "process.uid", .width = 8},
+	{.path = "process.exe", .heading = "EXECUTABLE", .wraps = true},
+	{.path = "attribution.grade", .heading = "GRADE", .kind = COLUMN_VERDICT, .from_width = 90, .width = 6},
+	{.path = "outcome", .heading = "OUTCOME", .kind = COLUMN_VERDICT, .width = 9},
+	{.path = "role", .heading = "ROLE", .from_width = 120, .wraps = true},
+	{.path = "process.unit", .heading = "UNIT", .from_width = 140, .wraps = true},
+	{.path = "process.container_id", .heading = "CONTAINER", .from_width = 160, .wraps = true},
+	{.path = "kind"},
+	DELIVERY_DETAILS,
+};
+
+static const struct column keys[] = {
+	{.path = "access_key_id", .heading = "ACCESS KEY"},
+	{.path = "role", .heading = "ROLE", .wraps = true},
+	{.path = "last_delivered_at", .heading = "LAST DELIVERED"},
+	{.path = "deliveries", .heading = "TIMES", .kind = COLUMN_NUMBER},
+	{.path = "processes", .heading = "PROCESSES", .kind = COLUMN_NUMBER},
+	{.path = "expires_at", .heading = "EXPIRES", .from_width = 112},
+	{.path = "instance_id", .heading = "INSTANCE", .from_width = 132},
+	{.path = "first_delivered_at", .heading = "FIRST DELIVERED", .from_width = 164},
+	{.path = "account_id"},
+	{.path = "source"},
+	{.path = "host_account_id"},
+	{.path = "region"},
+	{.path = "updated_at"},
+};
+
+static const struct column processes[] = {
+	{.path = "last_seen", .heading = "LAST SEEN"},
+	{.path = "pid", .heading = "PID", .kind = COLUMN_NUMBER},
+	{.path = "user", .heading = "USER", .otherwise = "uid"},
+	{.path = "exe", .heading = "EXECUTABLE", .wraps = true},
+	{.path = "grade", .heading = "GRADE", .kind = COLUMN_VERDICT},
+	{.path = "deliveries", .heading = "TIMES", .kind = COLUMN_NUMBER},
+	{.path = "keys", .heading = "KEYS", .from_width = 110, .wraps = true},
+	{.path = "unit", .heading = "UNIT", .from_width = 130, .wraps = true},
+	{.path = "cmdline", .heading = "COMMAND", .kind = COLUMN_COMMAND, .from_width = 150, .wraps = true},
+	{.path = "first_seen"},
+	{.path = "started_at"},
+	{.path = "uid"},
+	{.path = "exe_sha256"},
+	{.path = "container_id"},
+	{.path = "pod_uid"},
+};
+
+static const struct column findings[] = {
+	{.path = "severity", .heading = "SEVERITY", .kind = COLUMN_VERDICT},
+	{.path = "type", .heading = "TYPE", .wraps = true},
+	{.path = "access_key_id", .heading = "ACCESS KEY"},
+	{.path = "remote.account_id", .heading = "REMOTE", .otherwise = "remote.address", .wraps = true},
+	{.path = "count", .heading = "COUNT", .kind = COLUMN_NUMBER},
+	{.path = "last_seen", .heading = "LAST SEEN", .from_width = 110},
+	{.path = "owner.instance_id", .heading = "INSTANCE", .from_width = 130},
+	{.path = "first_seen", .heading = "FIRST SEEN", .from_width = 160},
+	{.path = "kind"},
+	{.path = "remote.address"},
+	FINDING_DETAILS,
+};
+
+static const struct column who[] = {
+	{.path = "kind"},
+	{.path = "access_key_id"},
+	{.path = "delivered_at"},
+	{.path = "process.pid"},
+	{.path = "process.user"},
+	{.path = "process.exe"},
+	{.path = "process.unit"},
+	{.path = "process.container_id"},
+	{.path = "attribution.grade"},
+	{.path = "outcome"},
+	{.path = "role"},
+	DELIVERY_DETAILS,
+	{.path = "severity"},
+	{.path = "type"},
+	{.path = "remote.account_id"},
+	{.path = "remote.address"},
+	{.path = "first_seen"},
+	{.path = "last_seen"},
+	{.path = "count"},
+	FINDING_DETAILS,
+};
+
+static const struct column status[] = {
+	{.path = "kind"},
+	{.path = "whole"},
+	{.path = "daemon.version"},
+	{.path = "daemon.pid"},
+	{.path = "daemon.witness_pid"},
+	{.path = "daemon.started_at"},
+	{.path = "ledger.path"},
+	{.path = "ledger.rows"},
+	{.path = "ledger.last_at"},
+	{.path = "redirect.checked"},
+	{.path = "redirect.whole"},
+	{.path = "redirect.faults"},
+	{.path = "faults"},
+	{.path = "bypasses"},
+};
+
+#define COLUMNS(table)                                                                                                 \
+	{                                                                                                              \
+		.column = (table), .count = ARRAY_LENGTH(table)                                                        \
+	}
+
+const struct columns columns_deliveries = COLUMNS(deliveries);
+const struct columns columns_keys = COLUMNS(keys);
+const struct columns columns_processes = COLUMNS(processes);
+const struct columns columns_findings = COLUMNS(findings);
+const struct columns columns_who = COLUMNS(who);
+const struct columns columns_status = COLUMNS(status);

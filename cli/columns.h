@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* What of an object stands in a list, as a table: one row a column, for tables and CSV alike. */
+
+enum column_kind {
+	COLUMN_TEXT,
+	COLUMN_NUMBER,  /* to the right */
+	COLUMN_COMMAND, /* a list of arguments, shown as a shell would take them */
+	COLUMN_VERDICT, /* a grade, outcome or severity: coloured where it wants attention */
+};
+
+struct column {
+	const char *path;    /* dotted, in the object; also the heading in CSV */
+	const char *heading; /* in tables; NULL: in CSV only */
+	enum column_kind kind;
+	size_t from_width;     /* narrower terminals leave it out */
+	bool wraps;            /* may take several lines; others are never cut */
+	const char *otherwise; /* a table shows this path instead where the first is null; may be NULL */
+	size_t width;          /* at least this wide where lines come one by one (`-f`); 0: the heading's */
+};
+
+struct columns {
+	const struct column *column;
+	size_t count;
+};
+
+extern const struct columns columns_deliveries, columns_keys, columns_processes, columns_findings;
+extern const struct columns columns_who;    /* deliveries and findings in one CSV, told apart by `kind` */
+extern const struct columns columns_status; /* CSV only */

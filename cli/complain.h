@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "common/cleanup.h"
+
+/* One line on stderr, `keytrail: ` and the text; control bytes that came in with the arguments are made harmless. */
+void complain(const char *format, ...) PRINTF_LIKE(1, 2);

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Results on their way out. JSON is written in ASCII with sorted keys: the same object is the same line everywhere, and
+ * no terminal finds anything in it to obey. Each write is checked: a full disk must not look like an empty ledger. */
+#include "cli/output.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/csv.h"
+#include "cli/table.h"
+
+const char *const form_names[FORM_COUNT] = {
+	[FORM_TABLE] = "table",
+	[FORM_JSON] = "json",
+	[FORM_JSONL] = "jsonl",
+	[FORM_CSV] = "csv",
+};
+
+struct output {
+	struct output_options options;
+	struct table *table;
+	struct buffer line;
+	bool has_rows;
+	bool abandoned;
+};
+
+/* Says what a stream's failure was. A reader that has gone away gets no complaint: `| head` is not an error. */
+MUST_USE static int write_failed(struct error *err)
+{
+	if (errno == EPIPE)
+		return error_set(err, ERROR_NONE, "the reader of the output is gone");
+	return error_errno(err, "writing the output");
+}
+
+MUST_USE static int put(struct output *output, const char *bytes, size_t length, struct error *err)
+{
+	if (fwrite(bytes, 1, length, output->options.stream) == length)
+		return 0;
+	output->abandoned = errno == EPIPE;
+	return write_failed(err);
+}
+
+MUST_USE static int put_text(struct output *output, const char *text, struct error *err)
+{
+	return put(output, text, strlen(text), err);
+}
+
+MUST_USE static int put_json(struct output *output, const json_t *object, struct error *err)
+{
+	CLEANUP_FREE char *line = json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENSURE_ASCII);
+	if (line == NULL)
+		return error_set(err, ERROR_MEMORY, "no memory for a line of output");
+	return put_text(output, line, err);
+}
+
+MUST_USE static int begin(struct output *output, struct error *err)
+{
+	struct table_look look;
+	switch (output->options.form) {
+	case FORM_TABLE:
+		look = table_look_at(output->options.stream);
+		return table_new(output->options.columns, &look, &output->table, err);
+	case FORM_JSON:
+		return put_text(output, output->options.opening != NULL ? output->options.opening : "[", err);
+	case FORM_CSV:
+		if (csv_heading(&output->line, output->options.columns, err) < 0)
+			return -1;
+		return put(output, output->line.bytes, output->line.length, err);
+	case FORM_JSONL:
+	case FORM_COUNT:
+		break;
+	}
+	return 0;
+}
+
+int output_open(const struct output_options *options, struct output **ret, struct error *err)
+{
+	CLEANUP_OUTPUT struct output *output = calloc(1, sizeof(*output));
+	if (output == NULL)
+		return error_set(err, ERROR_MEMORY, "no memory for the output");
+	output->options = *options;
+	if (begin(output, err) < 0)
+		return -1;
+	*ret = steal_pointer(&output);
+	return 0;
+}
+
+int output_row(void *context, const json_t *object, struct error *err)
+{
+	struct output *output = context;
+	bool is_first = !output->has_rows;
+	output->has_rows = true;
+	switch (output->options.form) {
+	case FORM_TABLE:
+		return table_add(output->table, object, err);
+	case FORM_JSON:
+		if (put_text(output, is_first ? "\n" : ",\n", err) < 0)
+			return -1;
+		return put_json(output, object, err);
+	case FORM_CSV:
+		buffer_clear(&output->line);
+		if (csv_row(&output->line, output->options.columns, object, err) < 0)
+			return -1;
+		return put(output, output->line.bytes, output->line.length, err);
+	case FORM_JSONL:
+	case FORM_COUNT:
+		break;
+	}
+	if (put_json(output, object, err) < 0)
+		return -1;
+	return put_text(output, "\n", err);
+}
+
+int output_flush(struct output *output, struct error *err)
+{
+	if (output->table != NULL && table_print(output->table, err) < 0)
+		return -1;
+	if (output_finish(output->options.stream, err) == 0)
+		return 0;
+	output->abandoned = errno == EPIPE;
+	return -1;
+}
+
+int output_close(struct output *output, struct error *err)
+{
+	CLEANUP_OUTPUT struct output *closing = output;
+	if (closing->options.form == FORM_JSON) {
+		const char *end = closing->options.closing != NULL ? closing->options.closing : "]\n";
+		if ((closing->has_rows && put_text(closing, "\n", err) < 0) || put_text(closing, end, err) < 0)
+			return -1;
+	}
+	return output_flush(closing, err);
+}
+
+void output_drop(struct output *output)
+{
+	if (output == NULL)
+		return;
+	table_free(output->table);
+	buffer_done(&output->line);
+	free(output);
+}
+
+bool output_is_abandoned(const struct output *output)
+{
+	return output->abandoned;
+}
+
+int output_object(FILE *stream, const json_t *object, struct error *err)
+{
+	CLEANUP_FREE char *line = json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENSURE_ASCII);
+	if (line == NULL)
+		return error_set(err, ERROR_MEMORY, "no memory for a line of output");
+	if (fputs(line, stream) == EOF || fputc('\n', stream) == EOF)
+		return write_failed(err);
+	return 0;
+}
+
+int output_finish(FILE *stream, struct error *err)
+{
+	/* A stream that failed earlier (libsmartcols does not say so) has lost its reason: try for a new one. */
+	bool failed = ferror(stream) != 0;
+	errno = 0;
+	if (fflush(stream) == 0 && !failed)
+		return 0;
+	if (errno == 0)
+		errno = EIO;
+	return write_failed(err);
+}

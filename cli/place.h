@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <limits.h>
+
+#include "cli/arguments.h"
+#include "store/settings.h"
+
+/* Where things are on this machine, as arguments and settings have it. */
+struct place {
+	char ledger[PATH_MAX];
+	char findings[PATH_MAX]; /* beside the ledger, unless --findings says otherwise */
+	char runtime[SETTINGS_TEXT_BYTES];
+};
+
+/* Reads the settings; where --ledger makes them needless, bad ones are no hindrance: a ledger can be read anywhere. */
+MUST_USE int place_find(const struct arguments *arguments, struct place *ret, struct error *err);
+
+/* Opens the ledger; failing says what to do next. */
+MUST_USE int place_open_ledger(const struct place *place, struct ledger **ret, struct error *err);
+
+/* Opens the findings for reading; *ret is NULL when nothing was ever stored there. With --findings it must exist. */
+MUST_USE int place_open_findings(const struct arguments *arguments, const struct place *place, struct findings **ret,
+				 struct error *err);
+
+static inline void cleanup_ledger(struct ledger **ledger)
+{
+	ledger_close(*ledger);
+}
+
+static inline void cleanup_findings(struct findings **findings)
+{
+	if (*findings != NULL)
+		findings_close(*findings);
+}
+
+#define CLEANUP_LEDGER CLEANUP(cleanup_ledger)
+#define CLEANUP_FINDINGS CLEANUP(cleanup_findings)

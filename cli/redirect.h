@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <limits.h>
+
+#include "common/json.h"
+
+/* The program keytrail-redirect: where it is, and what its `check` says. */
+
+/* In the source tree that this program was built in (build/PRESET/bin beside iptables/), else where it is installed.
+ * `program` is the path of this program. ERROR_MISSING names the places. */
+MUST_USE int redirect_find(const char *program, char ret[static PATH_MAX], struct error *err);
+
+/* Runs `check` (needs root) with the settings file, NULL for the default, and gives its exit status and the lines that
+ * it printed, as a list. */
+MUST_USE int redirect_check(const char *settings, int *ret_status, json_t **ret_lines, struct error *err);
+
+/* The path of the running program. */
+MUST_USE int redirect_self(char ret[static PATH_MAX], struct error *err);

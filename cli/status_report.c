@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Judges what `status` saw. "Not looked at" is never "whole". The daemon's answer comes over a socket that might not be
+ * the daemon's, so its texts are shown escaped. */
+#include "cli/status_report.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "cli/printable.h"
+
+/* Says one thing: `known` false means that it could not be looked at. */
+static void add_point(json_t *list, const char *id, bool known, const char *format, ...) PRINTF_LIKE(4, 5);
+
+static void add_point(json_t *list, const char *id, bool known, const char *format, ...)
+{
+	char text[512];
+	va_list arguments;
+	va_start(arguments, format);
+	(void)vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	json_t *point = json_object();
+	json_put_text(point, "id", id);
+	json_put_bool(point, "known", known);
+	json_put_text(point, "text", text);
+	(void)json_array_append_new(list, point);
+}
+
+static const char *or_unknown(const char *text)
+{
+	return text != NULL ? text : "unknown";
+}
+
+/* Only what is said to be wrong counts: a daemon of another version may not say everything. */
+static bool is_false(const json_t *object, const char *path)
+{
+	bool value;
+	return json_bool_at(object, path, &value) && !value;
+}
+
+static void judge_answer(const json_t *daemon, json_t *faults)
+{
+	const char *problem = json_text_at(daemon, "ledger.last_error");
+	const json_t *backends = json_at(daemon, "witness.backends");
+	if (is_false(daemon, "ledger.writable"))
+		add_point(faults, "ledger-not-written", true, "the daemon cannot write its ledger: %s",
+			  or_unknown(problem));
+	if (is_false(daemon, "upstream.reachable"))
+		add_point(faults, "upstream-unreachable", true, "the metadata service does not answer the daemon: %s",
+			  or_unknown(json_text_at(daemon, "upstream.last_error")));
+	if (json_is_array(backends) && json_array_size(backends) == 0)
+		add_point(faults, "no-attribution", true,
+			  "the witness has nothing to look with: no process can be named");
+}
+
+static void judge_daemon(const struct status_parts *parts, json_t *faults, json_t *bypasses)
+{
+	switch (parts->daemon_state) {
+	case CONTROL_ANSWERED:
+		judge_answer(parts->daemon, faults);
+		break;
+	case CONTROL_DOWN:
+		add_point(bypasses, "daemon-down", true, "keytraild does not run (%s): nothing is recorded",
+			  or_unknown(parts->daemon_problem));
+		break;
+	case CONTROL_FORBIDDEN:
+		add_point(bypasses, "daemon-unchecked", false,
+			  "the daemon was not asked (%s): run as root or as a member of group keytrail",
+			  or_unknown(parts->daemon_problem));
+		break;
+	case CONTROL_UNCLEAR:
+		add_point(faults, "daemon-unclear", true, "the daemon gave no answer that can be read: %s",
+			  or_unknown(parts->daemon_problem));
+		break;
+	}
+}
+
+static void judge_ledger(const struct status_parts *parts, json_t *faults)
+{
+	if (parts->ledger_state == PART_FORBIDDEN)
+		add_point(faults, "ledger-unchecked", false, "%s", or_unknown(parts->ledger_problem));
+	else if (parts->ledger_state != PART_READ)
+		add_point(faults, parts->ledger_state == PART_MISSING ? "ledger-missing" : "ledger-unreadable", true,
+			  "%s", or_unknown(parts->ledger_problem));
+}
+
+/* `check` begins each line with the family that it is about. */
+static bool speaks_of_ipv6_chains(const json_t *lines)
+{
+	for (size_t i = 0; i < json_array_size(lines); i++) {
+		const char *line = json_string_value(json_array_get(lines, i));
+		if (line != NULL && strstr(line, "IPv6") != NULL && strstr(line, "missing") != NULL)
+			return true;
+	}
+	return false;
+}
+
+static void judge_redirect(const struct status_parts *parts, json_t *bypasses)
+{
+	if (parts->redirect_state == PART_FORBIDDEN) {
+		add_point(bypasses, "redirect-unchecked", false, "the redirect was not checked: that needs root");
+		return;
+	}
+	if (parts->redirect_state != PART_READ) {
+		add_point(bypasses, "redirect-unchecked", false, "the redirect could not be checked: %s",
+			  or_unknown(parts->redirect_problem));
+		return;
+	}
+	if (parts->redirect_status == 0)
+		return;
+	add_point(bypasses, "redirect-not-whole", true,
+		  "the redirect is not whole: requests can reach the metadata service unrecorded; `keytrail redirect "
+		  "repair` mends it");
+	if (speaks_of_ipv6_chains(parts->redirect_lines))
+		add_point(bypasses, "ipv6-not-redirected", true,
+			  "rules for the IPv6 address of the metadata service are missing");
+}
+
+static json_t *redirect_object(const struct status_parts *parts)
+{
+	json_t *redirect = json_object();
+	bool checked = parts->redirect_state == PART_READ;
+	json_put_bool(redirect, "checked", checked);
+	json_put(redirect, "whole", checked ? json_boolean(parts->redirect_status == 0) : NULL);
+	json_put(redirect, "faults", checked ? json_deep_copy(parts->redirect_lines) : json_array());
+	return redirect;
+}
+
+/* false if anything is known to be wrong, else null if anything was not looked at. */
+static json_t *wholeness(const json_t *faults, const json_t *bypasses)
+{
+	const json_t *const lists[] = {faults, bypasses};
+	bool complete = true;
+	for (size_t i = 0; i < ARRAY_LENGTH(lists); i++)
+		for (size_t j = 0; j < json_array_size(lists[i]); j++) {
+			if (json_is_true(json_object_get(json_array_get(lists[i], j), "known")))
+				return json_false();
+			complete = false;
+		}
+	return complete ? json_true() : json_null();
+}
+
+int status_report_make(const struct status_parts *parts, json_t **ret, struct error *err)
+{
+	CLEANUP_JSON json_t *report = json_object();
+	json_t *faults = json_array(), *bypasses = json_array();
+	if (report == NULL || faults == NULL || bypasses == NULL) {
+		json_decref(faults);
+		json_decref(bypasses);
+		return error_set(err, ERROR_MEMORY, "no memory for the status");
+	}
+	judge_daemon(parts, faults, bypasses);
+	judge_ledger(parts, faults);
+	judge_redirect(parts, bypasses);
+	json_put_text(report, "kind", "status");
+	json_put(report, "whole", wholeness(faults, bypasses));
+	json_put(report, "daemon", json_deep_copy(parts->daemon));
+	json_put(report, "ledger", json_deep_copy(parts->ledger));
+	json_put(report, "redirect", redirect_object(parts));
+	json_put(report, "faults", faults);
+	json_put(report, "bypasses", bypasses);
+	*ret = steal_pointer(&report);
+	return 0;
+}
+
+enum status status_report_verdict(const json_t *report)
+{
+	const json_t *whole = json_object_get(report, "whole");
+	if (json_is_true(whole))
+		return STATUS_FINE;
+	return json_is_false(whole) ? STATUS_FOUND : STATUS_INCOMPLETE;
+}
+
+/* ---- for a person */
+
+static const struct {
+	const char *heading, *path;
+} lines[] = {
+	{"daemon", "daemon.version"},
+	{"  pid", "daemon.pid"},
+	{"  witness", "daemon.witness_pid"},
+	{"  since", "daemon.started_at"},
+	{"  user", "daemon.user"},
+	{"  port", "daemon.port"},
+	{"  mode", "daemon.mode"},
+	{"  token scope", "daemon.token_scope"},
+	{"  hop limit", "daemon.hop_limit"},
+	{"  looks with", "daemon.witness.backends"},
+	{"  ebpf", "daemon.witness.ebpf"},
+	{"  rows written", "daemon.ledger.rows_written"},
+	{"  requests", "daemon.counters.requests"},
+	{"  delivered", "daemon.counters.delivered"},
+	{"  refused", "daemon.counters.refused"},
+	{"instance", "daemon.instance.instance_id"},
+	{"  account", "daemon.instance.account_id"},
+	{"  region", "daemon.instance.region"},
+	{"ledger", "ledger.path"},
+	{"  rows", "ledger.rows"},
+	{"  first", "ledger.first_at"},
+	{"  last", "ledger.last_at"},
+	{"redirect whole", "redirect.whole"},
+};
+
+static void print_points(const json_t *points, const char *heading, FILE *to, struct buffer *text)
+{
+	for (size_t i = 0; i < json_array_size(points); i++) {
+		const json_t *point = json_array_get(points, i);
+		struct error ignored;
+		buffer_clear(text);
+		/* Without memory the line is shorter, the verdict stands. */
+		(void)printable_value(text, json_at(point, "text"), &ignored);
+		bool known = json_is_true(json_object_get(point, "known"));
+		(void)fprintf(to, "%-8s %s\n", known ? heading : "unknown", text->bytes != NULL ? text->bytes : "");
+	}
+}
+
+static void print_verdict(const json_t *report, FILE *to, bool colours)
+{
+	static const struct {
+		const char *colour, *text;
+	} verdicts[] = {
+		[STATUS_FINE] = {"\033[32m", "whole: every request is redirected and recorded"},
+		[STATUS_FOUND] = {"\033[31m", "NOT WHOLE"},
+		[STATUS_INCOMPLETE] = {"\033[33m", "nothing is known to be wrong, but not all could be looked at"},
+	};
+	enum status verdict = status_report_verdict(report);
+	(void)fprintf(to, "%s%s%s\n", colours ? verdicts[verdict].colour : "", verdicts[verdict].text,
+		      colours ? "\033[0m" : "");
+}
+
+int status_report_print(const json_t *report, FILE *to, bool colours, struct error *err)
+{
+	CLEANUP_BUFFER struct buffer text = {0};
+	print_verdict(report, to, colours);
+	print_points(json_at(report, "faults"), "FAULT", to, &text);
+	print_points(json_at(report, "bypasses"), "BYPASS", to, &text);
+	const json_t *faults = json_at(report, "redirect.faults");
+	for (size_t i = 0; i < json_array_size(faults); i++) {
+		buffer_clear(&text);
+		if (printable_value(&text, json_array_get(faults, i), err) < 0)
+			return -1;
+		(void)fprintf(to, "redirect %s\n", text.bytes);
+	}
+	(void)fputc('\n', to);
+	for (size_t i = 0; i < ARRAY_LENGTH(lines); i++) {
+		const json_t *value = json_at(report, lines[i].path);
+		if (value == NULL)
+			continue;
+		buffer_clear(&text);
+		if (printable_value(&text, value, err) < 0)
+			return -1;
+		(void)fprintf(to, "%-15s %s\n", lines[i].heading, text.bytes);
+	}
+	return 0;
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Tables and trees by libsmartcols. Columns that a narrow terminal has no room for are left out, not squeezed: half an
+ * access key is worse than none. */
+#include "cli/table.h"
+
+#include <libsmartcols/libsmartcols.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "cli/printable.h"
+#include "common/text.h"
+
+#define WIDEST_TERMINAL 10000
+
+struct table {
+	struct libscols_table *grid;
+	struct columns columns; /* borrowed */
+	struct table_look look;
+	bool printed;
+};
+
+static void cleanup_grid(struct libscols_table **grid)
+{
+	if (*grid != NULL)
+		scols_unref_table(*grid);
+}
+
+struct table_look table_look_at(FILE *stream)
+{
+	struct table_look look = {.stream = stream};
+	struct winsize size;
+	const char *columns = getenv("COLUMNS"), *no_colour = getenv("NO_COLOR"), *terminal = getenv("TERM");
+	uint64_t width;
+
+	if (ioctl(fileno(stream), TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+		look.width = size.ws_col;
+	else if (columns != NULL && text_to_u64(columns, WIDEST_TERMINAL, &width))
+		look.width = (size_t)width;
+	else if (isatty(fileno(stream)))
+		look.width = 80;
+	look.colours = isatty(fileno(stream)) && (no_colour == NULL || no_colour[0] == '\0') &&
+		       (terminal == NULL || strcmp(terminal, "dumb") != 0);
+	return look;
+}
+
+MUST_USE static int no_memory(struct error *err)
+{
+	return error_set(err, ERROR_MEMORY, "no memory for a table");
+}
+
+MUST_USE static int grid_new(const struct table_look *look, struct libscols_table **ret, struct error *err)
+{
+	CLEANUP(cleanup_grid) struct libscols_table *grid = scols_new_table();
+	if (grid == NULL || scols_table_set_stream(grid, look->stream) < 0 ||
+	    scols_table_enable_noencoding(grid, 1) < 0)
+		return no_memory(err);
+	(void)scols_table_enable_colors(grid, look->colours);
+	/* libsmartcols looks at standard output by itself; the caller has already done so. */
+	(void)scols_table_set_termforce(grid, look->width > 0 ? SCOLS_TERMFORCE_ALWAYS : SCOLS_TERMFORCE_NEVER);
+	if (look->width > 0)
+		(void)scols_table_set_termwidth(grid, look->width);
+	*ret = steal_pointer(&grid);
+	return 0;
+}
+
+static bool is_shown(const struct table *table, const struct column *column)
+{
+	return column->heading != NULL && (table->look.width == 0 || column->from_width <= table->look.width);
+}
+
+int table_new(const struct columns *columns, const struct table_look *look, struct table **ret, struct error *err)
+{
+	struct table *table = calloc(1, sizeof(*table));
+	if (table == NULL)
+		return no_memory(err);
+	*table = (struct table){.columns = *columns, .look = *look};
+	if (grid_new(look, &table->grid, err) < 0) {
+		table_free(table);
+		return -1;
+	}
+	for (size_t i = 0; i < columns->count; i++) {
+		const struct column *column = &columns->column[i];
+		int flags = (column->kind == COLUMN_NUMBER ? SCOLS_FL_RIGHT : 0) | (column->wraps ? SCOLS_FL_WRAP : 0) |
+			    (column->width > 0 ? SCOLS_FL_STRICTWIDTH : 0);
+		if (is_shown(table, column) &&
+		    scols_table_new_column(table->grid, column->heading, (double)column->width, flags) == NULL) {
+			table_free(table);
+			return no_memory(err);
+		}
+	}
+	*ret = table;
+	return 0;
+}
+
+/* Red: look here first. Yellow: weaker than it could be. */
+static const char *verdict_colour(const char *word)
+{
+	static const struct {
+		const char *word, *colour;
+	} colours[] = {
+		{"HIGH", "red"},      {"MEDIUM", "yellow"}, {"refused", "yellow"}, {"aborted", "yellow"},
+		{"shared", "yellow"}, {"relay", "yellow"},  {"cgroup", "yellow"},  {"netns", "yellow"},
+		{"uid", "yellow"},    {"gone", "red"},      {"none", "red"},
+	};
+	for (size_t i = 0; i < ARRAY_LENGTH(colours); i++)
+		if (strcmp(colours[i].word, word) == 0)
+			return colours[i].colour;
+	return NULL;
+}
+
+MUST_USE static int cell_text(const struct column *column, const json_t *object, struct buffer *to, struct error *err)
+{
+	const json_t *value = json_at(object, column->path);
+	if (value == NULL && column->otherwise != NULL)
+		value = json_at(object, column->otherwise);
+	if (column->kind == COLUMN_COMMAND && json_array_size(value) > 0)
+		return printable_command(to, value, err);
+	return printable_value(to, value, err);
+}
+
+int table_add(struct table *table, const json_t *object, struct error *err)
+{
+	CLEANUP_BUFFER struct buffer text = {0};
+	struct libscols_line *line = scols_table_new_line(table->grid, NULL);
+	size_t shown = 0;
+	if (line == NULL)
+		return no_memory(err);
+	for (size_t i = 0; i < table->columns.count; i++) {
+		const struct column *column = &table->columns.column[i];
+		if (!is_shown(table, column))
+			continue;
+		buffer_clear(&text);
+		if (cell_text(column, object, &text, err) < 0)
+			return -1;
+		if (scols_line_set_data(line, shown, text.bytes) < 0)
+			return no_memory(err);
+		const char *colour = column->kind == COLUMN_VERDICT ? verdict_colour(text.bytes) : NULL;
+		if (colour != NULL)
+			(void)scols_cell_set_color(scols_line_get_cell(line, shown), colour);
+		shown++;
+	}
+	return 0;
+}
+
+int table_print(struct table *table, struct error *err)
+{
+	if (scols_table_is_empty(table->grid) && table->printed)
+		return 0;
+	if (scols_table_is_empty(table->grid))
+		return 0;
+	if (table->printed)
+		(void)scols_table_enable_noheadings(table->grid, 1);
+	int result = scols_print_table(table->grid);
+	scols_table_remove_lines(table->grid);
+	table->printed = true;
+	return result < 0 ? error_set(err, ERROR_SYSTEM, "cannot print a table") : 0;
+}
+
+void table_free(struct table *table)
+{
+	if (table == NULL)
+		return;
+	if (table->grid != NULL)
+		scols_unref_table(table->grid);
+	free(table);
+}
+
+MUST_USE static int tree_add(struct libscols_table *grid, const json_t *process, struct libscols_line **line,
+			     struct error *err)
+{
+	CLEANUP_BUFFER struct buffer text = {0};
+	struct libscols_line *child = scols_table_new_line(grid, *line);
+	const json_t *user = json_at(process, "user"), *command = json_at(process, "cmdline");
+	if (child == NULL)
+		return no_memory(err);
+	if (printable_value(&text, json_at(process, "pid"), err) < 0 || buffer_append(&text, " ", 1, err) < 0 ||
+	    printable_value(&text, user != NULL ? user : json_at(process, "uid"), err) < 0 ||
+	    buffer_append(&text, "  ", 2, err) < 0 || printable_value(&text, json_at(process, "exe"), err) < 0)
+		return -1;
+	if (json_array_size(command) > 0 &&
+	    (buffer_append(&text, "  ", 2, err) < 0 || printable_command(&text, command, err) < 0))
+		return -1;
+	if (scols_line_set_data(child, 0, text.bytes) < 0)
+		return no_memory(err);
+	*line = child;
+	return 0;
+}
+
+int table_tree(const json_t *process, const struct table_look *look, struct error *err)
+{
+	CLEANUP(cleanup_grid) struct libscols_table *grid = NULL;
+	const json_t *ancestors = json_at(process, "ancestors");
+	struct libscols_line *line = NULL;
+	if (grid_new(look, &grid, err) < 0)
+		return -1;
+	(void)scols_table_enable_noheadings(grid, 1);
+	if (scols_table_new_column(grid, "PROCESS", 0, SCOLS_FL_TREE) == NULL)
+		return no_memory(err);
+	/* The ledger lists the parent first. */
+	for (size_t i = json_array_size(ancestors); i > 0; i--)
+		if (tree_add(grid, json_array_get(ancestors, i - 1), &line, err) < 0)
+			return -1;
+	if (tree_add(grid, process, &line, err) < 0)
+		return -1;
+	return scols_print_table(grid) < 0 ? error_set(err, ERROR_SYSTEM, "cannot print a tree") : 0;
+}

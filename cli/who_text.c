@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The form of `who` that is read by people. Tables of rows say which fields; all values are escaped on their way. */
+#include "cli/who_text.h"
+
+#include "cli/printable.h"
+#include "store/model.h"
+
+struct line {
+	const char *heading, *path;
+	bool is_command;
+	bool always; /* shown as "-" where it is not known */
+};
+
+MUST_USE static int print_value(const json_t *object, const struct line *line, FILE *to, struct error *err)
+{
+	CLEANUP_BUFFER struct buffer text = {0};
+	const json_t *value = json_at(object, line->path);
+	if (value == NULL && !line->always)
+		return 0;
+	int result = line->is_command && json_array_size(value) > 0 ? printable_command(&text, value, err)
+								    : printable_value(&text, value, err);
+	if (result < 0)
+		return -1;
+	(void)fprintf(to, "%-13s %s\n", line->heading, text.bytes);
+	return 0;
+}
+
+MUST_USE static int print_lines(const json_t *object, const struct line *lines, size_t count, FILE *to,
+				struct error *err)
+{
+	for (size_t i = 0; i < count; i++)
+		if (print_value(object, &lines[i], to, err) < 0)
+			return -1;
+	return 0;
+}
+
+static const struct line reported_lines[] = {
+	{.heading = "Reported by", .path = "format"},     {.heading = "  type", .path = "type", .always = true},
+	{.heading = "  severity", .path = "severity"},    {.heading = "  title", .path = "title"},
+	{.heading = "  key", .path = "access_key_id"},    {.heading = "  account", .path = "account_id"},
+	{.heading = "  instance", .path = "instance_id"}, {.heading = "  used by", .path = "remote.account_id"},
+	{.heading = "  from", .path = "remote.address"},  {.heading = "  first seen", .path = "first_seen"},
+	{.heading = "  last seen", .path = "last_seen"},  {.heading = "  times", .path = "count"},
+};
+
+static const struct line key_lines[] = {
+	{.heading = "Key", .path = "access_key_id", .always = true},
+	{.heading = "  account", .path = "account_id", .always = true},
+	{.heading = "  role", .path = "role", .always = true},
+	{.heading = "  expires", .path = "expires_at", .always = true},
+	{.heading = "  instance", .path = "host.instance_id"},
+	{.heading = "  of account", .path = "host.account_id"},
+	{.heading = "  region", .path = "host.region"},
+};
+
+static const struct line delivery_lines[] = {
+	{.heading = "  process", .path = "process.pid", .always = true},
+	{.heading = "  user", .path = "process.user"},
+	{.heading = "  uid", .path = "process.uid"},
+	{.heading = "  executable", .path = "process.exe", .always = true},
+	{.heading = "  sha256", .path = "process.exe_sha256"},
+	{.heading = "  command", .path = "process.cmdline", .is_command = true, .always = true},
+	{.heading = "  started", .path = "process.started_at"},
+	{.heading = "  unit", .path = "process.unit"},
+	{.heading = "  container", .path = "process.container_id"},
+	{.heading = "  pod", .path = "process.pod_uid"},
+	{.heading = "  grade", .path = "attribution.grade", .always = true},
+	{.heading = "  evidence", .path = "attribution.evidence"},
+	{.heading = "  client", .path = "client.address"},
+	{.heading = "  user agent", .path = "user_agent"},
+	{.heading = "  path", .path = "path"},
+	{.heading = "  outcome", .path = "outcome", .always = true},
+	{.heading = "  reason", .path = "reason"},
+};
+
+int who_text_reported(const json_t *report, const struct table_look *look, struct error *err)
+{
+	if (print_lines(report, reported_lines, ARRAY_LENGTH(reported_lines), look->stream, err) < 0)
+		return -1;
+	(void)fputc('\n', look->stream);
+	return 0;
+}
+
+int who_text_key(const json_t *delivery, const struct table_look *look, struct error *err)
+{
+	return print_lines(delivery, key_lines, ARRAY_LENGTH(key_lines), look->stream, err);
+}
+
+/* The others that held the socket: one line each, the process itself is in the tree. */
+MUST_USE static int print_holders(const json_t *delivery, const struct table_look *look, struct error *err)
+{
+	static const struct line lines[] = {
+		{.heading = "  also held by", .path = "pid", .always = true},
+		{.heading = "    executable", .path = "exe", .always = true},
+		{.heading = "    command", .path = "cmdline", .is_command = true},
+	};
+	const json_t *holders = json_at(delivery, "holders"), *process = json_at(delivery, "process");
+	for (size_t i = 0; i < json_array_size(holders); i++) {
+		const json_t *holder = json_array_get(holders, i);
+		if (json_is_object(holder) && !json_equal(holder, process) &&
+		    print_lines(holder, lines, ARRAY_LENGTH(lines), look->stream, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int who_text_delivery(const json_t *delivery, const struct table_look *look, struct error *err)
+{
+	static const char *const headings[OUTCOME_COUNT] = {
+		[OUTCOME_RECORDED] = "Recorded",
+		[OUTCOME_DELIVERED] = "Delivered",
+		[OUTCOME_REFUSED] = "Refused",
+		[OUTCOME_ABORTED] = "Aborted",
+	};
+	const char *bold = look->colours ? "\033[1m" : "", *plain = look->colours ? "\033[0m" : "";
+	const char *at = json_text_at(delivery, "delivered_at");
+	const json_t *process = json_at(delivery, "process");
+	const char *outcome = json_text_at(delivery, "outcome");
+	int index = outcome != NULL ? name_index(outcome_names, OUTCOME_COUNT, outcome) : -1;
+	CLEANUP_BUFFER struct buffer text = {0};
+	if (printable_text(&text, at != NULL ? at : "at an unknown time", err) < 0)
+		return -1;
+	(void)fprintf(look->stream, "\n%s%-13s %s%s\n", bold, index >= 0 ? headings[index] : "Recorded", text.bytes,
+		      plain);
+	if (print_lines(delivery, delivery_lines, ARRAY_LENGTH(delivery_lines), look->stream, err) < 0 ||
+	    print_holders(delivery, look, err) < 0)
+		return -1;
+	if (process == NULL)
+		return 0;
+	(void)fprintf(look->stream, "\n");
+	return table_tree(process, look, err);
+}
