@@ -294,8 +294,8 @@ static int refuse_word(const struct reading *reading, int argc, char **argv)
 					 argv[at], argv[at], argument->value);
 	}
 	return error_set(reading->err, ERROR_USAGE,
-			 "%.80s: no option of `%s`, expected one that `keytrail %s --help` lists", argv[at],
-			 reading->command->name, reading->command->name);
+			 "%.80s: no option of `%s`, or a bad use of one, expected what `keytrail %s --help` lists",
+			 argv[at], reading->command->name, reading->command->name);
 }
 
 MUST_USE static int check_operands(const struct arguments *arguments, struct error *err)
@@ -357,14 +357,22 @@ void arguments_done(struct arguments *arguments)
 	*arguments = (struct arguments){0};
 }
 
+/* argp's note that a value of a long option is also one of its letter says nothing new. */
+static char *filter_help(int key, const char *text, void *input)
+{
+	(void)input;
+	return key == ARGP_KEY_HELP_DUP_ARGS_NOTE ? NULL : (char *)(uintptr_t)text;
+}
+
 void arguments_help(const struct command *command, FILE *to)
 {
 	struct argp_option rows[OPTION_ROWS] = {0};
 	struct argp parser = make_parser(command, rows);
 	char name[64], text[4096];
 	(void)snprintf(name, sizeof(name), "keytrail %s", command->name);
-	(void)snprintf(text, sizeof(text), "%s.%s%s\v%s%s", command->summary, command->details[0] != '\0' ? "\n\n" : "",
-		       command->details, "Examples:\n", command->examples);
+	(void)snprintf(text, sizeof(text), "%s.%s%s\vExamples:\n%s", command->summary,
+		       command->details[0] != '\0' ? "\n\n" : "", command->details, command->examples);
 	parser.doc = text;
-	argp_help(&parser, to, ARGP_HELP_LONG | ARGP_HELP_DOC | ARGP_HELP_USAGE, name);
+	parser.help_filter = filter_help;
+	argp_help(&parser, to, ARGP_HELP_LONG | ARGP_HELP_DOC | ARGP_HELP_SHORT_USAGE, name);
 }

@@ -77,7 +77,8 @@ MUST_USE static int follow(const struct arguments *arguments, struct error *err)
 	struct place place;
 	CLEANUP_LEDGER struct ledger *ledger = NULL;
 	CLEANUP_OUTPUT struct output *output = NULL;
-	struct output_options options = {.form = arguments->form, .columns = &columns_deliveries, .stream = stdout};
+	struct output_options options = {
+		.form = arguments->form, .columns = &columns_deliveries, .stream = stdout, .steady = true};
 	struct sigaction action = {.sa_handler = on_signal};
 	if (place_find(arguments, &place, err) < 0 || place_open_ledger(&place, &ledger, err) < 0 ||
 	    output_open(&options, &output, err) < 0)

@@ -21,6 +21,8 @@ struct who {
 	struct table_look look;
 	struct output *output; /* where the present list goes, but for deliveries in a table */
 	size_t shown;          /* deliveries of the present key */
+	bool has_heading;      /* of the present key */
+	json_t *previous;      /* the process of the delivery shown before */
 };
 
 static int show_delivery(void *context, const json_t *object, struct error *err)
@@ -29,9 +31,29 @@ static int show_delivery(void *context, const json_t *object, struct error *err)
 	who->shown++;
 	if (who->arguments->form != FORM_TABLE)
 		return output_row(who->output, object, err);
-	if (who->shown == 1 && who_text_key(object, &who->look, err) < 0)
+	if (who_text_delivery(object, who->previous, &who->look, err) < 0)
 		return -1;
-	return who_text_delivery(object, &who->look, err);
+	json_decref(who->previous);
+	who->previous = json_incref(json_object_get(object, "process"));
+	return 0;
+}
+
+static int show_key(void *context, const json_t *object, struct error *err)
+{
+	struct who *who = context;
+	who->has_heading = true;
+	return who_text_key(object, &who->look, err);
+}
+
+/* A key that was never handed out is not among the ledger's keys, and has a heading all the same. */
+MUST_USE static int show_heading(struct who *who, const char *key, struct error *err)
+{
+	struct ledger_filter filter = {.access_key_id = key};
+	CLEANUP_JSON json_t *bare = json_pack("{s:s}", "access_key_id", key);
+	who->has_heading = false;
+	if (ledger_keys(who->ledger, &filter, show_key, who, err) < 0)
+		return -1;
+	return who->has_heading ? 0 : who_text_key(bare, &who->look, err);
 }
 
 MUST_USE static int show_deliveries(struct who *who, const char *key, struct error *err)
@@ -64,7 +86,8 @@ MUST_USE static int show_text(struct who *who, struct error *err)
 			return -1;
 	for (size_t i = 0; i < json_array_size(who->keys); i++) {
 		CLEANUP_OUTPUT struct output *output = NULL;
-		if (show_deliveries(who, key_at(who, i), err) < 0 || output_open(&options, &output, err) < 0)
+		if (show_heading(who, key_at(who, i), err) < 0 || show_deliveries(who, key_at(who, i), err) < 0 ||
+		    output_open(&options, &output, err) < 0)
 			return -1;
 		(void)fputc('\n', stdout);
 		who->output = output;
@@ -169,6 +192,7 @@ static int run(const struct arguments *arguments, enum status *ret, struct error
 	int result = arguments->form == FORM_TABLE  ? show_text(&who, err)
 		     : arguments->form == FORM_JSON ? show_json(&who, err)
 						    : show_rows(&who, err);
+	json_decref(who.previous);
 	if (result < 0)
 		return -1;
 	*ret = STATUS_FINE;
@@ -183,7 +207,8 @@ const struct command command_who = {
 		   "(ASFF), as the "
 		   "AWS CLI, EventBridge or an export to S3 give it. Ends with 0 also when nobody was handed the key.",
 	.examples = "  keytrail who ASIAIOSFODNN7EXAMPLE\n"
-		    "  aws guardduty get-findings --detector-id ID --finding-ids ID | keytrail who --finding -\n"
+		    "  aws guardduty get-findings --detector-id D --finding-ids F |\n"
+		    "      keytrail who --finding -\n"
 		    "  keytrail who ASIAIOSFODNN7EXAMPLE -o json | jq '.deliveries[].process.exe'\n",
 	.options = OPTIONS_OUTPUT | OPTIONS_SETTINGS | OPTIONS_LEDGER | OPTIONS_STORED | OPTIONS_WHO,
 	.minimum = 1,

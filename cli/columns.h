@@ -20,7 +20,7 @@ struct column {
 	size_t from_width;     /* narrower terminals leave it out */
 	bool wraps;            /* may take several lines; others are never cut */
 	const char *otherwise; /* a table shows this path instead where the first is null; may be NULL */
-	size_t width;          /* at least this wide where lines come one by one (`-f`); 0: the heading's */
+	size_t width;          /* at least this wide where rows come in batches (`-f`); 0: the heading's */
 };
 
 struct columns {

@@ -61,6 +61,7 @@ MUST_USE static int begin(struct output *output, struct error *err)
 	switch (output->options.form) {
 	case FORM_TABLE:
 		look = table_look_at(output->options.stream);
+		look.steady = output->options.steady;
 		return table_new(output->options.columns, &look, &output->table, err);
 	case FORM_JSON:
 		return put_text(output, output->options.opening != NULL ? output->options.opening : "[", err);

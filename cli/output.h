@@ -18,6 +18,7 @@ struct output_options {
 	enum form form;
 	const struct columns *columns; /* for tables and CSV; borrowed */
 	FILE *stream;
+	bool steady;                   /* rows are shown in batches: tables keep their widths */
 	const char *opening, *closing; /* what stands around the rows in JSON; NULL: [ and ] */
 };
 

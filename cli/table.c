@@ -84,9 +84,10 @@ int table_new(const struct columns *columns, const struct table_look *look, stru
 	for (size_t i = 0; i < columns->count; i++) {
 		const struct column *column = &columns->column[i];
 		int flags = (column->kind == COLUMN_NUMBER ? SCOLS_FL_RIGHT : 0) | (column->wraps ? SCOLS_FL_WRAP : 0) |
-			    (column->width > 0 ? SCOLS_FL_STRICTWIDTH : 0);
+			    (look->steady && column->width > 0 ? SCOLS_FL_STRICTWIDTH : 0);
 		if (is_shown(table, column) &&
-		    scols_table_new_column(table->grid, column->heading, (double)column->width, flags) == NULL) {
+		    scols_table_new_column(table->grid, column->heading, look->steady ? (double)column->width : 0,
+					   flags) == NULL) {
 			table_free(table);
 			return no_memory(err);
 		}
@@ -147,8 +148,6 @@ int table_add(struct table *table, const json_t *object, struct error *err)
 
 int table_print(struct table *table, struct error *err)
 {
-	if (scols_table_is_empty(table->grid) && table->printed)
-		return 0;
 	if (scols_table_is_empty(table->grid))
 		return 0;
 	if (table->printed)

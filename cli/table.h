@@ -15,6 +15,7 @@ struct table_look {
 	FILE *stream;
 	size_t width; /* of the terminal; 0: as wide as it gets */
 	bool colours;
+	bool steady; /* columns keep their width from one print to the next */
 };
 
 /* The stream's terminal: its width (else COLUMNS, else 0), and whether colours are welcome (NO_COLOR, TERM=dumb). */

@@ -49,12 +49,16 @@ static const struct line key_lines[] = {
 	{.heading = "  account", .path = "account_id", .always = true},
 	{.heading = "  role", .path = "role", .always = true},
 	{.heading = "  expires", .path = "expires_at", .always = true},
-	{.heading = "  instance", .path = "host.instance_id"},
-	{.heading = "  of account", .path = "host.account_id"},
-	{.heading = "  region", .path = "host.region"},
+	{.heading = "  instance", .path = "instance_id"},
+	{.heading = "  of account", .path = "host_account_id"},
+	{.heading = "  region", .path = "region"},
+	{.heading = "  delivered", .path = "deliveries"},
+	{.heading = "  processes", .path = "processes"},
+	{.heading = "  first", .path = "first_delivered_at"},
+	{.heading = "  last", .path = "last_delivered_at"},
 };
 
-static const struct line delivery_lines[] = {
+static const struct line process_lines[] = {
 	{.heading = "  process", .path = "process.pid", .always = true},
 	{.heading = "  user", .path = "process.user"},
 	{.heading = "  uid", .path = "process.uid"},
@@ -65,6 +69,9 @@ static const struct line delivery_lines[] = {
 	{.heading = "  unit", .path = "process.unit"},
 	{.heading = "  container", .path = "process.container_id"},
 	{.heading = "  pod", .path = "process.pod_uid"},
+};
+
+static const struct line delivery_lines[] = {
 	{.heading = "  grade", .path = "attribution.grade", .always = true},
 	{.heading = "  evidence", .path = "attribution.evidence"},
 	{.heading = "  client", .path = "client.address"},
@@ -82,9 +89,9 @@ int who_text_reported(const json_t *report, const struct table_look *look, struc
 	return 0;
 }
 
-int who_text_key(const json_t *delivery, const struct table_look *look, struct error *err)
+int who_text_key(const json_t *key, const struct table_look *look, struct error *err)
 {
-	return print_lines(delivery, key_lines, ARRAY_LENGTH(key_lines), look->stream, err);
+	return print_lines(key, key_lines, ARRAY_LENGTH(key_lines), look->stream, err);
 }
 
 /* The others that held the socket: one line each, the process itself is in the tree. */
@@ -105,7 +112,7 @@ MUST_USE static int print_holders(const json_t *delivery, const struct table_loo
 	return 0;
 }
 
-int who_text_delivery(const json_t *delivery, const struct table_look *look, struct error *err)
+MUST_USE static int print_heading(const json_t *delivery, const struct table_look *look, struct error *err)
 {
 	static const char *const headings[OUTCOME_COUNT] = {
 		[OUTCOME_RECORDED] = "Recorded",
@@ -113,21 +120,33 @@ int who_text_delivery(const json_t *delivery, const struct table_look *look, str
 		[OUTCOME_REFUSED] = "Refused",
 		[OUTCOME_ABORTED] = "Aborted",
 	};
-	const char *bold = look->colours ? "\033[1m" : "", *plain = look->colours ? "\033[0m" : "";
-	const char *at = json_text_at(delivery, "delivered_at");
-	const json_t *process = json_at(delivery, "process");
-	const char *outcome = json_text_at(delivery, "outcome");
+	const char *at = json_text_at(delivery, "delivered_at"), *outcome = json_text_at(delivery, "outcome");
 	int index = outcome != NULL ? name_index(outcome_names, OUTCOME_COUNT, outcome) : -1;
 	CLEANUP_BUFFER struct buffer text = {0};
 	if (printable_text(&text, at != NULL ? at : "at an unknown time", err) < 0)
 		return -1;
-	(void)fprintf(look->stream, "\n%s%-13s %s%s\n", bold, index >= 0 ? headings[index] : "Recorded", text.bytes,
-		      plain);
+	(void)fprintf(look->stream, "\n%s%-13s %s%s\n", look->colours ? "\033[1m" : "",
+		      index >= 0 ? headings[index] : "Recorded", text.bytes, look->colours ? "\033[0m" : "");
+	return 0;
+}
+
+int who_text_delivery(const json_t *delivery, const json_t *previous, const struct table_look *look, struct error *err)
+{
+	const json_t *process = json_at(delivery, "process");
+	bool is_same = process != NULL && previous != NULL && json_equal(process, previous);
+	int64_t pid = 0;
+	(void)json_int_at(process, "pid", &pid);
+	if (print_heading(delivery, look, err) < 0)
+		return -1;
+	if (is_same)
+		(void)fprintf(look->stream, "  process     %lld, the same as above\n", (long long)pid);
+	else if (print_lines(delivery, process_lines, ARRAY_LENGTH(process_lines), look->stream, err) < 0)
+		return -1;
 	if (print_lines(delivery, delivery_lines, ARRAY_LENGTH(delivery_lines), look->stream, err) < 0 ||
 	    print_holders(delivery, look, err) < 0)
 		return -1;
-	if (process == NULL)
+	if (process == NULL || is_same)
 		return 0;
-	(void)fprintf(look->stream, "\n");
+	(void)fputc('\n', look->stream);
 	return table_tree(process, look, err);
 }

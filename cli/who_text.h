@@ -9,8 +9,9 @@
 /* What a finding of another tool says. */
 MUST_USE int who_text_reported(const json_t *report, const struct table_look *look, struct error *err);
 
-/* The key itself, as its newest delivery has it. */
-MUST_USE int who_text_key(const json_t *delivery, const struct table_look *look, struct error *err);
+/* The key itself: an object of ledger_keys. */
+MUST_USE int who_text_key(const json_t *key, const struct table_look *look, struct error *err);
 
-/* One receiver. */
-MUST_USE int who_text_delivery(const json_t *delivery, const struct table_look *look, struct error *err);
+/* One receiver. `previous` is the process of the delivery shown before, or NULL: the same one is not told again. */
+MUST_USE int who_text_delivery(const json_t *delivery, const json_t *previous, const struct table_look *look,
+			       struct error *err);
