@@ -5,6 +5,7 @@
     throwaway.py proxy [PORT]                 the proxy: says where the connection was going
     throwaway.py get ADDRESS PORT [--mark N]  one connection; prints the answer, or the error and how long it took
     throwaway.py hold ADDRESS PORT [--mark N] connects, says so, and sends its request for each line on stdin
+    throwaway.py loop ADDRESS PORT --for N    one connection after the other for N seconds; prints how many, and the errors
     throwaway.py datagram ADDRESS PORT        one UDP packet; prints the answer or the error
 """
 
@@ -118,6 +119,19 @@ def hold(address, port, mark):
         attempt(lambda: exchange(client))
 
 
+def loop(address, port, seconds):
+    answers, errors = 0, []
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            with connect(address, port, 0) as client:
+                answers += exchange(client)["who"] == "proxy"
+        except (OSError, ValueError) as error:
+            errors.append(repr(error))
+        time.sleep(0.002)
+    print(json.dumps({"answers": answers, "errors": errors}))
+
+
 def datagram(address, port, _):
     def ask():
         client = socket.socket(family_of(address), socket.SOCK_DGRAM)
@@ -129,11 +143,10 @@ def datagram(address, port, _):
 
 
 def main(arguments):
-    mark = 0
-    if "--mark" in arguments:
-        at = arguments.index("--mark")
-        mark = int(arguments[at + 1], 0)
-        del arguments[at:at + 2]
+    extra = 0
+    if len(arguments) > 2 and arguments[-2] in ("--mark", "--for"):
+        extra = int(arguments[-1], 0)
+        del arguments[-2:]
     what, rest = arguments[0], arguments[1:]
     if what == "imds":
         serve(IMDS, answer_imds)
@@ -141,7 +154,7 @@ def main(arguments):
         port = int(rest[0]) if rest else 8775
         serve([(a, port) for a in ("127.0.0.1", "::1", "169.254.77.77", "fd6b:6579:7472:6c::77")], answer_proxy)
     else:
-        {"get": get, "hold": hold, "datagram": datagram}[what](rest[0], int(rest[1]), mark)
+        {"get": get, "hold": hold, "loop": loop, "datagram": datagram}[what](rest[0], int(rest[1]), extra)
 
 
 if __name__ == "__main__":
