@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Control group paths as systemd, Docker, containerd, CRI-O, Podman, Kubernetes and ECS lay them out (v1 and v2, cgroupfs and
+ * systemd drivers). */
+#include "proxy/witness/container.h"
+
+#include <ctype.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/text.h"
+
+#define ID_DIGITS 64
+
+static bool is_hex(const char *text, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		if (!isxdigit((unsigned char)text[i]) || isupper((unsigned char)text[i]))
+			return false;
+	return true;
+}
+
+static bool ends_with(const char *text, size_t length, const char *end)
+{
+	size_t wanted = strlen(end);
+	return length > wanted && strncmp(text + length - wanted, end, wanted) == 0;
+}
+
+/* `docker-<id>.scope`, `cri-containerd-<id>.scope`, `crio-<id>`, `<id>`. */
+static bool container_id_of(const char *segment, size_t length, char ret[static ID_DIGITS + 1])
+{
+	if (ends_with(segment, length, ".scope"))
+		length -= strlen(".scope");
+	if (length < ID_DIGITS)
+		return false;
+	const char *id = segment + length - ID_DIGITS;
+	if (id != segment && id[-1] != '-')
+		return false;
+	if (!is_hex(id, ID_DIGITS))
+		return false;
+	memcpy(ret, id, ID_DIGITS);
+	ret[ID_DIGITS] = '\0';
+	return true;
+}
+
+/* `pod1234-…` or `kubepods-burstable-pod1234_….slice`: 36 characters, `_` for `-` with the systemd driver. */
+static bool pod_uid_of(const char *segment, size_t length, char ret[static 37])
+{
+	if (ends_with(segment, length, ".slice"))
+		length -= strlen(".slice");
+	if (length < 36 + 3)
+		return false;
+	const char *uid = segment + length - 36;
+	if (strncmp(uid - 3, "pod", 3) != 0)
+		return false;
+	for (size_t i = 0; i < 36; i++) {
+		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+		char c = dash && uid[i] == '_' ? '-' : uid[i];
+		if (dash ? c != '-' : !isxdigit((unsigned char)c))
+			return false;
+		ret[i] = c;
+	}
+	ret[36] = '\0';
+	return true;
+}
+
+static void take_segment(const char *segment, size_t length, struct container *found)
+{
+	char id[ID_DIGITS + 1], uid[37];
+	if (pod_uid_of(segment, length, uid))
+		(void)text_copy(found->pod_uid, sizeof(found->pod_uid), uid);
+	if (container_id_of(segment, length, id)) {
+		(void)text_copy(found->container_id, sizeof(found->container_id), id);
+		return; /* docker-<id>.scope is a unit in name only */
+	}
+	bool is_unit = ends_with(segment, length, ".service") || ends_with(segment, length, ".scope");
+	if (is_unit && length < sizeof(found->unit)) {
+		memcpy(found->unit, segment, length);
+		found->unit[length] = '\0';
+	}
+}
+
+/* `0::/system.slice/nginx.service` or `4:memory:/docker/<id>`: the path starts behind the second colon. The innermost
+ * unit and container win. */
+static void take_line(const char *line, size_t length, struct container *found)
+{
+	const char *end = line + length;
+	const char *colon = memchr(line, ':', length);
+	colon = colon != NULL ? memchr(colon + 1, ':', (size_t)(end - colon - 1)) : NULL;
+	if (colon == NULL)
+		return;
+	for (const char *at = colon + 1; at < end;) {
+		const char *slash = memchr(at, '/', (size_t)(end - at));
+		size_t segment = (size_t)((slash != NULL ? slash : end) - at);
+		if (segment > 0)
+			take_segment(at, segment, found);
+		at += segment + 1;
+	}
+}
+
+void container_parse(const char *text, struct container *ret)
+{
+	struct container merged = {0};
+	bool contradiction = false;
+	while (*text != '\0') {
+		size_t length = strcspn(text, "\n");
+		struct container line = {0};
+		take_line(text, length, &line);
+		if (line.container_id[0] != '\0' && merged.container_id[0] != '\0' &&
+		    strcmp(line.container_id, merged.container_id) != 0)
+			contradiction = true;
+		if (line.container_id[0] != '\0')
+			(void)text_copy(merged.container_id, sizeof(merged.container_id), line.container_id);
+		if (line.pod_uid[0] != '\0')
+			(void)text_copy(merged.pod_uid, sizeof(merged.pod_uid), line.pod_uid);
+		if (line.unit[0] != '\0')
+			(void)text_copy(merged.unit, sizeof(merged.unit), line.unit);
+		text += length;
+		text += *text == '\n';
+	}
+	if (contradiction) {
+		merged.container_id[0] = '\0';
+		merged.pod_uid[0] = '\0';
+	}
+	*ret = merged;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdint.h>
+
+#include "common/json.h"
+
+/* Everything that is stored of a process, as the JSON object `process` of docs/ledger.md. Bounded, redacted, valid
+ * UTF-8. Pinned: the start time is compared before and after reading, so that a pid used again meanwhile is never
+ * described as the other process. Safe from any thread. */
+
+#define ANCESTORS_MAX 8
+
+struct identity_reader; /* what is the same for all processes of a boot: clock, own namespaces, patterns */
+
+/* `redact`: further patterns, kept. */
+MUST_USE int identity_reader_new(const char *redact, struct identity_reader **ret, struct error *err);
+void identity_reader_free(struct identity_reader *reader);
+
+/* NULL: no such process any more (or not that one). New reference. */
+json_t *identity_read(const struct identity_reader *reader, uint32_t pid, uint64_t start_ticks, bool with_ancestors);
+
+/* Is this executable one that is known to pass on traffic for others? By its name only: a hint, not a proof. */
+bool identity_is_forwarder(const json_t *process);

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The proxy's end of a line. What the witness sends is trusted, but its sizes are checked all the same. */
+#include "proxy/witness/line.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "common/text.h"
+
+#define ANSWER_TIMEOUT_MS 3000 /* the witness bounds its own work well below this */
+
+struct line {
+	int fd;
+	char document[sizeof(struct answer) + LINE_DOCUMENT_BYTES];
+};
+
+void endpoint_from_sockaddr(const struct sockaddr_storage *from, struct endpoint *ret)
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)from;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)from;
+	*ret = (struct endpoint){.family = from->ss_family};
+	if (from->ss_family == AF_INET) {
+		ret->port = ntohs(v4->sin_port);
+		memcpy(ret->address, &v4->sin_addr, 4);
+	} else if (from->ss_family == AF_INET6) {
+		ret->port = ntohs(v6->sin6_port);
+		memcpy(ret->address, &v6->sin6_addr, 16);
+	}
+}
+
+bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)
+{
+	return a->family == b->family && a->port == b->port && memcmp(a->address, b->address, sizeof(a->address)) == 0;
+}
+
+char *endpoint_text(const struct endpoint *endpoint, char to[static ADDRESS_TEXT_BYTES])
+{
+	if (inet_ntop(endpoint->family, endpoint->address, to, ADDRESS_TEXT_BYTES) == NULL)
+		(void)text_copy(to, ADDRESS_TEXT_BYTES, "?");
+	return to;
+}
+
+bool endpoint_is_imds(const struct endpoint *endpoint)
+{
+	static const uint8_t ipv4[4] = {169, 254, 169, 254};
+	static const uint8_t ipv6[16] = {0xfd, 0x00, 0x0e, 0xc2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x02, 0x54};
+	if (endpoint->port != 80)
+		return false;
+	if (endpoint->family == AF_INET)
+		return memcmp(endpoint->address, ipv4, sizeof(ipv4)) == 0;
+	return endpoint->family == AF_INET6 && memcmp(endpoint->address, ipv6, sizeof(ipv6)) == 0;
+}
+
+void attribution_done(struct attribution *attribution)
+{
+	json_decref(attribution->document);
+	attribution->document = NULL;
+}
+
+/* Sends a descriptor with one byte of data. */
+MUST_USE static int send_descriptor(int to, int fd, struct error *err)
+{
+	char byte = 'L';
+	union {
+		struct cmsghdr head;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	struct iovec data = {&byte, 1};
+	struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control.bytes,
+	                         .msg_controllen = sizeof(control.bytes)};
+	struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+	head->cmsg_level = SOL_SOCKET;
+	head->cmsg_type = SCM_RIGHTS;
+	head->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(head), &fd, sizeof(int));
+	if (sendmsg(to, &message, MSG_NOSIGNAL) != 1)
+		return error_errno(err, "cannot open a line to the witness");
+	return 0;
+}
+
+int line_open(int main_fd, struct line **ret, struct error *err)
+{
+	int pair[2];
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_errno(err, "cannot open a line to the witness");
+	CLEANUP_FD int ours = pair[0];
+	CLEANUP_FD int theirs = pair[1];
+	struct line *line = calloc(1, sizeof(*line));
+	if (line == NULL)
+		return error_set(err, ERROR_MEMORY, "no memory for a line to the witness");
+	if (send_descriptor(main_fd, theirs, err) < 0) {
+		free(line);
+		return -1;
+	}
+	line->fd = steal_fd(&ours);
+	*ret = line;
+	return 0;
+}
+
+void line_close(struct line *line)
+{
+	if (line == NULL)
+		return;
+	(void)close(line->fd);
+	free(line);
+}
+
+/* Receives one answer, with the descriptor that may come along (-1: none). */
+MUST_USE static int receive(struct line *line, size_t *ret_length, int *ret_fd, struct error *err)
+{
+	union {
+		struct cmsghdr head;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	struct iovec data = {line->document, sizeof(line->document)};
+	struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control.bytes,
+	                         .msg_controllen = sizeof(control.bytes)};
+	struct pollfd ready = {.fd = line->fd, .events = POLLIN};
+	if (poll(&ready, 1, ANSWER_TIMEOUT_MS) != 1)
+		return error_set(err, ERROR_TIMEOUT, "the witness does not answer");
+	ssize_t got = recvmsg(line->fd, &message, MSG_CMSG_CLOEXEC);
+	if (got <= 0)
+		return error_set(err, ERROR_SYSTEM, "the witness is gone");
+	*ret_fd = -1;
+	struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+	if (head != NULL && head->cmsg_type == SCM_RIGHTS && head->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(ret_fd, CMSG_DATA(head), sizeof(int));
+	*ret_length = (size_t)got;
+	return 0;
+}
+
+MUST_USE static int ask(struct line *line, const struct query *query, struct answer *ret, int *ret_fd,
+                        struct error *err)
+{
+	size_t length = 0;
+	if (send(line->fd, query, sizeof(*query), MSG_NOSIGNAL) != (ssize_t)sizeof(*query))
+		return error_errno(err, "cannot ask the witness");
+	if (receive(line, &length, ret_fd, err) < 0)
+		return -1;
+	if (length >= sizeof(*ret))
+		memcpy(ret, line->document, sizeof(*ret));
+	if (length < sizeof(*ret) || ret->magic != LINE_MAGIC || length != sizeof(*ret) + ret->document_bytes) {
+		cleanup_descriptor(ret_fd);
+		return error_set(err, ERROR_INPUT, "the witness sent %zu bytes that are no answer", length);
+	}
+	return 0;
+}
+
+int line_look(struct line *line, const struct endpoint *peer, const struct endpoint *local, struct sighting *ret,
+              int *ret_socket, struct error *err)
+{
+	const struct query query = {.magic = LINE_MAGIC, .kind = QUERY_LOOK, .peer = *peer, .local = *local};
+	struct answer answer;
+	if (ask(line, &query, &answer, ret_socket, err) < 0)
+		return -1;
+	*ret = answer.sighting;
+	return 0;
+}
+
+int line_first(struct line *line, struct sighting *ret, struct error *err)
+{
+	const struct query query = {.magic = LINE_MAGIC, .kind = QUERY_FIRST};
+	struct answer answer;
+	CLEANUP_FD int none = -1;
+	if (ask(line, &query, &answer, &none, err) < 0)
+		return -1;
+	*ret = answer.sighting;
+	return 0;
+}
+
+int line_who(struct line *line, struct attribution *ret, struct error *err)
+{
+	const struct query query = {.magic = LINE_MAGIC, .kind = QUERY_WHO};
+	struct answer answer;
+	CLEANUP_FD int none = -1;
+	json_t *document;
+	if (ask(line, &query, &answer, &none, err) < 0 ||
+	    json_read(line->document + sizeof(answer), answer.document_bytes, &document, err) < 0)
+		return -1;
+	ret->grade = answer.grade < GRADE_COUNT ? (enum grade)answer.grade : GRADE_NONE;
+	ret->document = document;
+	return 0;
+}
+
+int line_socket(struct line *line, int family, int *ret_socket, struct error *err)
+{
+	const struct query query = {.magic = LINE_MAGIC, .kind = QUERY_SOCKET, .local = {.family = (uint16_t)family}};
+	struct answer answer;
+	int fd;
+	if (ask(line, &query, &answer, &fd, err) < 0)
+		return -1;
+	if (fd < 0)
+		return error_set(err, ERROR_SYSTEM, "the witness has no upstream socket");
+	*ret_socket = fd;
+	return 0;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/json.h"
+#include "store/model.h"
+
+/* Between proxy and witness: fixed-size queries over a socketpair, one line for each of the proxy's workers and one
+ * witness thread behind each, so that a slow query holds up nobody else's. The proxy's side of it.
+ *
+ * A line takes LOOK as soon as a connection is accepted; the answer says whose socket it is, and carries a fresh upstream
+ * socket. While the proxy reads the request, the witness looks for the process. WHO, just before an answer that holds a
+ * credential leaves, looks again and gives the whole attribution. */
+
+/* An end of a connection; IPv4 in the v4-mapped form never: family says which. */
+struct endpoint {
+	uint16_t family; /* AF_INET or AF_INET6 */
+	uint16_t port;   /* host order */
+	uint8_t address[16];
+};
+
+void endpoint_from_sockaddr(const struct sockaddr_storage *from, struct endpoint *ret);
+bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);
+/* The address alone; returns `to`. */
+char *endpoint_text(const struct endpoint *endpoint, char to[static ADDRESS_TEXT_BYTES]);
+/* 169.254.169.254 port 80, or fd00:ec2::254 port 80. */
+bool endpoint_is_imds(const struct endpoint *endpoint);
+
+/* What is known of a client's socket. */
+struct sighting {
+	bool has_tuple;              /* conntrack knew the connection: `client` and `destination` are the client's own view */
+	struct endpoint client;      /* true source; without conntrack, the accepted peer */
+	struct endpoint destination; /* where it was going */
+	bool is_local;               /* its socket lies in our network namespace */
+	bool is_found;               /* sock_diag found it in exactly one namespace */
+	bool is_ambiguous;           /* in more than one */
+	uint32_t uid;                /* of the socket's maker; meaningful only if inode != 0 */
+	uint32_t inode;              /* 0: the client has closed */
+	uint64_t cookie;
+	uint64_t cgroup_id;          /* 0: the kernel does not say */
+	uint64_t netns;              /* inode of the namespace, 0: unknown */
+	uint32_t pid;                /* a holder found so far, 0: none; only in the answer to FIRST */
+	uint64_t start_ticks;        /* of that holder */
+};
+
+/* The whole attribution: attribution{}, process{}|null, holders[], for the ledger, and what rules look at. */
+struct attribution {
+	enum grade grade;
+	json_t *document; /* owned: {"attribution":…, "process":…, "holders":[…]} */
+};
+void attribution_done(struct attribution *attribution);
+#define CLEANUP_ATTRIBUTION CLEANUP(attribution_done)
+
+/* ---- the proxy's side */
+
+struct line;
+
+/* `main_fd` is the socket to the witness's main thread. One thread uses a line. */
+MUST_USE int line_open(int main_fd, struct line **ret, struct error *err);
+void line_close(struct line *line);
+
+/* Asks about an accepted connection; gives what its socket is, and an upstream socket of the family wanted (-1: none).
+ * The caller owns *ret_socket. */
+MUST_USE int line_look(struct line *line, const struct endpoint *peer, const struct endpoint *local,
+                       struct sighting *ret, int *ret_socket, struct error *err);
+
+/* The process found since (for tokens bound to a process): fills pid and start_ticks. */
+MUST_USE int line_first(struct line *line, struct sighting *ret, struct error *err);
+
+/* Looks again, at everything. */
+MUST_USE int line_who(struct line *line, struct attribution *ret, struct error *err);
+
+/* One more upstream socket. */
+MUST_USE int line_socket(struct line *line, int family, int *ret_socket, struct error *err);
+
+/* ---- what goes over the line; shared with the witness */
+
+enum query_kind { QUERY_LOOK = 1, QUERY_FIRST, QUERY_WHO, QUERY_SOCKET };
+
+#define LINE_MAGIC 0x4b543031u /* "KT01" */
+
+struct query {
+	uint32_t magic;
+	uint32_t kind;
+	struct endpoint peer, local; /* of LOOK; of SOCKET: local.family */
+};
+
+#define LINE_DOCUMENT_BYTES (160 << 10) /* at most, of the JSON behind an answer to WHO */
+
+struct answer {
+	uint32_t magic;
+	uint32_t grade;        /* of WHO */
+	uint32_t has_socket;   /* of LOOK and SOCKET: a descriptor comes along */
+	uint32_t document_bytes; /* of WHO: JSON behind this struct */
+	struct sighting sighting;
+};

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <sys/types.h>
+
+#include "proxy/witness/identity.h"
+
+/* One line's far end: a thread that answers queries about one connection at a time. */
+struct looker;
+
+struct looker_options {
+	const struct identity_reader *reader; /* shared, read-only */
+	uid_t proxy_uid;
+	bool is_root, proc_scan;
+	unsigned lines_max;
+};
+
+/* Takes the descriptor over only on success. NULL: too many lines, or no memory. */
+struct looker *looker_new(int fd, const struct looker_options *options);
+void looker_free(struct looker *looker);
+
+/* The thread: returns when the proxy closes the line; frees the looker. */
+void *looker_run(void *looker);

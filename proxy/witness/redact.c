@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What counts as a secret on a command line: the values behind known names, and what has a secret's own shape. */
+#include "proxy/witness/redact.h"
+
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/text.h"
+
+/* `name: value` and `name=value`, anywhere in an argument, without regard to case. */
+static const char *const names[] = {
+	"x-aws-ec2-metadata-token",
+	"x-amz-security-token",
+	"authorization",
+	"aws_secret_access_key",
+	"aws_session_token",
+	"secretaccesskey",
+	"sessiontoken",
+	"secret",
+	"password",
+	"passwd",
+	"token",
+	"api-key",
+	"api_key",
+	"apikey",
+};
+
+/* Options whose value is the next argument. */
+static const char *const options[] = {"--secret", "--password", "--token", "--secret-key", "--session-token",
+                                      "--secret-access-key", "--api-key"};
+
+static bool has_pattern(const char *patterns, const char *argument)
+{
+	while (*patterns != '\0') {
+		char pattern[200];
+		size_t length = strcspn(patterns, " \t");
+		if (length > 0 && length < sizeof(pattern)) {
+			memcpy(pattern, patterns, length);
+			pattern[length] = '\0';
+			if (text_glob(pattern, argument))
+				return true;
+		}
+		patterns += length;
+		patterns += *patterns != '\0';
+	}
+	return false;
+}
+
+/* Where the value starts when a secret's name stands at `at`; NULL: none does. The TTL header is no secret. */
+static const char *value_behind_name(const char *at)
+{
+	for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+		size_t length = strlen(names[i]);
+		if (strncasecmp(at, names[i], length) != 0)
+			continue;
+		const char *value = at + length;
+		if (*value == '"' || *value == '\'')
+			value++;
+		while (*value == ' ')
+			value++;
+		if (*value != ':' && *value != '=')
+			continue;
+		value++;
+		while (*value == ' ' || *value == '"' || *value == '\'')
+			value++;
+		return value;
+	}
+	return NULL;
+}
+
+/* A metadata token by its shape: AQAE and 40 or more characters of URL-safe base64. */
+static size_t token_at(const char *at)
+{
+	size_t length = 0;
+	if (strncmp(at, "AQAE", 4) != 0)
+		return 0;
+	while (isalnum((unsigned char)at[length]) || (at[length] != '\0' && strchr("-_=", at[length]) != NULL))
+		length++;
+	return length >= 40 ? length : 0;
+}
+
+static size_t append(char *to, size_t size, size_t used, const char *text, size_t length)
+{
+	if (used + length >= size)
+		length = size - 1 - used;
+	memcpy(to + used, text, length);
+	to[used + length] = '\0';
+	return used + length;
+}
+
+bool redact_argument(const char *argument, const char *previous, const char *patterns, char *to, size_t size)
+{
+	bool behind_option = false;
+	for (size_t i = 0; previous != NULL && i < ARRAY_LENGTH(options); i++)
+		behind_option |= strcasecmp(previous, options[i]) == 0;
+	to[0] = '\0';
+	if (behind_option || has_pattern(patterns, argument)) {
+		(void)append(to, size, 0, REDACTED, strlen(REDACTED));
+		return true;
+	}
+
+	size_t used = 0;
+	bool any = false;
+	for (const char *at = argument; *at != '\0' && used < size - 1;) {
+		const char *value = value_behind_name(at);
+		size_t token = token_at(at);
+		if (value != NULL && *value != '\0' && *value != '$' && strncmp(value, REDACTED, strlen(REDACTED)) != 0) {
+			/* Up to the end of the value: quote, white space, or the next form field. */
+			bool is_header = memchr(at, ':', (size_t)(value - at)) != NULL;
+			size_t length = strcspn(value, is_header ? "\"'\r\n" : "\"' &\r\n");
+			used = append(to, size, used, at, (size_t)(value - at));
+			used = append(to, size, used, REDACTED, strlen(REDACTED));
+			at = value + length;
+			any = true;
+		} else if (token > 0) {
+			used = append(to, size, used, REDACTED, strlen(REDACTED));
+			at += token;
+			any = true;
+		} else {
+			used = append(to, size, used, at++, 1);
+		}
+	}
+	return any;
+}

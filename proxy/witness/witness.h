@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <sys/types.h>
+
+#include "store/settings.h"
+
+/* The privileged process: it answers fixed-size queries (line.h) and parses nothing else from the proxy. It ends when the
+ * other end of its main socket closes. */
+
+#define WITNESS_MARK 0x4b54u /* SO_MARK of the proxy's upstream sockets; iptables/keytrail-redirect has the same */
+
+struct witness_options {
+	const struct settings *settings;
+	uid_t proxy_uid; /* the redirect lets sockets through that carry the mark and were made under this uid */
+	bool is_root;    /* else: attribute what one's own user may see, and mark nothing */
+};
+
+/* Forks the witness; the caller goes on as the proxy. Call before any thread is started. */
+MUST_USE int witness_fork(const struct witness_options *options, int *ret_main_fd, pid_t *ret_pid, struct error *err);
