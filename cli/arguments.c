@@ -316,8 +316,9 @@ MUST_USE static int check_operands(const struct arguments *arguments, struct err
 		return error_set(err, ERROR_USAGE, "%s: something is missing, expected `keytrail %s [OPTION...] %s`",
 				 command->name, command->name, command->operands);
 	if (command->maximum >= 0 && arguments->operand_count > command->maximum)
-		return error_set(err, ERROR_USAGE, "%.80s: too much, expected `keytrail %s [OPTION...] %s`",
-				 arguments->operands[command->maximum], command->name, command->operands);
+		return error_set(err, ERROR_USAGE, "%.80s: too much, expected `keytrail %s [OPTION...]%s%s`",
+				 arguments->operands[command->maximum], command->name,
+				 command->operands[0] != '\0' ? " " : "", command->operands);
 	return 0;
 }
 
@@ -357,13 +358,6 @@ void arguments_done(struct arguments *arguments)
 	*arguments = (struct arguments){0};
 }
 
-/* argp's note that a value of a long option is also one of its letter says nothing new. */
-static char *filter_help(int key, const char *text, void *input)
-{
-	(void)input;
-	return key == ARGP_KEY_HELP_DUP_ARGS_NOTE ? NULL : (char *)(uintptr_t)text;
-}
-
 void arguments_help(const struct command *command, FILE *to)
 {
 	struct argp_option rows[OPTION_ROWS] = {0};
@@ -373,6 +367,7 @@ void arguments_help(const struct command *command, FILE *to)
 	(void)snprintf(text, sizeof(text), "%s.%s%s\vExamples:\n%s", command->summary,
 		       command->details[0] != '\0' ? "\n\n" : "", command->details, command->examples);
 	parser.doc = text;
-	parser.help_filter = filter_help;
+	/* Its note on values of long options says nothing that the list does not. */
+	(void)setenv("ARGP_HELP_FMT", "no-dup-args-note", 0);
 	argp_help(&parser, to, ARGP_HELP_LONG | ARGP_HELP_DOC | ARGP_HELP_SHORT_USAGE, name);
 }

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What follows from what `status` saw: whole, not whole, or not known. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cli/status_report.h"
+
+#define GOOD                                                                                                           \
+	"{\"version\":\"1\",\"ledger\":{\"writable\":true},\"upstream\":{\"reachable\":true},\"witness\":{"            \
+	"\"backends\":[\"x\"]}}"
+
+static const struct {
+	const char *name;
+	enum control_answer daemon;
+	const char *answer;
+	enum part_state ledger, redirect;
+	int redirect_status;
+	const char *redirect_line;
+	enum status expected;
+	const char *fault, *bypass; /* id of the first of each, NULL: none */
+} cases[] = {
+	{"whole", CONTROL_ANSWERED, GOOD, PART_READ, PART_READ, 0, NULL, STATUS_FINE, NULL, NULL},
+	{"not root", CONTROL_ANSWERED, GOOD, PART_READ, PART_FORBIDDEN, 0, NULL, STATUS_INCOMPLETE, NULL,
+	 "redirect-unchecked"},
+	{"no script", CONTROL_ANSWERED, GOOD, PART_READ, PART_BROKEN, 0, NULL, STATUS_INCOMPLETE, NULL,
+	 "redirect-unchecked"},
+	{"not in the group", CONTROL_FORBIDDEN, NULL, PART_FORBIDDEN, PART_FORBIDDEN, 0, NULL, STATUS_INCOMPLETE,
+	 "ledger-unchecked", "daemon-unchecked"},
+	{"daemon down", CONTROL_DOWN, NULL, PART_READ, PART_READ, 0, NULL, STATUS_FOUND, NULL, "daemon-down"},
+	{"daemon down, not root", CONTROL_DOWN, NULL, PART_READ, PART_FORBIDDEN, 0, NULL, STATUS_FOUND, NULL,
+	 "daemon-down"},
+	{"no clear answer", CONTROL_UNCLEAR, NULL, PART_READ, PART_READ, 0, NULL, STATUS_FOUND, "daemon-unclear", NULL},
+	{"redirect not whole", CONTROL_ANSWERED, GOOD, PART_READ, PART_READ, 3, "IPv4 nat OUTPUT: jump missing",
+	 STATUS_FOUND, NULL, "redirect-not-whole"},
+	{"no ledger", CONTROL_ANSWERED, GOOD, PART_MISSING, PART_READ, 0, NULL, STATUS_FOUND, "ledger-missing", NULL},
+	{"broken ledger", CONTROL_ANSWERED, GOOD, PART_BROKEN, PART_READ, 0, NULL, STATUS_FOUND, "ledger-unreadable",
+	 NULL},
+	{"ledger not written", CONTROL_ANSWERED, "{\"ledger\":{\"writable\":false,\"last_error\":\"full\"}}", PART_READ,
+	 PART_READ, 0, NULL, STATUS_FOUND, "ledger-not-written", NULL},
+	{"no upstream", CONTROL_ANSWERED, "{\"upstream\":{\"reachable\":false}}", PART_READ, PART_READ, 0, NULL,
+	 STATUS_FOUND, "upstream-unreachable", NULL},
+	{"no witness", CONTROL_ANSWERED, "{\"witness\":{\"backends\":[]}}", PART_READ, PART_READ, 0, NULL, STATUS_FOUND,
+	 "no-attribution", NULL},
+	{"says little", CONTROL_ANSWERED, "{}", PART_READ, PART_READ, 0, NULL, STATUS_FINE, NULL, NULL},
+};
+
+static void expect_first(const char *name, const json_t *points, const char *id)
+{
+	const char *found = json_text_at(json_array_get(points, 0), "id");
+	if ((id == NULL) != (found == NULL) || (id != NULL && strcmp(id, found) != 0))
+		fail_msg("%s: %s instead of %s", name, found != NULL ? found : "nothing", id != NULL ? id : "nothing");
+}
+
+static json_t *report_of(size_t i, const json_t *daemon, const json_t *lines)
+{
+	json_t *report = NULL;
+	struct status_parts parts = {
+		.daemon_state = cases[i].daemon,
+		.daemon = daemon,
+		.ledger_state = cases[i].ledger,
+		.redirect_state = cases[i].redirect,
+		.redirect_status = cases[i].redirect_status,
+		.redirect_lines = lines,
+	};
+	assert_int_equal(status_report_make(&parts, &report, NULL), 0);
+	return report;
+}
+
+static void judges_what_was_seen(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		CLEANUP_JSON json_t *daemon = cases[i].answer != NULL ? json_loads(cases[i].answer, 0, NULL) : NULL;
+		CLEANUP_JSON json_t *lines = json_array();
+		if (cases[i].redirect_line != NULL)
+			assert_int_equal(json_array_append_new(lines, json_string(cases[i].redirect_line)), 0);
+		CLEANUP_JSON json_t *report = report_of(i, daemon, lines);
+		if (status_report_verdict(report) != cases[i].expected)
+			fail_msg("%s: %d", cases[i].name, (int)status_report_verdict(report));
+		expect_first(cases[i].name, json_at(report, "faults"), cases[i].fault);
+		expect_first(cases[i].name, json_at(report, "bypasses"), cases[i].bypass);
+		assert_string_equal(json_text_at(report, "kind"), "status");
+		assert_true(json_is_array(json_at(report, "redirect.faults")));
+	}
+}
+
+static void names_missing_ipv6_rules(void **state)
+{
+	CLEANUP_JSON json_t *lines = json_pack("[s]", "IPv6 nat KEYTRAIL-OUT: chain missing");
+	CLEANUP_JSON json_t *report = NULL;
+	struct status_parts parts = {.redirect_status = 3, .redirect_lines = lines};
+	(void)state;
+	assert_int_equal(status_report_make(&parts, &report, NULL), 0);
+	assert_string_equal(json_text_at(json_array_get(json_at(report, "bypasses"), 1), "id"), "ipv6-not-redirected");
+	assert_string_equal(json_string_value(json_array_get(json_at(report, "redirect.faults"), 0)),
+			    "IPv6 nat KEYTRAIL-OUT: chain missing");
+}
+
+/* Another program may sit on the socket: its answer is shown, never obeyed. */
+static void shows_a_hostile_answer_escaped(void **state)
+{
+	static const char answer[] = "{\"version\":\"\\u001b[2J1\",\"pid\":[1,{\"a\":\"\\u001b\"}],\"user\":7,"
+				     "\"upstream\":{\"reachable\":false,\"last_error\":\"\\u001b]0;x\\u0007\"}}";
+	CLEANUP_JSON json_t *daemon = json_loads(answer, 0, NULL);
+	CLEANUP_JSON json_t *report = NULL;
+	CLEANUP_FREE char *text = NULL;
+	size_t size;
+	FILE *to = open_memstream(&text, &size);
+	struct status_parts parts = {.daemon = daemon};
+	(void)state;
+	assert_int_equal(status_report_make(&parts, &report, NULL), 0);
+	assert_int_equal(status_report_print(report, to, false, NULL), 0);
+	assert_int_equal(fclose(to), 0);
+	assert_non_null(strstr(text, "\\x1b[2J1"));
+	assert_non_null(strstr(text, "NOT WHOLE"));
+	assert_null(strchr(text, '\033'));
+	assert_null(strchr(text, '\a'));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(judges_what_was_seen),
+		cmocka_unit_test(names_missing_ipv6_rules),
+		cmocka_unit_test(shows_a_hostile_answer_escaped),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
