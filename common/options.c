@@ -30,7 +30,7 @@ static int complain(struct load *load, const struct error *problem)
 	return -1;
 }
 
-MUST_USE static int value_choice(const struct option *option, const char *value, int *ret, struct error *err)
+MUST_USE static int value_choice(const struct option_row *option, const char *value, int *ret, struct error *err)
 {
 	char names[128] = "";
 	for (int i = 0; option->choices[i].name != NULL; i++) {
@@ -47,7 +47,7 @@ MUST_USE static int value_choice(const struct option *option, const char *value,
 	return error_set(err, ERROR_INPUT, "[%s] %s = %.60s: expected %s", option->section, option->key, value, names);
 }
 
-MUST_USE static int value_set(const struct option *option, const char *value, void *config, struct error *err)
+MUST_USE static int value_set(const struct option_row *option, const char *value, void *config, struct error *err)
 {
 	char *to = (char *)config + option->offset;
 	uint64_t number;
@@ -104,7 +104,7 @@ MUST_USE static int take_setting(struct load *load, const char *section, const c
 	if (options->named != NULL && split_named(section, head, sizeof(head), name, sizeof(name)))
 		return options->named(load->config, head, name, key, value, err);
 	for (size_t i = 0; i < options->count; i++) {
-		const struct option *option = &options->table[i];
+		const struct option_row *option = &options->table[i];
 		if (strcmp(option->section, section) != 0)
 			continue;
 		section_known = true;

@@ -23,7 +23,7 @@ struct option_choice {
 	bool unserved;    /* known, but not served by this version: refused by name */
 };
 
-struct option {
+struct option_row {
 	const char *section, *key;
 	enum option_type type;
 	size_t offset, size;
@@ -42,7 +42,7 @@ typedef int options_named(void *config, const char *section, const char *name, c
                           struct error *err);
 
 struct options {
-	const struct option *table;
+	const struct option_row *table;
 	size_t count;
 	options_named *named;
 };

@@ -18,8 +18,47 @@ void findings_close(struct findings *findings);
 struct findings_filter {
 	int64_t since_us, until_us; /* of last_seen */
 	const char *access_key_id, *role, *type, *severity, *id, *instance_id, *remote_account;
+	bool of_this_run; /* only findings with a use that findings_judge was given before the last findings_commit */
 };
 
 /* Each finding as the JSON object of docs/findings.md, HIGH first, then by first_seen, then id. */
 MUST_USE int findings_list(struct findings *findings, const struct findings_filter *filter, ledger_visit *visit,
                            void *context, struct error *err);
+
+/* ---- writing: one run of the detector. Nothing is visible to others before findings_commit. */
+
+/* One use of a key, as one rule sees it. Texts are "" where unknown. */
+struct findings_use {
+	/* The finding it belongs to: the same three make the same finding. */
+	const char *type;
+	const char *subject; /* the access key id, else the session's principal */
+	const char *party;   /* remote account, else endpoint, else address */
+
+	enum severity severity;
+	int rung;
+	int confidence; /* 0 to 100 */
+	const char *service, *name, *error_code, *region, *user_agent, *address;
+	/* What is the same in many uses: access_key_id, principal_id, owner, remote, evidence of a finding. */
+	const json_t *facts;
+};
+
+/* One event as it was judged: its uses, or none when there is nothing to it. Of several records with one event id the one
+ * with the greatest version counts, also when it came in an earlier run; of the same version the judgement of now. */
+struct findings_event {
+	const char *id;
+	int64_t at_us;
+	bool is_addendum;  /* counts above any that is none, and is remembered even without a use */
+	uint64_t version;  /* a digest of what the record says */
+	const struct findings_use *uses;
+	size_t use_count;
+};
+MUST_USE int findings_judge(struct findings *findings, const struct findings_event *event, struct error *err);
+
+/* Completes a finding whose uses have changed (it may add members: suspects). */
+typedef int findings_complete(void *context, json_t *finding, struct error *err);
+
+/* Makes the run's uses part of what is stored and all findings that they touch anew, in one short transaction. */
+MUST_USE int findings_commit(struct findings *findings, findings_complete *complete, void *context, struct error *err);
+
+/* SHA-256 over type, subject and party, in hexadecimal. */
+MUST_USE int findings_id(const struct findings_use *use, char ret[static DIGEST_HEX_BYTES], struct error *err);

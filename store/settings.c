@@ -74,7 +74,7 @@ static const struct option_choice policy_default_choices[] = {{"allow", false}, 
 #define INT(name) .type = OPTION_INT, .offset = offsetof(struct settings, name)
 #define CHOICE(name, list) .type = OPTION_CHOICE, .offset = offsetof(struct settings, name), .choices = (list)
 
-static const struct option table[] = {
+static const struct option_row table[] = {
 	{"daemon", "user", TEXT(user), .default_text = "keytrail", .is_valid = is_name, .expected = "a user's name"},
 	{"daemon", "runtime", TEXT(runtime), .default_text = "/run/keytrail", .is_valid = is_absolute,
 	 .expected = "an absolute path"},

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Users, folders, privileges. Runs once, as root if at all. */
+#include "proxy/config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "common/text.h"
+
+int config_identity(const struct settings *settings, struct identity *ret, struct error *err)
+{
+	struct identity identity = {.uid = getuid(), .gid = getgid(), .is_root = geteuid() == 0};
+	if (identity.is_root) {
+		const struct passwd *user = getpwnam(settings->user); /* before any thread */
+		if (user == NULL)
+			return error_set(err, ERROR_MISSING,
+			                 "[daemon] user = %s: no such user (useradd --system --no-create-home %s)", settings->user,
+			                 settings->user);
+		if (user->pw_uid == 0)
+			return error_set(err, ERROR_USAGE, "[daemon] user = %s: the proxy does not run as root", settings->user);
+		identity.uid = user->pw_uid;
+		identity.gid = user->pw_gid;
+	}
+	*ret = identity;
+	return 0;
+}
+
+void config_state_folder(const struct settings *settings, char ret[static PATH_MAX])
+{
+	(void)text_copy(ret, PATH_MAX, settings->ledger_path);
+	char *slash = strrchr(ret, '/');
+	if (slash == ret)
+		slash++;
+	*slash = '\0';
+}
+
+/* Makes the folder and those above it. Only a folder that we make gets our owner and mode. */
+MUST_USE static int make_folder(const char *path, const struct identity *identity, struct error *err)
+{
+	char above[PATH_MAX];
+	struct stat status;
+	(void)text_copy(above, sizeof(above), path);
+	for (char *slash = strchr(above + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdir(above, 0755) < 0 && errno != EEXIST)
+			return error_errno(err, "cannot make the folder %s", above);
+		*slash = '/';
+	}
+	if (mkdir(path, 0750) == 0) {
+		if (identity->is_root && (chown(path, identity->uid, identity->gid) < 0 || chmod(path, 0750) < 0))
+			return error_errno(err, "%s", path);
+		return 0;
+	}
+	if (errno != EEXIST)
+		return error_errno(err, "cannot make the folder %s", path);
+	if (stat(path, &status) < 0 || !S_ISDIR(status.st_mode))
+		return error_set(err, ERROR_INPUT, "%s: expected a folder", path);
+	return 0;
+}
+
+int config_folders(const struct settings *settings, const struct identity *identity, struct error *err)
+{
+	char state[PATH_MAX];
+	config_state_folder(settings, state);
+	if (make_folder(state, identity, err) < 0)
+		return -1;
+	return make_folder(settings->runtime, identity, err);
+}
+
+int config_drop_privileges(const struct identity *identity, struct error *err)
+{
+	const struct rlimit none = {0};
+	/* Secrets pass through this process: no core file, no reading of its memory by others of its user. */
+	if (setrlimit(RLIMIT_CORE, &none) < 0)
+		return error_errno(err, "core size limit");
+	if (identity->is_root &&
+	    (setgroups(0, NULL) < 0 || setresgid(identity->gid, identity->gid, identity->gid) < 0 ||
+	     setresuid(identity->uid, identity->uid, identity->uid) < 0))
+		return error_errno(err, "cannot become uid %u", (unsigned)identity->uid);
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return error_errno(err, "prctl");
+	if (identity->is_root && setuid(0) == 0)
+		return error_set(err, ERROR_SYSTEM, "could become root again");
+	return 0;
+}

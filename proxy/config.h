@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <sys/types.h>
+
+#include "store/settings.h"
+
+/* What the daemon needs of the machine before it gives up its privileges. */
+
+struct identity {
+	uid_t uid; /* as whom the proxy runs */
+	gid_t gid;
+	bool is_root; /* started as root: becomes that user */
+};
+
+/* Started as root: the user of [daemon] user, which must exist. Else: whoever we are. */
+MUST_USE int config_identity(const struct settings *settings, struct identity *ret, struct error *err);
+
+/* Makes the state and runtime folders if missing (0750, of that user). */
+MUST_USE int config_folders(const struct settings *settings, const struct identity *identity, struct error *err);
+
+/* The state folder: where the ledger lies. */
+void config_state_folder(const struct settings *settings, char ret[static PATH_MAX]);
+
+/* Becomes the proxy's user with no capability left, for good. */
+MUST_USE int config_drop_privileges(const struct identity *identity, struct error *err);

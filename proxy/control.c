@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Status on a socket that the group may open (0660). A stale socket of a dead daemon is replaced. */
+#include "proxy/control.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "proxy/send.h"
+
+struct control {
+	struct proxy *proxy;
+	pid_t witness_pid;
+	int64_t started_us;
+	int fd;
+	struct sockaddr_un address;
+	pthread_t thread;
+};
+
+const char *const counter_names[COUNTER_COUNT] = {
+	[COUNTER_REQUESTS] = "requests",
+	[COUNTER_DELIVERED] = "delivered",
+	[COUNTER_ABORTED] = "aborted",
+	[COUNTER_REFUSED] = "refused",
+	[COUNTER_TOKENS] = "tokens",
+	[COUNTER_RELAYED] = "relayed",
+	[COUNTER_UPSTREAM_FAILED] = "upstream_failed",
+	[COUNTER_LEDGER_FAILED] = "ledger_failed",
+	[COUNTER_WITHOUT_TOKEN] = "without_token",
+};
+
+static json_t *witness_status(const struct control *control)
+{
+	json_t *witness = json_object();
+	json_t *backends = json_array();
+	(void)json_array_append_new(backends, json_string("conntrack"));
+	(void)json_array_append_new(backends, json_string("sock_diag"));
+	if (control->proxy->settings.proc_scan != 0)
+		(void)json_array_append_new(backends, json_string("proc_scan"));
+	json_put_int(witness, "pid", control->witness_pid);
+	json_put(witness, "backends", backends);
+	json_put_text(witness, "ebpf", "off: not served by this version");
+	return witness;
+}
+
+static json_t *status_of(const struct control *control)
+{
+	static const char *const modes[] = {"required", "audit"};
+	static const char *const scopes[] = {"instance", "netns", "cgroup", "process"};
+	struct proxy *proxy = control->proxy;
+	const struct settings *settings = &proxy->settings;
+	char reason[160];
+	json_t *status = json_object();
+	json_put_text(status, "version", KEYTRAIL_VERSION);
+	json_put_int(status, "pid", getpid());
+	json_put_int(status, "witness_pid", control->witness_pid);
+	json_put_time(status, "started_at", control->started_us);
+	json_put_int(status, "port", settings->port);
+	json_put_text(status, "user", settings->user);
+	json_put_text(status, "mode", modes[settings->imdsv2_mode]);
+	json_put_text(status, "token_scope", scopes[settings->token_scope]);
+	json_put_int(status, "hop_limit", settings->put_response_hop_limit);
+	json_put(status, "witness", witness_status(control));
+	json_put(status, "ledger", writer_status(proxy->writer));
+	json_put(status, "instance", placement_known(proxy->placement));
+
+	json_t *upstream = json_object();
+	json_put_bool(upstream, "reachable", upstream_is_reachable(proxy->upstream, reason, sizeof(reason)));
+	json_put_text(upstream, "last_error", reason[0] != '\0' ? reason : NULL);
+	json_put(status, "upstream", upstream);
+
+	json_t *counters = json_object();
+	for (int i = 0; i < COUNTER_COUNT; i++)
+		json_put_int(counters, counter_names[i], (int64_t)atomic_load(&proxy->counters[i]));
+	json_put(status, "counters", counters);
+	return status;
+}
+
+static void *run(void *argument)
+{
+	struct control *control = argument;
+	for (;;) {
+		struct error problem = {0};
+		CLEANUP_BUFFER struct buffer bytes = {0};
+		CLEANUP_FD int fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC);
+		if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
+			continue;
+		if (fd < 0)
+			return NULL; /* shut down */
+		CLEANUP_JSON json_t *status = status_of(control);
+		CLEANUP_FREE char *line = json_line(status);
+		if (line != NULL && buffer_printf(&bytes, &problem, "%s\n", line) == 0)
+			(void)send_all(fd, &bytes);
+	}
+}
+
+MUST_USE static int listen_on(struct control *control, const char *folder, struct error *err)
+{
+	control->address.sun_family = AF_UNIX;
+	if (snprintf(control->address.sun_path, sizeof(control->address.sun_path), "%s/control.sock", folder) >=
+	    (int)sizeof(control->address.sun_path))
+		return error_set(err, ERROR_LIMIT, "[daemon] runtime: longer than %zu bytes",
+		                 sizeof(control->address.sun_path) - sizeof("/control.sock"));
+	control->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	(void)unlink(control->address.sun_path);
+	if (control->fd < 0 || bind(control->fd, (struct sockaddr *)&control->address, sizeof(control->address)) < 0 ||
+	    chmod(control->address.sun_path, 0660) < 0 || listen(control->fd, 16) < 0)
+		return error_errno(err, "%s", control->address.sun_path);
+	return 0;
+}
+
+int control_start(struct proxy *proxy, pid_t witness_pid, struct control **ret, struct error *err)
+{
+	struct control *control = calloc(1, sizeof(*control));
+	if (control == NULL)
+		return error_set(err, ERROR_MEMORY, "no memory for the control socket");
+	control->proxy = proxy;
+	control->witness_pid = witness_pid;
+	control->started_us = clock_now_us();
+	control->fd = -1;
+	int result = listen_on(control, proxy->settings.runtime, err);
+	if (result == 0 && pthread_create(&control->thread, NULL, run, control) != 0)
+		result = error_set(err, ERROR_SYSTEM, "cannot start the control thread");
+	if (result < 0) {
+		cleanup_descriptor(&control->fd);
+		free(control);
+		return -1;
+	}
+	*ret = control;
+	return 0;
+}
+
+void control_stop(struct control *control)
+{
+	if (control == NULL)
+		return;
+	(void)shutdown(control->fd, SHUT_RDWR);
+	(void)pthread_join(control->thread, NULL);
+	(void)close(control->fd);
+	(void)unlink(control->address.sun_path);
+	free(control);
+}

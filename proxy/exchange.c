@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The pipeline. Each step either goes on or names a refusal; the order "record, then answer" in deliver() is what the project
+ * claims, and nothing may weaken it. */
+#include "proxy/exchange.h"
+
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "proxy/credential.h"
+#include "proxy/record.h"
+#include "proxy/reply.h"
+#include "proxy/route.h"
+#include "proxy/send.h"
+#include "proxy/token.h"
+
+#define HOPS_TO_BRIDGE 2 /* what a client behind one bridge needs as put_response_hop_limit */
+
+/* One request on its way. */
+struct exchange {
+	struct proxy *proxy;
+	struct client *client;
+	const struct request *request;
+	struct route route;
+	bool without_token;    /* IMDSv1, in audit mode */
+	int64_t ttl_left;      /* of the client's token; -1: none */
+	struct upstream_answer answer;
+	struct key keys[CREDENTIALS_MAX];
+	int key_count;
+	struct attribution attribution;
+	struct record_facts facts;
+	struct buffer reply;
+};
+
+/* What a step decided: 0 to go on, SILENCE to close without a word, else the status of a refusal. */
+#define GO_ON 0
+#define SILENCE 1
+
+static int refuse(struct exchange *exchange, int status, const char *reason)
+{
+	exchange->facts.reason = reason;
+	return status;
+}
+
+/* Packets of our own namespace come by OUTPUT; whoever comes through a bridge is not local. */
+static bool is_bridged(const struct client *client)
+{
+	return client->sighting.has_tuple && !client->sighting.is_local;
+}
+
+/* ---- the steps, in their order */
+
+static int check_client(struct exchange *exchange)
+{
+	if (!exchange->client->is_redirected)
+		return refuse(exchange, SILENCE, "not-redirected");
+	return GO_ON;
+}
+
+static int check_request(struct exchange *exchange)
+{
+	static const char *const methods[] = {"GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "PATCH"};
+	const struct request *request = exchange->request;
+	if (request->malformed != NULL)
+		return refuse(exchange, 400, request->malformed);
+	if (request->expects_continue)
+		return refuse(exchange, 417, "expect");
+	size_t i = 0;
+	while (i < ARRAY_LENGTH(methods) && strcmp(methods[i], request->method) != 0)
+		i++;
+	if (i == ARRAY_LENGTH(methods))
+		return refuse(exchange, 400, "method");
+	const char *problem = route_parse(request->target, &exchange->route);
+	exchange->facts.path = problem == NULL ? exchange->route.path : NULL;
+	return problem != NULL ? refuse(exchange, 400, problem) : GO_ON;
+}
+
+/* AWS's defence against forwarding proxies, and ours against names that a browser was made to believe in. */
+static int check_guards(struct exchange *exchange)
+{
+	const struct request *request = exchange->request;
+	if (request->has_forwarded_for)
+		return refuse(exchange, 403, "forwarded-for");
+	if (request->host != NULL && !route_is_imds_host(request->host))
+		return refuse(exchange, 403, "foreign-host");
+	return GO_ON;
+}
+
+/* Whom the token is good for. Where a narrower scope is not known, the next wider known one stands in. */
+static void scope_of(struct exchange *exchange, char to[static TOKEN_SCOPE_BYTES])
+{
+	struct client *client = exchange->client;
+	struct sighting *sighting = &client->sighting;
+	const char *boot = exchange->proxy->boot_id;
+	struct error problem = {0};
+	char address[ADDRESS_TEXT_BYTES];
+	int scope = exchange->proxy->settings.token_scope;
+	if (scope == TOKEN_SCOPE_PROCESS && line_first(client->line, sighting, &problem) == 0 && sighting->pid != 0)
+		(void)snprintf(to, TOKEN_SCOPE_BYTES, "%s process %u %llu", boot, sighting->pid,
+		               (unsigned long long)sighting->start_ticks);
+	else if (scope == TOKEN_SCOPE_INSTANCE)
+		(void)snprintf(to, TOKEN_SCOPE_BYTES, "%s instance", boot);
+	else if (scope == TOKEN_SCOPE_CGROUP && sighting->cgroup_id != 0)
+		(void)snprintf(to, TOKEN_SCOPE_BYTES, "%s cgroup %llu", boot, (unsigned long long)sighting->cgroup_id);
+	else if (sighting->netns != 0)
+		(void)snprintf(to, TOKEN_SCOPE_BYTES, "%s netns %llu", boot, (unsigned long long)sighting->netns);
+	else
+		(void)snprintf(to, TOKEN_SCOPE_BYTES, "%s address %s", boot, endpoint_text(&sighting->client, address));
+}
+
+/* Seconds since boot, suspended time included: tokens do not follow the wall clock. */
+static int64_t boot_seconds(void)
+{
+	struct timespec now;
+	(void)clock_gettime(CLOCK_BOOTTIME, &now);
+	return now.tv_sec;
+}
+
+static int check_token(struct exchange *exchange)
+{
+	const struct request *request = exchange->request;
+	char scope[TOKEN_SCOPE_BYTES];
+	if (request->token == NULL) {
+		proxy_count(exchange->proxy, COUNTER_WITHOUT_TOKEN);
+		exchange->without_token = true;
+		return exchange->proxy->settings.imdsv2_mode == IMDSV2_AUDIT ? GO_ON : refuse(exchange, 401, "no-token");
+	}
+	scope_of(exchange, scope);
+	switch (token_check(&exchange->proxy->token_key, scope, boot_seconds(), request->token, &exchange->ttl_left)) {
+	case TOKEN_GOOD:
+		return GO_ON;
+	case TOKEN_EXPIRED:
+		return refuse(exchange, 401, "token-expired");
+	case TOKEN_MALFORMED:
+		return refuse(exchange, 401, "token-malformed");
+	case TOKEN_STRANGE:
+		break;
+	}
+	return refuse(exchange, 401, "token-out-of-scope");
+}
+
+/* ---- upstream */
+
+static int take_socket(void *context, int family, struct error *err)
+{
+	struct client *client = context;
+	if (client->upstream_fd >= 0 && family == client->local.family)
+		return steal_fd(&client->upstream_fd);
+	int fd;
+	return line_socket(client->line, family, &fd, err) < 0 ? -1 : fd;
+}
+
+static struct upstream_request upstream_request_of(const struct exchange *exchange)
+{
+	return (struct upstream_request){
+		.method = exchange->request->method,
+		.target = exchange->route.target,
+		.ipv6 = exchange->client->local.family == AF_INET6,
+		.without_token = exchange->without_token,
+		.socket = take_socket,
+		.socket_context = exchange->client,
+	};
+}
+
+static int upstream_failed(struct exchange *exchange, const struct error *problem)
+{
+	proxy_count(exchange->proxy, COUNTER_UPSTREAM_FAILED);
+	log_line(LOG_LEVEL_WARNING, "upstream_failed", "reason=\"%s\"", problem->text);
+	return refuse(exchange, 503, "upstream");
+}
+
+/* Gives out a token of ours, in the form of upstream's. */
+static int make_token(struct exchange *exchange)
+{
+	struct proxy *proxy = exchange->proxy;
+	struct error problem = {0};
+	CLEANUP_BUFFER struct buffer model = {0};
+	char scope[TOKEN_SCOPE_BYTES], token[TOKEN_TEXT_BYTES];
+	int64_t ttl;
+	int status = 200;
+	if (!token_parse_ttl(exchange->request->ttl, &ttl))
+		return refuse(exchange, 400, "ttl");
+	if (is_bridged(exchange->client) && proxy->settings.put_response_hop_limit < HOPS_TO_BRIDGE)
+		return refuse(exchange, 403, "hop-limit");
+	const struct upstream_request how = upstream_request_of(exchange);
+	if (upstream_model(proxy->upstream, &how, &model, &status, &problem) < 0)
+		return upstream_failed(exchange, &problem);
+	if (status != 200)
+		return refuse(exchange, status == 403 ? 403 : 503, "upstream-refused");
+
+	scope_of(exchange, scope);
+	if (token_make(&proxy->token_key, scope, boot_seconds(), ttl, token, &problem) < 0 ||
+	    reply_token(&exchange->reply, &model, token, ttl, clock_now_us(), &problem) < 0)
+		return refuse(exchange, 503, "internal");
+	explicit_bzero(token, sizeof(token));
+	proxy_count(proxy, COUNTER_TOKENS);
+	return GO_ON;
+}
+
+static int fetch(struct exchange *exchange)
+{
+	struct error problem = {0};
+	const struct upstream_request request = upstream_request_of(exchange);
+	if (upstream_fetch(exchange->proxy->upstream, &request, &exchange->answer, &problem) < 0)
+		return upstream_failed(exchange, &problem);
+	bool is_head = strcmp(exchange->request->method, "HEAD") == 0;
+	if (reply_relay(&exchange->reply, &exchange->answer.head, is_head ? NULL : &exchange->answer.body,
+	                exchange->ttl_left, &problem) < 0)
+		return refuse(exchange, 503, "internal");
+	return GO_ON;
+}
+
+static int find_credentials(struct exchange *exchange)
+{
+	struct error problem = {0};
+	const struct upstream_answer *answer = &exchange->answer;
+	if (answer->status != 200)
+		return GO_ON;
+	exchange->key_count = credential_find(answer->body.bytes, answer->body.length, &exchange->proxy->host_key,
+	                                      exchange->keys, &problem);
+	if (exchange->key_count >= 0)
+		return GO_ON;
+	/* It may hold a key that could not be recorded, so it does not leave. */
+	exchange->key_count = 0;
+	log_line(LOG_LEVEL_ERROR, "credential_unreadable", "reason=\"%s\"", problem.text);
+	return refuse(exchange, 503, "credential-unreadable");
+}
+
+/* ---- record, then answer */
+
+static void look_again(struct exchange *exchange)
+{
+	struct error problem = {0};
+	if (exchange->attribution.document == NULL &&
+	    line_who(exchange->client->line, &exchange->attribution, &problem) < 0)
+		log_line(LOG_LEVEL_ERROR, "witness_failed", "reason=\"%s\"", problem.text);
+	exchange->facts.attribution = &exchange->attribution;
+}
+
+static int check_receiver(struct exchange *exchange)
+{
+	look_again(exchange);
+	if (exchange->attribution.grade == GRADE_GONE)
+		return refuse(exchange, SILENCE, "client-gone");
+	bool is_named = json_is_object(json_at(exchange->attribution.document, "process"));
+	if (!is_named && exchange->proxy->settings.on_unattributed == ON_UNATTRIBUTED_REFUSE)
+		return refuse(exchange, 403, "unattributed");
+	return GO_ON;
+}
+
+/* Each key's row is durable before the first byte of the answer leaves. */
+static int deliver(struct exchange *exchange)
+{
+	struct proxy *proxy = exchange->proxy;
+	char ids[CREDENTIALS_MAX][ENTRY_ID_BYTES];
+	struct error problem = {0};
+	for (int i = 0; i < exchange->key_count; i++) {
+		if (record_delivery(proxy, &exchange->facts, &exchange->keys[i], ids[i], &problem) == 0)
+			continue;
+		proxy_count(proxy, COUNTER_LEDGER_FAILED);
+		log_line(LOG_LEVEL_ERROR, "not_recorded", "key=%s reason=\"%s\"", exchange->keys[i].access_key_id,
+		         problem.text);
+		for (int earlier = 0; earlier < i; earlier++)
+			record_outcome(proxy, ids[earlier], OUTCOME_ABORTED, "ledger");
+		exchange->key_count = 0;
+		return refuse(exchange, 503, "ledger");
+	}
+	bool sent = send_all(exchange->client->fd, &exchange->reply);
+	for (int i = 0; i < exchange->key_count; i++) {
+		proxy_count(proxy, sent ? COUNTER_DELIVERED : COUNTER_ABORTED);
+		record_outcome(proxy, ids[i], sent ? OUTCOME_DELIVERED : OUTCOME_ABORTED, sent ? NULL : "client-closed");
+	}
+	return GO_ON;
+}
+
+/* IMDS limits how far the answer to a PUT travels by its time to live; ours starts one hop later. */
+static void limit_hops(const struct client *client, int64_t limit)
+{
+	int hops = (int)limit - 1;
+	if (!is_bridged(client) || hops < 1)
+		return;
+	if (client->local.family == AF_INET6)
+		(void)setsockopt(client->fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, &hops, sizeof(hops));
+	else
+		(void)setsockopt(client->fd, IPPROTO_IP, IP_TTL, &hops, sizeof(hops));
+}
+
+static void answer(struct exchange *exchange)
+{
+	const struct settings *settings = &exchange->proxy->settings;
+	bool is_token = exchange->route.kind == ROUTE_TOKEN;
+	if (is_token)
+		limit_hops(exchange->client, settings->put_response_hop_limit);
+	bool wanted = settings->record == RECORD_ALL || (settings->record == RECORD_TOKENS && is_token);
+	if (wanted)
+		look_again(exchange);
+	bool sent = send_all(exchange->client->fd, &exchange->reply);
+	if (!is_token)
+		proxy_count(exchange->proxy, COUNTER_RELAYED);
+	if (wanted)
+		record_request(exchange->proxy, &exchange->facts, sent ? OUTCOME_DELIVERED : OUTCOME_ABORTED);
+}
+
+static void answer_refusal(struct exchange *exchange, int status)
+{
+	struct error problem = {0};
+	proxy_count(exchange->proxy, COUNTER_REFUSED);
+	look_again(exchange);
+	buffer_clear(&exchange->reply);
+	exchange->facts.status = status;
+	if (status != SILENCE && reply_refusal(&exchange->reply, status, clock_now_us(), &problem) == 0)
+		(void)send_all(exchange->client->fd, &exchange->reply);
+	if (exchange->key_count > 0)
+		record_refused_keys(exchange->proxy, &exchange->facts, exchange->keys, exchange->key_count);
+	else
+		record_request(exchange->proxy, &exchange->facts, OUTCOME_REFUSED);
+}
+
+/* ---- the pipeline */
+
+static int serve_token(struct exchange *exchange)
+{
+	if (strcmp(exchange->request->method, "PUT") != 0)
+		return exchange->route.kind == ROUTE_TOKEN ? refuse(exchange, 405, "token-path")
+		                                           : refuse(exchange, 403, "token-path");
+	if (exchange->route.kind == ROUTE_TOKEN_ASTRAY)
+		return refuse(exchange, 403, "token-path");
+	int status = make_token(exchange);
+	if (status == GO_ON)
+		answer(exchange);
+	return status;
+}
+
+static int serve_metadata(struct exchange *exchange)
+{
+	int status = check_token(exchange);
+	if (status == GO_ON)
+		status = fetch(exchange);
+	if (status == GO_ON)
+		status = find_credentials(exchange);
+	if (status == GO_ON && exchange->key_count == 0) {
+		answer(exchange);
+		return GO_ON;
+	}
+	if (status == GO_ON)
+		status = check_receiver(exchange);
+	if (status == GO_ON)
+		status = deliver(exchange);
+	return status;
+}
+
+void exchange_run(struct proxy *proxy, struct client *client, const struct request *request)
+{
+	struct exchange exchange = {
+		.proxy = proxy, .client = client, .request = request, .ttl_left = -1,
+		.facts = {.client = client, .request = request},
+	};
+	exchange.facts.route = &exchange.route;
+	exchange.facts.without_token = &exchange.without_token;
+	proxy_count(proxy, COUNTER_REQUESTS);
+
+	int status = check_client(&exchange);
+	if (status == GO_ON)
+		status = check_request(&exchange);
+	if (status == GO_ON)
+		status = check_guards(&exchange);
+	if (status == GO_ON)
+		status = exchange.route.kind == ROUTE_OTHER ? serve_metadata(&exchange) : serve_token(&exchange);
+	if (status != GO_ON)
+		answer_refusal(&exchange, status);
+
+	attribution_done(&exchange.attribution);
+	upstream_answer_done(&exchange.answer);
+	buffer_wipe_done(&exchange.reply);
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* keytraild: start-up in order, wait, shut down in the opposite order. */
+#include <argp.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include "common/log.h"
+#include "proxy/config.h"
+#include "proxy/control.h"
+#include "proxy/listener.h"
+#include "proxy/witness/witness.h"
+
+const char *argp_program_version = "keytraild " KEYTRAIL_VERSION;
+
+struct arguments {
+	const char *config;
+	bool check_only;
+};
+
+static error_t on_argument(int key, char *value, struct argp_state *state)
+{
+	struct arguments *arguments = state->input;
+	switch (key) {
+	case 'c':
+		arguments->config = value;
+		return 0;
+	case 'C':
+		arguments->check_only = true;
+		return 0;
+	case 'v':
+		log_set_level(LOG_LEVEL_DEBUG);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_option options[] = {
+	{"config", 'c', "FILE", 0, "Settings (default " SETTINGS_DEFAULT_PATH ", which need not exist)", 0},
+	{"check-config", 'C', NULL, 0, "Check the settings and exit", 0},
+	{"verbose", 'v', NULL, 0, "Log more", 0},
+	{0},
+};
+
+static const struct argp parser = {
+	.options = options,
+	.parser = on_argument,
+	.doc = "Keytrail's daemon: a transparent proxy in front of the EC2 instance metadata service that writes down which "
+		   "process received which access key. Stays in the foreground and logs to standard error.",
+};
+
+static int fail(const struct error *problem)
+{
+	log_line(LOG_LEVEL_ERROR, "cannot_start", "reason=\"%s\"", problem->text);
+	return problem->code == ERROR_USAGE || problem->code == ERROR_INPUT ? 2 : 1;
+}
+
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+MUST_USE static int read_boot_id(char *to, size_t size, struct error *err)
+{
+	CLEANUP_FD int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd >= 0 ? read(fd, to, size - 1) : -1;
+	if (got <= 0)
+		return error_errno(err, "boot id");
+	to[got] = '\0';
+	to[strcspn(to, "\n")] = '\0';
+	return 0;
+}
+
+MUST_USE static int open_keys(struct proxy *proxy, struct error *err)
+{
+	char folder[PATH_MAX], path[PATH_MAX + 16];
+	config_state_folder(&proxy->settings, folder);
+	(void)snprintf(path, sizeof(path), "%s/host.key", folder);
+	if (secret_key_open(path, &proxy->host_key, err) < 0)
+		return -1;
+	(void)snprintf(path, sizeof(path), "%s/token.key", folder);
+	return secret_key_open(path, &proxy->token_key, err);
+}
+
+/* Everything that the exchanges share. What was opened before a failure is the process's end to close. */
+MUST_USE static int open_proxy(struct proxy *proxy, int witness_fd, struct error *err)
+{
+	const struct settings *settings = &proxy->settings;
+	const struct writer_options writer = {.path = settings->ledger_path,
+	                                      .use_journal = settings->on_failure == ON_FAILURE_JOURNAL,
+	                                      .jsonl = settings->jsonl};
+	const struct upstream_options upstream = {.ipv4 = settings->upstream_ipv4, .ipv6 = settings->upstream_ipv6,
+	                                          .timeout_ms = settings->upstream_timeout_ms};
+	if (read_boot_id(proxy->boot_id, sizeof(proxy->boot_id), err) < 0 || open_keys(proxy, err) < 0 ||
+	    writer_open(&writer, &proxy->writer, err) < 0 || upstream_open(&upstream, &proxy->upstream, err) < 0)
+		return -1;
+	return placement_start(proxy->upstream, proxy->writer, witness_fd, &proxy->placement, err);
+}
+
+/* sd_notify(3) by hand: one datagram, nothing to link. */
+static void notify(const char *state)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	if (path == NULL || strlen(path) >= sizeof(address.sun_path))
+		return;
+	memcpy(address.sun_path, path, strlen(path));
+	if (path[0] == '@')
+		address.sun_path[0] = '\0';
+	CLEANUP_FD int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0)
+		(void)sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address,
+		             (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path)));
+}
+
+/* Until we are told to end (0), or the witness has (1). */
+static int wait_for_end(int signals, int witness_fd)
+{
+	struct pollfd ready[] = {{.fd = signals, .events = POLLIN}, {.fd = witness_fd, .events = POLLIN}};
+	while (poll(ready, ARRAY_LENGTH(ready), -1) < 0 && errno == EINTR)
+		continue;
+	return ready[1].revents != 0 ? 1 : 0;
+}
+
+/* From here on as the proxy's user. */
+static int serve(struct proxy *proxy, int witness_fd, pid_t witness_pid, int sockets[], int count)
+{
+	struct error problem = {0};
+	struct listener *listener;
+	struct control *control;
+	sigset_t endings;
+	(void)sigemptyset(&endings);
+	(void)sigaddset(&endings, SIGTERM);
+	(void)sigaddset(&endings, SIGINT);
+	(void)sigprocmask(SIG_BLOCK, &endings, NULL);
+	CLEANUP_FD int signals = signalfd(-1, &endings, SFD_CLOEXEC);
+
+	if (signals < 0 || open_proxy(proxy, witness_fd, &problem) < 0 ||
+	    control_start(proxy, witness_pid, &control, &problem) < 0 ||
+	    listener_start(proxy, witness_fd, sockets, count, &listener, &problem) < 0)
+		return fail(&problem);
+	log_line(LOG_LEVEL_NOTICE, "ready", "version=%s pid=%d witness=%d port=%lld ledger=%s", KEYTRAIL_VERSION, getpid(),
+	         witness_pid, (long long)proxy->settings.port, proxy->settings.ledger_path);
+	notify("READY=1");
+
+	int status = wait_for_end(signals, witness_fd);
+	notify("STOPPING=1");
+	log_line(status == 0 ? LOG_LEVEL_NOTICE : LOG_LEVEL_ERROR, status == 0 ? "ending" : "witness_ended", "pid=%d",
+	         getpid());
+	bool drained = listener_stop(listener);
+	control_stop(control);
+	placement_stop(proxy->placement);
+	writer_close(proxy->writer);
+	if (drained)
+		upstream_close(proxy->upstream);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	static struct proxy proxy; /* static: worker threads may outlive main's frame by a moment */
+	struct arguments arguments = {0};
+	struct error problem = {0};
+	struct identity identity;
+	int sockets[LISTENER_SOCKETS_MAX], count, witness_fd;
+	pid_t witness_pid;
+
+	argp_err_exit_status = 2;
+	if (argp_parse(&parser, argc, argv, ARGP_NO_ARGS, NULL, &arguments) != 0)
+		return 2;
+	if (settings_load(arguments.config, &proxy.settings, &problem) < 0)
+		return fail(&problem);
+	if (arguments.check_only) {
+		(void)printf("%s: settings are good\n", arguments.config != NULL ? arguments.config : SETTINGS_DEFAULT_PATH);
+		return 0;
+	}
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)umask(0027);
+	raise_descriptor_limit();
+	json_wipe_freed();
+	if (config_identity(&proxy.settings, &identity, &problem) < 0 ||
+	    config_folders(&proxy.settings, &identity, &problem) < 0 ||
+	    listener_bind(proxy.settings.port, sockets, &count, &problem) < 0)
+		return fail(&problem);
+	if (!identity.is_root)
+		log_line(LOG_LEVEL_WARNING, "not_root", "effect=\"processes of other users cannot be told apart\"");
+
+	const struct witness_options witness = {
+		.settings = &proxy.settings, .proxy_uid = identity.uid, .is_root = identity.is_root};
+	if (witness_fork(&witness, &witness_fd, &witness_pid, &problem) < 0 ||
+	    config_drop_privileges(&identity, &problem) < 0)
+		return fail(&problem);
+	return serve(&proxy, witness_fd, witness_pid, sockets, count);
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Rows, field by field in the order of docs/ledger.md. Every named field is there, null where it is not known. */
+#include "proxy/record.h"
+
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+
+#define USER_AGENT_BYTES 512 /* kept of it */
+
+static const char *or_null(const char *text)
+{
+	return text != NULL && text[0] != '\0' ? text : NULL;
+}
+
+static json_t *client_of(const struct client *client)
+{
+	char address[ADDRESS_TEXT_BYTES];
+	const struct sighting *sighting = &client->sighting;
+	const struct endpoint *end = sighting->client.family != 0 ? &sighting->client : &client->peer;
+	json_t *object = json_object();
+	json_put_text(object, "address", endpoint_text(end, address));
+	json_put_int(object, "port", end->port);
+	json_put(object, "netns", sighting->netns != 0 ? json_integer((json_int_t)sighting->netns) : NULL);
+	return object;
+}
+
+static json_t *socket_of(const struct sighting *sighting)
+{
+	if (!sighting->is_found || sighting->is_ambiguous)
+		return NULL;
+	json_t *object = json_object();
+	json_put_int(object, "inode", sighting->inode);
+	json_put(object, "uid", sighting->inode != 0 ? json_integer(sighting->uid) : NULL);
+	json_put_int(object, "cookie", (int64_t)sighting->cookie);
+	json_put(object, "cgroup_id", sighting->cgroup_id != 0 ? json_integer((json_int_t)sighting->cgroup_id) : NULL);
+	return object;
+}
+
+/* Fields of the key; all null without one. */
+static void put_key(json_t *body, const struct record_facts *facts, const struct key *key)
+{
+	char hex[DIGEST_HEX_BYTES];
+	const char *role = key != NULL ? or_null(key->role) : NULL;
+	json_put_text(body, "access_key_id", key != NULL ? key->access_key_id : NULL);
+	json_put_text(body, "account_id", key != NULL ? or_null(key->account_id) : NULL);
+	json_put_text(body, "role", role != NULL ? role : or_null(facts->route->role));
+	json_put_text(body, "source", source_names[facts->route->source]);
+	json_put_time(body, "updated_at", key != NULL ? key->updated_at_us : 0);
+	json_put_time(body, "expires_at", key != NULL ? key->expires_at_us : 0);
+	json_put_text(body, "delivery_version", key == NULL ? NULL : *facts->without_token ? "1.0" : "2.0");
+	json_t *fingerprint = key != NULL ? json_object() : NULL;
+	if (key != NULL) {
+		json_put_text(fingerprint, "secret", digest_hex(key->fingerprint.secret, DIGEST_BYTES, hex));
+		json_put_text(fingerprint, "token", digest_hex(key->fingerprint.token, DIGEST_BYTES, hex));
+		json_put_text(fingerprint, "whole", digest_hex(key->fingerprint.whole, DIGEST_BYTES, hex));
+	}
+	json_put(body, "fingerprint", fingerprint);
+}
+
+static void put_attribution(json_t *body, const struct record_facts *facts)
+{
+	static const char *const members[] = {"attribution", "process", "holders"};
+	const json_t *document = facts->attribution != NULL ? facts->attribution->document : NULL;
+	if (document != NULL) {
+		for (size_t i = 0; i < ARRAY_LENGTH(members); i++)
+			(void)json_object_set(body, members[i], json_object_get(document, members[i]));
+		return;
+	}
+	json_t *none = json_object();
+	json_put_text(none, "grade", grade_names[GRADE_NONE]);
+	json_put_text(none, "method", "none");
+	json_put(none, "evidence", json_pack("[s]", "witness: did not answer"));
+	json_put(body, "attribution", none);
+	json_put(body, "process", NULL);
+	json_put(body, "holders", json_array());
+}
+
+static json_t *body_of(struct proxy *proxy, const struct record_facts *facts, const struct key *key,
+                       enum outcome outcome)
+{
+	const struct request *request = facts->request;
+	json_t *body = json_object();
+	put_key(body, facts, key);
+	json_put_text(body, "path", facts->path);
+	json_put_text(body, "method", request->method);
+	json_put_text(body, "outcome", outcome_names[outcome]);
+	json_put_text(body, "reason", facts->reason);
+	json_put(body, "client", client_of(facts->client));
+	json_put(body, "socket", socket_of(&facts->client->sighting));
+	put_attribution(body, facts);
+	json_put(body, "user_agent", request->user_agent != NULL
+	                                     ? json_from_bytes(request->user_agent, strnlen(request->user_agent, USER_AGENT_BYTES))
+	                                     : NULL);
+	json_put(body, "host", placement_host(proxy->placement));
+	return body;
+}
+
+MUST_USE static int entry_of(struct proxy *proxy, const struct record_facts *facts, const struct key *key,
+                             enum outcome outcome, struct entry *ret, json_t **ret_body, struct error *err)
+{
+	struct entry entry = {.kind = "delivery", .at_us = clock_now_us(),
+	                      .access_key_id = key != NULL ? key->access_key_id : NULL};
+	if (entry_id_make(entry.id, err) < 0)
+		return -1;
+	*ret_body = body_of(proxy, facts, key, outcome);
+	entry.body = *ret_body;
+	*ret = entry;
+	return 0;
+}
+
+int record_delivery(struct proxy *proxy, const struct record_facts *facts, const struct key *key,
+                    char ret_id[static ENTRY_ID_BYTES], struct error *err)
+{
+	struct entry entry;
+	CLEANUP_JSON json_t *body = NULL;
+	if (entry_of(proxy, facts, key, OUTCOME_RECORDED, &entry, &body, err) < 0 ||
+	    writer_append(proxy->writer, &entry, err) < 0)
+		return -1;
+	memcpy(ret_id, entry.id, ENTRY_ID_BYTES);
+	return 0;
+}
+
+static void record_later(struct proxy *proxy, const struct record_facts *facts, const struct key *key,
+                         enum outcome outcome)
+{
+	struct entry entry;
+	struct error problem = {0};
+	CLEANUP_JSON json_t *body = NULL;
+	if (entry_of(proxy, facts, key, outcome, &entry, &body, &problem) < 0)
+		log_line(LOG_LEVEL_ERROR, "row_dropped", "reason=\"%s\"", problem.text);
+	else
+		writer_append_later(proxy->writer, &entry);
+}
+
+void record_request(struct proxy *proxy, const struct record_facts *facts, enum outcome outcome)
+{
+	record_later(proxy, facts, NULL, outcome);
+}
+
+void record_refused_keys(struct proxy *proxy, const struct record_facts *facts, const struct key *keys, int count)
+{
+	for (int i = 0; i < count; i++)
+		record_later(proxy, facts, &keys[i], OUTCOME_REFUSED);
+}
+
+void record_outcome(struct proxy *proxy, const char *id, enum outcome outcome, const char *reason)
+{
+	struct error problem = {0};
+	CLEANUP_JSON json_t *body = json_object();
+	struct entry entry = {.kind = "outcome", .subject = id, .at_us = clock_now_us(), .body = body};
+	json_put_text(body, "outcome", outcome_names[outcome]);
+	json_put_text(body, "reason", reason);
+	if (entry_id_make(entry.id, &problem) < 0)
+		log_line(LOG_LEVEL_ERROR, "row_dropped", "reason=\"%s\"", problem.text);
+	else
+		writer_append_later(proxy->writer, &entry);
+}

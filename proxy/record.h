@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "proxy/exchange.h"
+#include "proxy/route.h"
+
+/* From what an exchange knows to rows of the ledger (docs/ledger.md has their fields). */
+
+struct record_facts {
+	const struct client *client;
+	const struct request *request;
+	const struct route *route;
+	const char *path;               /* canonical; NULL: none was found */
+	const char *reason;             /* of a refusal */
+	int status;                     /* of a refusal */
+	const bool *without_token;
+	const struct attribution *attribution; /* may be NULL */
+};
+
+/* Durable on return: a key that is about to be handed out, outcome `recorded`. Gives the row's id. */
+MUST_USE int record_delivery(struct proxy *proxy, const struct record_facts *facts, const struct key *key,
+                             char ret_id[static ENTRY_ID_BYTES], struct error *err);
+
+/* What became of it. Not waited for. */
+void record_outcome(struct proxy *proxy, const char *id, enum outcome outcome, const char *reason);
+
+/* A request that carried no key: a refusal, or what `[ledger] record` asks for. Not waited for. */
+void record_request(struct proxy *proxy, const struct record_facts *facts, enum outcome outcome);
+
+/* Keys that upstream gave and the client did not get. Not waited for. */
+void record_refused_keys(struct proxy *proxy, const struct record_facts *facts, const struct key *keys, int count);

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+
+#include "common/buffer.h"
+
+#define SEND_TIMEOUT_MS 10000 /* for a whole answer; nobody reads 1 MB slower than that for long */
+
+/* Writes all of it to a connected socket and ends our direction. False: the client went away, or reads too slowly.
+ * "Delivered" means that the socket took the last byte. */
+bool send_all(int fd, const struct buffer *bytes);

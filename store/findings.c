@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Findings in SQLite. A finding is made from its uses by queries whose order is fixed, so that the same uses give the
+ * same bytes in whatever order, portions or repetitions they came. A run gathers its uses in temporary tables and
+ * merges them at its end: a run that dies leaves no trace, and nobody waits for one. */
+#include "store/findings.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/buffer.h"
+#include "common/clock.h"
+#include "common/digest.h"
+#include "store/findings_sql.h"
+#include "store/store.h"
+
+#define BUSY_TIMEOUT_MS 10000 /* another run's merging; nobody waits for an answer meanwhile */
+
+const char *const severity_names[SEVERITY_COUNT] = {
+	[SEVERITY_LOW] = "LOW", [SEVERITY_MEDIUM] = "MEDIUM", [SEVERITY_HIGH] = "HIGH"};
+
+static const double severity_scores[SEVERITY_COUNT] = {
+	[SEVERITY_LOW] = 2.0, [SEVERITY_MEDIUM] = 5.0, [SEVERITY_HIGH] = 8.0};
+
+const struct schema findings_schema = {
+	.what = "findings database",
+	.application_id = 0x4b544644, /* "KTFD" */
+	.migrations = findings_migrations,
+	.count = (int)ARRAY_LENGTH(findings_migrations),
+};
+
+struct findings {
+	sqlite3 *db;
+	sqlite3_stmt *statements[STATEMENT_COUNT]; /* made when the first event is judged */
+	bool may_write;
+};
+
+/* ---- opening */
+
+/* Readable for the group that reads the ledger, whoever runs the detector. */
+MUST_USE static int make_file(const char *path, struct error *err)
+{
+	CLEANUP_FREE char *copy = strdup(path);
+	CLEANUP_FD int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
+	struct stat folder;
+	if (fd < 0)
+		return errno == EEXIST ? 0 : error_errno(err, "%s", path);
+	(void)fchmod(fd, 0640);
+	/* May be refused, where the folder is somebody else's: then it stays ours. */
+	if (copy != NULL && stat(dirname(copy), &folder) == 0 &&
+	    fchown(fd, geteuid() == 0 ? folder.st_uid : (uid_t)-1, folder.st_gid) < 0)
+		errno = 0;
+	return 0;
+}
+
+int findings_open(const char *path, bool read_only, struct findings **ret, struct error *err)
+{
+	struct findings *findings = calloc(1, sizeof(*findings));
+	int result = 0;
+	if (findings == NULL)
+		return error_set(err, ERROR_MEMORY, "no memory for findings");
+	findings->may_write = !read_only;
+	if (path != NULL && !read_only)
+		result = make_file(path, err);
+	/* An empty name is SQLite's for a database that is in memory as long as it is small, then in a temporary file. */
+	if (result == 0)
+		result = read_only ? store_open_read(path != NULL ? path : "", &findings_schema, &findings->db, err)
+		                   : store_open_write(path != NULL ? path : "", &findings_schema, &findings->db, err);
+	if (result == 0 && !read_only && sqlite3_db_readonly(findings->db, "main") == 1)
+		result = error_set(err, ERROR_SYSTEM, "%s: may not be written", path);
+	if (result == 0 && !read_only)
+		result = store_exec(findings->db, run_tables, err);
+	if (result < 0) {
+		findings_close(findings);
+		return -1;
+	}
+	(void)sqlite3_busy_timeout(findings->db, BUSY_TIMEOUT_MS);
+	*ret = findings;
+	return 0;
+}
+
+void findings_close(struct findings *findings)
+{
+	if (findings == NULL)
+		return;
+	for (int i = 0; i < STATEMENT_COUNT; i++)
+		(void)sqlite3_finalize(findings->statements[i]);
+	store_close(findings->db);
+	free(findings);
+}
+
+/* ---- statements */
+
+static sqlite3_stmt *statement_of(struct findings *findings, enum statement which)
+{
+	sqlite3_stmt **statement = &findings->statements[which];
+	if (*statement == NULL)
+		(void)sqlite3_prepare_v3(findings->db, statements[which], -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
+	else
+		(void)sqlite3_reset(*statement);
+	return *statement;
+}
+
+static void bind_text(sqlite3_stmt *statement, int at, const char *text)
+{
+	(void)sqlite3_bind_text(statement, at, text, -1, SQLITE_STATIC);
+}
+
+/* Runs to its end; *ret_row: there was a row. */
+MUST_USE static int run(struct findings *findings, sqlite3_stmt *statement, bool *ret_row, struct error *err)
+{
+	int code = sqlite3_step(statement);
+	if (code != SQLITE_ROW && code != SQLITE_DONE)
+		return store_error(findings->db, "findings", err);
+	*ret_row = code == SQLITE_ROW;
+	return 0;
+}
+
+/* ---- a run's uses */
+
+int findings_id(const struct findings_use *use, char ret[static DIGEST_HEX_BYTES], struct error *err)
+{
+	CLEANUP_BUFFER struct buffer text = {0};
+	uint8_t digest[DIGEST_BYTES];
+	if (buffer_printf(&text, err, "%s\n%s\n%s", use->type, use->subject, use->party) < 0 ||
+	    digest_of(text.bytes, text.length, digest, err) < 0)
+		return -1;
+	(void)digest_hex(digest, sizeof(digest), ret);
+	return 0;
+}
+
+MUST_USE static int add_use(struct findings *findings, const struct findings_event *event,
+                            const struct findings_use *use, struct error *err)
+{
+	char id[DIGEST_HEX_BYTES];
+	bool row;
+	CLEANUP_FREE char *facts = json_line(use->facts);
+	if (facts == NULL)
+		return error_set(err, ERROR_MEMORY, "no memory for a finding");
+	if (findings_id(use, id, err) < 0)
+		return -1;
+	sqlite3_stmt *statement = statement_of(findings, ADD_FACTS);
+	bind_text(statement, 1, facts);
+	if (run(findings, statement, &row, err) < 0)
+		return -1;
+
+	const char *const texts[] = {use->service, use->name,       use->error_code, use->region,
+	                             use->user_agent, use->address, facts};
+	statement = statement_of(findings, ADD_USE);
+	bind_text(statement, 1, id);
+	bind_text(statement, 2, event->id);
+	(void)sqlite3_bind_int64(statement, 3, event->at_us);
+	(void)sqlite3_bind_int(statement, 4, (int)use->severity);
+	(void)sqlite3_bind_int(statement, 5, use->rung);
+	(void)sqlite3_bind_int(statement, 6, use->confidence);
+	for (int i = 0; i < (int)ARRAY_LENGTH(texts); i++)
+		bind_text(statement, 7 + i, texts[i]);
+	int result = run(findings, statement, &row, err);
+	(void)sqlite3_reset(statement);
+	(void)sqlite3_clear_bindings(statement);
+	return result;
+}
+
+int findings_judge(struct findings *findings, const struct findings_event *event, struct error *err)
+{
+	static const enum statement steps[] = {OLDER_VERSION, FORGET_EVENT, FORGET_USES, ADD_EVENT};
+	for (size_t i = 0; i < ARRAY_LENGTH(steps); i++) {
+		sqlite3_stmt *statement = statement_of(findings, steps[i]);
+		bool row = false;
+		bind_text(statement, 1, event->id);
+		(void)sqlite3_bind_int(statement, 2, event->is_addendum);
+		(void)sqlite3_bind_int64(statement, 3, (int64_t)event->version);
+		(void)sqlite3_bind_int(statement, 4, event->use_count > 0);
+		int result = run(findings, statement, &row, err);
+		(void)sqlite3_reset(statement);
+		(void)sqlite3_clear_bindings(statement);
+		if (result < 0 || row)
+			return result;
+	}
+	for (size_t i = 0; i < event->use_count; i++)
+		if (add_use(findings, event, &event->uses[i], err) < 0)
+			return -1;
+	return 0;
+}
+
+/* ---- making findings from their uses */
+
+MUST_USE static int read_row(sqlite3_stmt *row, int column, json_t **ret, struct error *err)
+{
+	const char *text = (const char *)sqlite3_column_text(row, column);
+	*ret = text != NULL ? json_loads(text, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL) : NULL;
+	return *ret != NULL ? 0 : error_set(err, ERROR_INPUT, "findings: a row that is no JSON");
+}
+
+MUST_USE static int put_list(struct findings *findings, const char *id, json_t *finding, size_t which,
+                             struct error *err)
+{
+	sqlite3_stmt *rows = NULL;
+	json_t *list = json_array(), *entry;
+	int code = SQLITE_ERROR, result = 0;
+	json_put(finding, lists[which].field, list);
+	if (sqlite3_prepare_v2(findings->db, lists[which].sql, -1, &rows, NULL) == SQLITE_OK) {
+		bind_text(rows, 1, id);
+		while ((code = sqlite3_step(rows)) == SQLITE_ROW && (result = read_row(rows, 0, &entry, err)) == 0)
+			(void)json_array_append_new(list, entry);
+	}
+	if (result == 0 && code != SQLITE_DONE)
+		result = store_error(findings->db, "findings", err);
+	(void)sqlite3_finalize(rows);
+	return result;
+}
+
+/* `sum` and `best` stand on their rows. */
+MUST_USE static int make_finding(struct findings *findings, const char *id, sqlite3_stmt *sum, sqlite3_stmt *best,
+                                 json_t **ret, struct error *err)
+{
+	CLEANUP_JSON json_t *finding = NULL;
+	int severity = sqlite3_column_int(sum, 3);
+	if (read_row(best, 2, &finding, err) < 0)
+		return -1;
+	json_put_text(finding, "kind", "finding");
+	json_put_text(finding, "id", id);
+	json_put_text(finding, "severity", severity_names[severity]);
+	json_put(finding, "score", json_real(severity_scores[severity]));
+	json_put_int(finding, "rung", sqlite3_column_int(best, 0));
+	json_put_int(finding, "confidence", sqlite3_column_int(best, 1));
+	json_put_int(finding, "count", sqlite3_column_int64(sum, 0));
+	json_put_time(finding, "first_seen", sqlite3_column_int64(sum, 1));
+	json_put_time(finding, "last_seen", sqlite3_column_int64(sum, 2));
+	json_put(finding, "lineage", json_array());
+	json_put(finding, "suspects", json_array());
+	for (size_t i = 0; i < ARRAY_LENGTH(lists); i++)
+		if (put_list(findings, id, finding, i, err) < 0)
+			return -1;
+	*ret = steal_pointer(&finding);
+	return 0;
+}
+
+MUST_USE static int put_finding(struct findings *findings, const char *id, sqlite3_stmt *sum, const json_t *finding,
+                                struct error *err)
+{
+	bool row;
+	CLEANUP_FREE char *body = json_line(finding);
+	if (body == NULL)
+		return error_set(err, ERROR_MEMORY, "no memory for a finding");
+	sqlite3_stmt *put = statement_of(findings, PUT_FINDING);
+	bind_text(put, 1, id);
+	(void)sqlite3_bind_int(put, 2, sqlite3_column_int(sum, 3));
+	(void)sqlite3_bind_int64(put, 3, sqlite3_column_int64(sum, 1));
+	(void)sqlite3_bind_int64(put, 4, sqlite3_column_int64(sum, 2));
+	bind_text(put, 5, body);
+	int result = run(findings, put, &row, err);
+	(void)sqlite3_reset(put);
+	return result;
+}
+
+/* Makes one finding anew; one without uses is gone. */
+MUST_USE static int refresh(struct findings *findings, const char *id, findings_complete *complete, void *context,
+                            struct error *err)
+{
+	CLEANUP_JSON json_t *finding = NULL;
+	sqlite3_stmt *sum = statement_of(findings, SUM), *best = statement_of(findings, BEST);
+	bool has_sum = false, has_best = false, row;
+	bind_text(sum, 1, id);
+	bind_text(best, 1, id);
+	if (run(findings, sum, &has_sum, err) < 0 || run(findings, best, &has_best, err) < 0)
+		return -1;
+	if (!has_best) {
+		sqlite3_stmt *drop = statement_of(findings, DROP_FINDING);
+		bind_text(drop, 1, id);
+		return run(findings, drop, &row, err);
+	}
+	if (make_finding(findings, id, sum, best, &finding, err) < 0 || complete(context, finding, err) < 0)
+		return -1;
+	return put_finding(findings, id, sum, finding, err);
+}
+
+MUST_USE static int refresh_touched(struct findings *findings, findings_complete *complete, void *context,
+                                    struct error *err)
+{
+	sqlite3_stmt *touched = statement_of(findings, ALL_TOUCHED);
+	int code = SQLITE_DONE, result = 0;
+	while (result == 0 && (code = sqlite3_step(touched)) == SQLITE_ROW)
+		result = refresh(findings, (const char *)sqlite3_column_text(touched, 0), complete, context, err);
+	if (result == 0 && code != SQLITE_DONE)
+		result = store_error(findings->db, "findings", err);
+	for (int i = 0; i < STATEMENT_COUNT; i++)
+		(void)sqlite3_reset(findings->statements[i]);
+	return result;
+}
+
+int findings_commit(struct findings *findings, findings_complete *complete, void *context, struct error *err)
+{
+	int result = store_exec(findings->db, merge, err);
+	if (result == 0)
+		result = refresh_touched(findings, complete, context, err);
+	if (result == 0)
+		result = store_exec(findings->db, "COMMIT", err);
+	if (result < 0)
+		(void)sqlite3_exec(findings->db, "ROLLBACK", NULL, NULL, NULL);
+	return result;
+}
+
+/* ---- reading */
+
+/* Texts with `*` or `?` are globs, as in the ledger's lists. */
+MUST_USE static int prepare_list(struct findings *findings, const struct findings_filter *filter, sqlite3_stmt **ret,
+                                 struct error *err)
+{
+	const struct {
+		const char *column, *text;
+	} texts[] = {
+		{"access_key_id", filter->access_key_id}, {"role", filter->role},
+		{"type", filter->type},                   {"severity", filter->severity},
+		{"id", filter->id},                       {"instance_id", filter->instance_id},
+		{"remote_account_id", filter->remote_account},
+	};
+	CLEANUP_BUFFER struct buffer sql = {0};
+	if (buffer_printf(&sql, err, "SELECT body FROM v_findings WHERE 1%s",
+	                  filter->of_this_run ? " AND id IN (SELECT finding FROM temp.shown)" : "") < 0)
+		return -1;
+	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
+		if (texts[i].text != NULL && buffer_printf(&sql, err, " AND %s %s ?%zu", texts[i].column,
+		                                           strpbrk(texts[i].text, "*?") != NULL ? "GLOB" : "=", i + 1) < 0)
+			return -1;
+	if ((filter->since_us != 0 && buffer_printf(&sql, err, " AND last_seen_us >= ?20") < 0) ||
+	    (filter->until_us != 0 && buffer_printf(&sql, err, " AND last_seen_us < ?21") < 0) ||
+	    buffer_printf(&sql, err, " ORDER BY severity_rank DESC, first_seen_us, id") < 0)
+		return -1;
+
+	sqlite3_stmt *rows;
+	if (sqlite3_prepare_v2(findings->db, sql.bytes, -1, &rows, NULL) != SQLITE_OK)
+		return store_error(findings->db, "findings", err);
+	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
+		if (texts[i].text != NULL)
+			(void)sqlite3_bind_text(rows, (int)i + 1, texts[i].text, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(rows, 20, filter->since_us);
+	(void)sqlite3_bind_int64(rows, 21, filter->until_us);
+	*ret = rows;
+	return 0;
+}
+
+int findings_list(struct findings *findings, const struct findings_filter *filter, ledger_visit *visit, void *context,
+                  struct error *err)
+{
+	sqlite3_stmt *rows = NULL;
+	int code = SQLITE_DONE, result = 0;
+	if (prepare_list(findings, filter, &rows, err) < 0)
+		return -1;
+	while (result == 0 && (code = sqlite3_step(rows)) == SQLITE_ROW) {
+		CLEANUP_JSON json_t *finding = NULL;
+		result = read_row(rows, 0, &finding, err);
+		if (result == 0)
+			result = visit(context, finding, err);
+	}
+	if (result == 0 && code != SQLITE_DONE)
+		result = store_error(findings->db, "findings", err);
+	(void)sqlite3_finalize(rows);
+	return result;
+}

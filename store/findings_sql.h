@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The SQL of store/findings.c, which alone includes this file: the tables, a run's temporary tables, and every
+ * statement. Orders are always complete, so that equal uses give equal findings. */
+
+#define EVENT_IDS_MAX "1000"
+
+#define OF(path) "json_extract(body,'$." path "')"
+
+static const char *const findings_migrations[] = {
+	/* Which version of an event stands: of those with uses, and of addenda. */
+	"CREATE TABLE event(id TEXT PRIMARY KEY, is_addendum INTEGER NOT NULL, version INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE facts(id INTEGER PRIMARY KEY, body TEXT NOT NULL UNIQUE);"
+	"CREATE TABLE use("
+	"  finding TEXT NOT NULL, event TEXT NOT NULL, at INTEGER NOT NULL," /* microseconds since 1970, UTC */
+	"  severity INTEGER NOT NULL, rung INTEGER NOT NULL, confidence INTEGER NOT NULL,"
+	"  service TEXT NOT NULL, name TEXT NOT NULL, error TEXT NOT NULL, region TEXT NOT NULL,"
+	"  user_agent TEXT NOT NULL, address TEXT NOT NULL, facts INTEGER NOT NULL REFERENCES facts(id),"
+	"  PRIMARY KEY(finding, event)) WITHOUT ROWID;"
+	"CREATE INDEX use_by_event ON use(event);"
+	"CREATE TABLE finding("
+	"  id TEXT PRIMARY KEY, severity INTEGER NOT NULL, first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL,"
+	"  body TEXT NOT NULL) WITHOUT ROWID;" /* the JSON object of docs/findings.md */
+	"CREATE VIEW v_findings AS SELECT id, " OF("type") " AS type, " OF("severity") " AS severity,"
+	" severity AS severity_rank, " OF("score") " AS score, " OF("confidence") " AS confidence, "
+	OF("access_key_id") " AS access_key_id, " OF("owner.account_id") " AS account_id, "
+	OF("owner.instance_id") " AS instance_id, " OF("owner.role") " AS role, "
+	OF("remote.account_id") " AS remote_account_id, " OF("remote.relation") " AS remote_relation, "
+	OF("remote.address") " AS remote_address, " OF("remote.vpc_endpoint_id") " AS vpc_endpoint_id, "
+	OF("rung") " AS rung, " OF("first_seen") " AS first_seen, " OF("last_seen") " AS last_seen,"
+	" first_seen AS first_seen_us, last_seen AS last_seen_us, " OF("count") " AS count, body FROM finding;",
+};
+
+static const char run_tables[] =
+	"CREATE TEMP TABLE run_event(id TEXT PRIMARY KEY, is_addendum INTEGER, version INTEGER,"
+	"  is_stale INTEGER DEFAULT 0) WITHOUT ROWID;"
+	"CREATE TEMP TABLE run_facts(id INTEGER PRIMARY KEY, body TEXT UNIQUE);"
+	"CREATE TEMP TABLE run_use(finding TEXT, event TEXT, at INTEGER, severity INTEGER, rung INTEGER,"
+	"  confidence INTEGER, service TEXT, name TEXT, error TEXT, region TEXT, user_agent TEXT, address TEXT,"
+	"  facts INTEGER, PRIMARY KEY(finding, event)) WITHOUT ROWID;"
+	"CREATE INDEX temp.run_use_by_event ON run_use(event);"
+	"CREATE TEMP TABLE touched(finding TEXT PRIMARY KEY) WITHOUT ROWID;"
+	"CREATE TEMP TABLE shown(finding TEXT PRIMARY KEY) WITHOUT ROWID;";
+
+enum statement {
+	OLDER_VERSION, FORGET_EVENT, FORGET_USES, ADD_EVENT, ADD_FACTS, ADD_USE,
+	ALL_TOUCHED, SUM, BEST, PUT_FINDING, DROP_FINDING, STATEMENT_COUNT
+};
+
+static const char *const statements[STATEMENT_COUNT] = {
+	/* Is there a record of this event that stands above the one at hand? */
+	[OLDER_VERSION] = "SELECT 1 FROM temp.run_event WHERE id=?1 AND (is_addendum, version) > (?2, ?3)",
+	[FORGET_EVENT] = "DELETE FROM temp.run_event WHERE id=?1",
+	[FORGET_USES] = "DELETE FROM temp.run_use WHERE event=?1",
+	/* An event without uses matters only if one of that id is stored, or as an addendum. */
+	[ADD_EVENT] = "INSERT INTO temp.run_event(id, is_addendum, version) SELECT ?1, ?2, ?3"
+	              " WHERE ?4 OR ?2 OR EXISTS(SELECT 1 FROM main.event WHERE id=?1)",
+	[ADD_FACTS] = "INSERT OR IGNORE INTO temp.run_facts(body) VALUES(?1)",
+	[ADD_USE] = "INSERT OR REPLACE INTO temp.run_use VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,"
+	            "(SELECT id FROM temp.run_facts WHERE body=?13))",
+	[ALL_TOUCHED] = "SELECT finding FROM temp.touched ORDER BY finding",
+	[SUM] = "SELECT count(*), min(at), max(at), max(severity) FROM main.use WHERE finding=?1",
+	[BEST] = "SELECT u.rung, u.confidence, f.body FROM main.use u JOIN main.facts f ON f.id=u.facts WHERE u.finding=?1"
+	         " ORDER BY u.rung, u.at, u.event LIMIT 1",
+	[PUT_FINDING] = "INSERT OR REPLACE INTO main.finding VALUES(?1,?2,?3,?4,?5)",
+	[DROP_FINDING] = "DELETE FROM main.finding WHERE id=?1",
+};
+
+static const char merge[] =
+	"BEGIN IMMEDIATE;"
+	"UPDATE temp.run_event SET is_stale=1 WHERE (is_addendum, version) <"
+	"  (SELECT is_addendum, version FROM main.event e WHERE e.id=run_event.id);"
+	"DELETE FROM temp.run_use WHERE event IN (SELECT id FROM temp.run_event WHERE is_stale);"
+	"INSERT OR IGNORE INTO temp.touched SELECT finding FROM main.use WHERE event IN"
+	"  (SELECT id FROM temp.run_event WHERE NOT is_stale);"
+	"INSERT OR IGNORE INTO temp.touched SELECT finding FROM temp.run_use;"
+	"DELETE FROM main.use WHERE event IN (SELECT id FROM temp.run_event WHERE NOT is_stale);"
+	"DELETE FROM main.event WHERE id IN (SELECT id FROM temp.run_event WHERE NOT is_stale);"
+	"INSERT INTO main.event SELECT id, is_addendum, version FROM temp.run_event WHERE NOT is_stale"
+	"  AND (is_addendum OR id IN (SELECT event FROM temp.run_use));"
+	"INSERT OR IGNORE INTO main.facts(body) SELECT body FROM temp.run_facts"
+	"  WHERE id IN (SELECT facts FROM temp.run_use) ORDER BY id;"
+	"INSERT INTO main.use SELECT finding, event, at, severity, rung, confidence, service, name, error, region,"
+	"  user_agent, address, f.id FROM temp.run_use u JOIN temp.run_facts r ON r.id=u.facts"
+	"  JOIN main.facts f ON f.body=r.body;"
+	"INSERT OR IGNORE INTO temp.shown SELECT finding FROM main.use WHERE event IN (SELECT id FROM temp.run_event);";
+
+/* Lists of a finding. Rows are JSON. */
+static const struct {
+	const char *field, *sql;
+} lists[] = {
+	{"event_ids", "SELECT json_quote(event) FROM main.use WHERE finding=?1 ORDER BY at, event LIMIT " EVENT_IDS_MAX},
+	{"calls", "SELECT json_object('service',service,'name',name,'count',count(*),'errors',sum(error<>''))"
+	          " FROM main.use WHERE finding=?1 GROUP BY service, name ORDER BY count(*) DESC, service, name LIMIT 200"},
+	{"errors", "SELECT json_object('code',error,'count',count(*)) FROM main.use WHERE finding=?1 AND error<>''"
+	           " GROUP BY error ORDER BY count(*) DESC, error LIMIT 100"},
+	{"user_agents", "SELECT json_object('user_agent',user_agent,'count',count(*)) FROM main.use WHERE finding=?1"
+	                " AND user_agent<>'' GROUP BY user_agent ORDER BY count(*) DESC, user_agent LIMIT 100"},
+	{"addresses", "SELECT json_object('address',address,'count',count(*)) FROM main.use WHERE finding=?1"
+	              " AND address<>'' GROUP BY address ORDER BY count(*) DESC, address LIMIT 100"},
+	{"regions", "SELECT json_object('region',region,'count',count(*)) FROM main.use WHERE finding=?1"
+	            " AND region<>'' GROUP BY region ORDER BY count(*) DESC, region LIMIT 100"},
+};
