@@ -41,15 +41,23 @@ void conntrack_close(struct conntrack *conntrack)
 	free(conntrack);
 }
 
-static void set_reply(struct nf_conntrack *entry, const struct endpoint *source, const struct endpoint *destination)
+/* The reply tuple as attributes. By hand: the library always writes an original tuple too, which the kernel then takes
+ * for the one that is wanted. */
+static void put_reply(struct nlmsghdr *head, const struct endpoint *source, const struct endpoint *destination)
 {
 	bool ipv4 = source->family == AF_INET;
-	nfct_set_attr_u8(entry, ATTR_REPL_L3PROTO, (uint8_t)source->family);
-	nfct_set_attr_u8(entry, ATTR_REPL_L4PROTO, IPPROTO_TCP);
-	nfct_set_attr(entry, ipv4 ? ATTR_REPL_IPV4_SRC : ATTR_REPL_IPV6_SRC, source->address);
-	nfct_set_attr(entry, ipv4 ? ATTR_REPL_IPV4_DST : ATTR_REPL_IPV6_DST, destination->address);
-	nfct_set_attr_u16(entry, ATTR_REPL_PORT_SRC, htons(source->port));
-	nfct_set_attr_u16(entry, ATTR_REPL_PORT_DST, htons(destination->port));
+	size_t length = ipv4 ? 4 : 16;
+	struct nlattr *tuple = mnl_attr_nest_start(head, CTA_TUPLE_REPLY);
+	struct nlattr *address = mnl_attr_nest_start(head, CTA_TUPLE_IP);
+	mnl_attr_put(head, ipv4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, length, source->address);
+	mnl_attr_put(head, ipv4 ? CTA_IP_V4_DST : CTA_IP_V6_DST, length, destination->address);
+	mnl_attr_nest_end(head, address);
+	struct nlattr *protocol = mnl_attr_nest_start(head, CTA_TUPLE_PROTO);
+	mnl_attr_put_u8(head, CTA_PROTO_NUM, IPPROTO_TCP);
+	mnl_attr_put_u16(head, CTA_PROTO_SRC_PORT, htons(source->port));
+	mnl_attr_put_u16(head, CTA_PROTO_DST_PORT, htons(destination->port));
+	mnl_attr_nest_end(head, protocol);
+	mnl_attr_nest_end(head, tuple);
 }
 
 static void get_original(const struct nf_conntrack *entry, struct endpoint *source, struct endpoint *destination)
@@ -95,11 +103,9 @@ int conntrack_original(struct conntrack *conntrack, const struct endpoint *peer,
                        struct endpoint *ret_client, struct endpoint *ret_destination, struct error *err)
 {
 	char bytes[1024];
-	CLEANUP(cleanup_entry) struct nf_conntrack *wanted = nfct_new();
 	CLEANUP(cleanup_entry) struct nf_conntrack *found = nfct_new();
-	if (wanted == NULL || found == NULL)
+	if (found == NULL)
 		return error_set(err, ERROR_MEMORY, "no memory for conntrack");
-	set_reply(wanted, local, peer);
 
 	struct nlmsghdr *head = mnl_nlmsg_put_header(bytes);
 	head->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET;
@@ -108,8 +114,8 @@ int conntrack_original(struct conntrack *conntrack, const struct endpoint *peer,
 	struct nfgenmsg *family = mnl_nlmsg_put_extra_header(head, sizeof(*family));
 	family->nfgen_family = (uint8_t)peer->family;
 	family->version = NFNETLINK_V0;
-	if (nfct_nlmsg_build(head, wanted) < 0 ||
-	    mnl_socket_sendto(conntrack->socket, head, head->nlmsg_len) < 0)
+	put_reply(head, local, peer);
+	if (mnl_socket_sendto(conntrack->socket, head, head->nlmsg_len) < 0)
 		return error_errno(err, "conntrack");
 	int result = receive(conntrack, found, err);
 	if (result == 1)
