@@ -35,7 +35,7 @@ const struct schema findings_schema = {
 struct findings {
 	sqlite3 *db;
 	sqlite3_stmt *statements[STATEMENT_COUNT]; /* made when the first event is judged */
-	bool may_write;
+	bool was_empty; /* no event was stored when it was opened */
 };
 
 /* ---- opening */
@@ -62,7 +62,7 @@ int findings_open(const char *path, bool read_only, struct findings **ret, struc
 	int result = 0;
 	if (findings == NULL)
 		return error_set(err, ERROR_MEMORY, "no memory for findings");
-	findings->may_write = !read_only;
+	int64_t events = 0;
 	if (path != NULL && !read_only)
 		result = make_file(path, err);
 	/* An empty name is SQLite's for a database that is in memory as long as it is small, then in a temporary file. */
@@ -73,6 +73,9 @@ int findings_open(const char *path, bool read_only, struct findings **ret, struc
 		result = error_set(err, ERROR_SYSTEM, "%s: may not be written", path);
 	if (result == 0 && !read_only)
 		result = store_exec(findings->db, run_tables, err);
+	if (result == 0)
+		result = store_integer(findings->db, "SELECT count(*) FROM (SELECT 1 FROM main.event LIMIT 1)", &events, err);
+	findings->was_empty = events == 0;
 	if (result < 0) {
 		findings_close(findings);
 		return -1;
@@ -164,22 +167,29 @@ MUST_USE static int add_use(struct findings *findings, const struct findings_eve
 	return result;
 }
 
+/* One statement about an event; *ret_row: it gave a row. */
+MUST_USE static int run_event(struct findings *findings, enum statement which, const struct findings_event *event,
+                              bool *ret_row, struct error *err)
+{
+	sqlite3_stmt *statement = statement_of(findings, which);
+	bind_text(statement, 1, event->id);
+	(void)sqlite3_bind_int(statement, 2, event->is_addendum);
+	(void)sqlite3_bind_int64(statement, 3, (int64_t)event->version);
+	int result = run(findings, statement, ret_row, err);
+	(void)sqlite3_reset(statement);
+	(void)sqlite3_clear_bindings(statement);
+	return result;
+}
+
 int findings_judge(struct findings *findings, const struct findings_event *event, struct error *err)
 {
-	static const enum statement steps[] = {OLDER_VERSION, FORGET_EVENT, FORGET_USES, ADD_EVENT};
-	for (size_t i = 0; i < ARRAY_LENGTH(steps); i++) {
-		sqlite3_stmt *statement = statement_of(findings, steps[i]);
-		bool row = false;
-		bind_text(statement, 1, event->id);
-		(void)sqlite3_bind_int(statement, 2, event->is_addendum);
-		(void)sqlite3_bind_int64(statement, 3, (int64_t)event->version);
-		(void)sqlite3_bind_int(statement, 4, event->use_count > 0);
-		int result = run(findings, statement, &row, err);
-		(void)sqlite3_reset(statement);
-		(void)sqlite3_clear_bindings(statement);
-		if (result < 0 || row)
-			return result;
-	}
+	bool is_older = false, row;
+	if (event->use_count == 0 && !event->is_addendum)
+		return findings->was_empty ? 0 : run_event(findings, CLEAR_EVENT, event, &row, err);
+	if (run_event(findings, OLDER_VERSION, event, &is_older, err) < 0 || is_older)
+		return is_older ? 0 : -1;
+	if (run_event(findings, FORGET_USES, event, &row, err) < 0 || run_event(findings, ADD_EVENT, event, &row, err) < 0)
+		return -1;
 	for (size_t i = 0; i < event->use_count; i++)
 		if (add_use(findings, event, &event->uses[i], err) < 0)
 			return -1;

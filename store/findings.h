@@ -43,7 +43,8 @@ struct findings_use {
 };
 
 /* One event as it was judged: its uses, or none when there is nothing to it. Of several records with one event id the one
- * with the greatest version counts, also when it came in an earlier run; of the same version the judgement of now. */
+ * with the greatest version counts, also when it came in an earlier run. Of one and the same record the judgement of now
+ * counts: what a better inventory explains is no finding any more. */
 struct findings_event {
 	const char *id;
 	int64_t at_us;

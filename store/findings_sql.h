@@ -44,18 +44,18 @@ static const char run_tables[] =
 	"CREATE TEMP TABLE shown(finding TEXT PRIMARY KEY) WITHOUT ROWID;";
 
 enum statement {
-	OLDER_VERSION, FORGET_EVENT, FORGET_USES, ADD_EVENT, ADD_FACTS, ADD_USE,
+	OLDER_VERSION, FORGET_USES, ADD_EVENT, CLEAR_EVENT, ADD_FACTS, ADD_USE,
 	ALL_TOUCHED, SUM, BEST, PUT_FINDING, DROP_FINDING, STATEMENT_COUNT
 };
 
 static const char *const statements[STATEMENT_COUNT] = {
 	/* Is there a record of this event that stands above the one at hand? */
 	[OLDER_VERSION] = "SELECT 1 FROM temp.run_event WHERE id=?1 AND (is_addendum, version) > (?2, ?3)",
-	[FORGET_EVENT] = "DELETE FROM temp.run_event WHERE id=?1",
 	[FORGET_USES] = "DELETE FROM temp.run_use WHERE event=?1",
-	/* An event without uses matters only if one of that id is stored, or as an addendum. */
-	[ADD_EVENT] = "INSERT INTO temp.run_event(id, is_addendum, version) SELECT ?1, ?2, ?3"
-	              " WHERE ?4 OR ?2 OR EXISTS(SELECT 1 FROM main.event WHERE id=?1)",
+	[ADD_EVENT] = "INSERT OR REPLACE INTO temp.run_event(id, is_addendum, version) VALUES(?1, ?2, ?3)",
+	/* Nothing is held against this event any more: of interest only if that very record was, in an earlier run. */
+	[CLEAR_EVENT] = "INSERT OR IGNORE INTO temp.run_event(id, is_addendum, version)"
+	                " SELECT ?1, 0, ?3 FROM main.event WHERE id=?1 AND is_addendum=0 AND version=?3",
 	[ADD_FACTS] = "INSERT OR IGNORE INTO temp.run_facts(body) VALUES(?1)",
 	[ADD_USE] = "INSERT OR REPLACE INTO temp.run_use VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,"
 	            "(SELECT id FROM temp.run_facts WHERE body=?13))",

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* From a record's bytes to a struct event. A table says where each field stands; AWS adds fields weekly, so what is not
+ * in the table is passed over. A field that does not hold what it should counts as absent. */
+#include "detector/event.h"
+
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/digest.h"
+#include "common/text.h"
+#include "detector/triage.h"
+#include "detector/walk.h"
+
+/* Texts as they stand in the record, before they are looked at. */
+struct raw {
+	struct event event;
+	char event_time[40], timestamp[40], addendum_reason[40];
+	char account[EVENT_TEXT_BYTES], recipient[EVENT_TEXT_BYTES], endpoint_account[EVENT_TEXT_BYTES];
+	char invoked_by[EVENT_TEXT_BYTES], issuer_arn[EVENT_LONG_BYTES];
+	char scope_type[40], scope_arn[EVENT_LONG_BYTES], scope_account[EVENT_TEXT_BYTES];
+	const char *nested;  /* the value of CloudTrailEvent */
+};
+
+struct node {
+	const char *name;
+	const struct node *children; /* an object's fields; NULL: a text */
+	size_t child_count;
+	size_t offset, size;
+};
+
+#define TEXT(json, field) {json, NULL, 0, offsetof(struct raw, field), sizeof(((struct raw *)NULL)->field)}
+#define OBJECT(json, table) {json, table, ARRAY_LENGTH(table), 0, 0}
+
+static const struct node issuer[] = {
+	TEXT("arn", issuer_arn),
+	TEXT("userName", event.role),
+};
+static const struct node session[] = {
+	OBJECT("sessionIssuer", issuer),
+	TEXT("ec2RoleDelivery", event.role_delivery),
+};
+static const struct node scope[] = {
+	TEXT("issuerType", scope_type),
+	TEXT("credentialsIssuedTo", scope_arn),
+	TEXT("sourceAccount", scope_account),
+};
+static const struct node identity[] = {
+	TEXT("type", event.identity_type),
+	TEXT("principalId", event.principal_id),
+	TEXT("accountId", account),
+	TEXT("accessKeyId", event.access_key_id),
+	TEXT("invokedBy", invoked_by),
+	OBJECT("sessionContext", session),
+	OBJECT("inScopeOf", scope),
+};
+static const struct node addendum[] = {
+	TEXT("reason", addendum_reason),
+	TEXT("originalEventID", event.replaces),
+};
+#define RECORD_FIELDS                                                                                                  \
+	TEXT("eventTime", event_time), TEXT("@timestamp", timestamp), TEXT("eventID", event.id),                       \
+		TEXT("eventVersion", event.version), TEXT("eventSource", event.service), TEXT("eventName", event.name), \
+		TEXT("errorCode", event.error_code), TEXT("awsRegion", event.region),                                   \
+		TEXT("userAgent", event.user_agent), TEXT("recipientAccountId", recipient),                             \
+		TEXT("sharedEventID", event.shared_id), TEXT("sourceIPAddress", event.source_text),                     \
+		TEXT("vpcEndpointId", event.endpoint_id), TEXT("vpcEndpointAccountId", endpoint_account),               \
+		OBJECT("userIdentity", identity), OBJECT("addendum", addendum)
+static const struct node record_fields[] = {RECORD_FIELDS};
+static const struct node top_fields[] = {RECORD_FIELDS, OBJECT("detail", record_fields)};
+
+/* ---- reading */
+
+static const struct node *node_of(const struct node *nodes, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(nodes[i].name, name) == 0)
+			return &nodes[i];
+	return NULL;
+}
+
+/* A text that does not fit is not what the field should hold, but for the user agent, which may be cut. */
+static bool read_text(struct walk *walk, const struct node *node, struct raw *raw)
+{
+	char *to = (char *)raw + node->offset;
+	bool fits;
+	if (!walk_text(walk, to, node->size, &fits))
+		return false;
+	if (!fits && to != raw->event.user_agent)
+		*to = '\0';
+	return true;
+}
+
+/* As deep as the tables are. */
+static bool read_object(struct walk *walk, const struct node *nodes, size_t count, struct raw *raw)
+{
+	char name[40];
+	if (!walk_enter(walk, '{'))
+		return false;
+	for (bool first = true;; first = false) {
+		enum walk_step step = walk_next(walk, first, name, sizeof(name));
+		if (step != WALK_MEMBER)
+			return step == WALK_END;
+		const struct node *node = node_of(nodes, count, name);
+		char c = walk_peek(walk);
+		bool read;
+		if (nodes == top_fields && c == '"' && strcmp(name, "CloudTrailEvent") == 0)
+			raw->nested = walk->at;
+		if (node != NULL && node->children != NULL && c == '{')
+			read = read_object(walk, node->children, node->child_count, raw);
+		else if (node != NULL && node->children == NULL && c == '"')
+			read = read_text(walk, node, raw);
+		else
+			read = walk_skip(walk);
+		if (!read)
+			return false;
+	}
+}
+
+/* ---- understanding */
+
+bool event_is_account(const char *text)
+{
+	return strlen(text) == ACCOUNT_BYTES - 1 && strspn(text, "0123456789") == ACCOUNT_BYTES - 1;
+}
+
+static void take_account(char to[static ACCOUNT_BYTES], const char *text)
+{
+	to[0] = '\0';
+	if (event_is_account(text))
+		(void)text_copy(to, ACCOUNT_BYTES, text);
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+	size_t length = strlen(text), wanted = strlen(end);
+	return length > wanted && strcmp(text + length - wanted, end) == 0;
+}
+
+/* A service's DNS name, `AWS Internal`, or `AWS Internal/` and a number. */
+static bool is_aws_name(const char *text)
+{
+	return strcmp(text, "AWS Internal") == 0 || text_starts(text, "AWS Internal/") || ends_with(text, ".amazonaws.com") ||
+	       ends_with(text, ".amazonaws.com.cn");
+}
+
+static void take_source(struct event *event)
+{
+	if (event->source_text[0] == '\0')
+		event->source = EVENT_SOURCE_ABSENT;
+	else if (address_parse(event->source_text, &event->address))
+		event->source = EVENT_SOURCE_ADDRESS;
+	else
+		event->source = is_aws_name(event->source_text) ? EVENT_SOURCE_AWS : EVENT_SOURCE_ODD;
+}
+
+static void take_endpoint(struct event *event)
+{
+	const char *digits = event->endpoint_id + strlen("vpce-");
+	if (event->endpoint_id[0] == '\0')
+		event->endpoint = EVENT_ENDPOINT_NONE;
+	else if (is_aws_name(event->endpoint_id))
+		event->endpoint = EVENT_ENDPOINT_AWS;
+	else if (text_starts(event->endpoint_id, "vpce-") && strspn(digits, "0123456789abcdef") == strlen(digits) &&
+	         (strlen(digits) == 8 || strlen(digits) == 17))
+		event->endpoint = EVENT_ENDPOINT_ID;
+	else
+		event->endpoint = EVENT_ENDPOINT_ODD;
+}
+
+static void take_instance(struct event *event, const char *id)
+{
+	const char *end = id + strlen(id);
+	if (triage_instance_id(id, end) == strlen(id))
+		(void)text_copy(event->session_instance, sizeof(event->session_instance), id);
+}
+
+static void take_session(struct raw *raw)
+{
+	struct event *event = &raw->event;
+	const char *session_name = strrchr(event->principal_id, ':');
+	event->session_instance[0] = '\0';
+	if (session_name != NULL)
+		take_instance(event, session_name + 1);
+	if (strcmp(raw->scope_type, "AWS::EC2::Instance") == 0) {
+		const char *instance = strstr(raw->scope_arn, ":instance/");
+		take_account(event->scope_account, raw->scope_account);
+		if (event->session_instance[0] == '\0' && instance != NULL)
+			take_instance(event, instance + strlen(":instance/"));
+	}
+	event->is_infrastructure = ends_with(raw->issuer_arn, ":role/aws:ec2-infrastructure");
+	event->is_invoked_by_aws = is_aws_name(raw->invoked_by);
+}
+
+static void understand(struct raw *raw)
+{
+	struct event *event = &raw->event;
+	if (!clock_parse(raw->event_time, &event->at_us) && !clock_parse(raw->timestamp, &event->at_us))
+		event->at_us = 0;
+	take_account(event->account_id, raw->account);
+	take_account(event->recipient_account, raw->recipient);
+	take_account(event->endpoint_account, raw->endpoint_account);
+	take_source(event);
+	take_endpoint(event);
+	take_session(raw);
+	event->is_addendum = raw->addendum_reason[0] != '\0' || event->replaces[0] != '\0';
+}
+
+/* A record without an id is known by its bytes. */
+static void take_digest(struct event *event, const char *bytes, size_t length)
+{
+	uint8_t digest[DIGEST_BYTES];
+	char hex[DIGEST_HEX_BYTES];
+	if (digest_of(bytes, length, digest, NULL) == 0)
+		(void)snprintf(event->id, sizeof(event->id), "sha256:%s", digest_hex(digest, sizeof(digest), hex));
+}
+
+bool event_read(const char *bytes, size_t length, struct event *ret)
+{
+	struct raw raw = {0};
+	struct walk walk = {bytes, bytes + length};
+	CLEANUP_FREE char *inner = NULL;
+	if (!read_object(&walk, top_fields, ARRAY_LENGTH(top_fields), &raw))
+		return false;
+	if (raw.nested != NULL) {
+		walk.at = raw.nested;
+		inner = malloc(length + 1);
+		raw = (struct raw){0};
+		if (inner == NULL || !walk_text(&walk, inner, length + 1, NULL))
+			return false;
+		bytes = inner;
+		length = strlen(inner);
+		walk = (struct walk){inner, inner + length};
+		if (!read_object(&walk, record_fields, ARRAY_LENGTH(record_fields), &raw))
+			return false;
+	}
+	understand(&raw);
+	if (raw.event.id[0] == '\0')
+		take_digest(&raw.event, bytes, length);
+	*ret = raw.event;
+	return true;
+}

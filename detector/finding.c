@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What a finding says about its remote party and its owner, and how certain it is. Everything in `facts` must follow
+ * from the use alone, so that the order of the input cannot show. */
+#include "detector/finding.h"
+
+#include <string.h>
+
+#include "common/text.h"
+#include "detector/map.h"
+
+/* What is taken off the certainty when the ledger does not vouch for the key. */
+#define KEY_UNKNOWN_COST 15
+#define LEDGER_UNKNOWN_COST 30
+
+static const char *or_null(const char *text)
+{
+	return text != NULL && text[0] != '\0' ? text : NULL;
+}
+
+static const char *first_of(const char *first, const char *second)
+{
+	return or_null(first) != NULL ? first : second;
+}
+
+static json_t *owner_of(const struct use *use)
+{
+	const struct tracked_key *key = use->key;
+	json_t *owner = json_object();
+	json_put_text(owner, "account_id", or_null(use->home_account));
+	json_put_text(owner, "instance_id",
+	              or_null(first_of(key != NULL ? key->instance_id : NULL, use->event->session_instance)));
+	json_put_text(owner, "role", or_null(first_of(key != NULL ? key->role : NULL, use->event->role)));
+	return owner;
+}
+
+static json_t *remote_of(const struct origin *origin)
+{
+	json_t *remote = json_object();
+	json_put_text(remote, "account_id", or_null(origin->account_id));
+	json_put_text(remote, "relation", relation_names[origin->relation]);
+	json_put_text(remote, "address", or_null(origin->address));
+	json_put_text(remote, "vpc_endpoint_id", or_null(origin->endpoint_id));
+	json_put_text(remote, "network", or_null(origin->network));
+	return remote;
+}
+
+static json_t *evidence_of(const struct use *use, const struct ruling *ruling)
+{
+	json_t *evidence = json_array();
+	const struct origin *origin = use->origin;
+	if (ruling->evidence[0] != '\0')
+		(void)json_array_append_new(evidence, json_from_bytes(ruling->evidence, strlen(ruling->evidence)));
+	for (size_t i = 0; i < origin->evidence_count; i++)
+		(void)json_array_append_new(evidence,
+		                            json_from_bytes(origin->evidence[i], strlen(origin->evidence[i])));
+	if (use->key == NULL && use->is_session_tracked)
+		(void)json_array_append_new(evidence, json_string("the instance is in the ledger, but this key of its was not "
+		                                                  "handed out by the proxy there"));
+	else if (use->key == NULL)
+		(void)json_array_append_new(evidence, json_string("without a ledger: judged as a session of an instance, not "
+		                                                  "as a key known to have been handed out"));
+	return evidence;
+}
+
+static int confidence_of(const struct use *use, const struct ruling *ruling)
+{
+	int cost = use->key != NULL ? 0 : use->is_session_tracked ? KEY_UNKNOWN_COST : LEDGER_UNKNOWN_COST;
+	return ruling->confidence > cost ? ruling->confidence - cost : 1;
+}
+
+int finding_make(const struct rule *rule, const struct use *use, const struct ruling *ruling, struct finding *ret,
+                 struct error *err)
+{
+	const struct event *event = use->event;
+	const struct origin *origin = use->origin;
+	const char *party = first_of(origin->account_id, first_of(origin->endpoint_id, origin->address));
+	json_t *facts = json_object();
+	if (facts == NULL)
+		return error_set(err, ERROR_MEMORY, "no memory for a finding");
+	json_put_text(facts, "type", rule->type);
+	json_put_text(facts, "summary", rule->summary);
+	json_put_text(facts, "access_key_id", or_null(event->access_key_id));
+	json_put_text(facts, "principal_id", or_null(event->principal_id));
+	json_put(facts, "owner", owner_of(use));
+	json_put(facts, "remote", remote_of(origin));
+	json_put(facts, "evidence", evidence_of(use, ruling));
+
+	*ret = (struct finding){.facts = facts};
+	ret->use = (struct findings_use){
+		.party = party,
+		.type = rule->type,
+		.subject = first_of(event->access_key_id, event->principal_id),
+		.severity = ruling->severity,
+		.rung = ruling->rung,
+		.confidence = confidence_of(use, ruling),
+		.service = event->service,
+		.name = event->name,
+		.error_code = event->error_code,
+		.region = event->region,
+		.user_agent = event->user_agent,
+		.address = origin->address[0] != '\0' ? origin->address : event->source_text,
+		.facts = facts,
+	};
+	return 0;
+}
+
+void finding_done(struct finding *finding)
+{
+	json_decref(finding->facts);
+	finding->facts = NULL;
+}
+
+uint64_t finding_version(const struct event *event)
+{
+	const char *const texts[] = {event->access_key_id, event->principal_id,    event->account_id, event->source_text,
+	                             event->endpoint_id,   event->endpoint_account, event->service,    event->name,
+	                             event->error_code,    event->user_agent,      event->region,     event->role_delivery,
+	                             event->recipient_account};
+	uint64_t version = (uint64_t)event->at_us;
+	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
+		version = version * UINT64_C(0x9e3779b97f4a7c15) ^ map_hash(texts[i], strlen(texts[i]));
+	return version;
+}

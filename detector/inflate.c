@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Reading and unpacking. A file that fits is unpacked at once; any other, and any that libdeflate finds damaged, goes
+ * through zlib in windows, so that all that stands before a cut or a flipped bit is still read. What comes in is not
+ * trusted: sizes in trailers are hints, and memory is bounded by the constants of inflate.h. */
+#include "detector/inflate.h"
+
+#include <errno.h>
+#include <string.h>
+#include <zlib.h>
+
+#define PACKED_PIECE_BYTES ((size_t)256 << 10)
+#define PACKED_WHOLE_BYTES ((size_t)32 << 20) /* gzip files above are read in windows */
+
+struct inflate {
+	struct inflate_whole *whole;
+	struct inflate_space packed;
+	struct inflate_space space;
+};
+
+/* What is left of a file: bytes already read, then the descriptor. */
+struct input {
+	int fd;
+	const char *head;
+	size_t head_length;
+	uint64_t total; /* bytes handed on */
+};
+
+int inflate_new(struct inflate **ret, struct error *err)
+{
+	struct inflate *inflate = calloc(1, sizeof(*inflate));
+	if (inflate == NULL || (inflate->whole = inflate_whole_new()) == NULL ||
+	    !inflate_space_grow(&inflate->packed, PACKED_PIECE_BYTES) ||
+	    !inflate_space_grow(&inflate->space, INFLATE_WINDOW_BYTES)) {
+		inflate_free(inflate);
+		return error_set(err, ERROR_MEMORY, "no memory for unpacking");
+	}
+	*ret = inflate;
+	return 0;
+}
+
+void inflate_free(struct inflate *inflate)
+{
+	if (inflate == NULL)
+		return;
+	inflate_whole_free(inflate->whole);
+	free(inflate->packed.bytes);
+	free(inflate->space.bytes);
+	free(inflate);
+}
+
+bool inflate_space_grow(struct inflate_space *space, size_t capacity)
+{
+	if (capacity <= space->capacity)
+		return true;
+	char *grown = realloc(space->bytes, capacity + INFLATE_PADDING);
+	if (grown == NULL)
+		return false;
+	memset(grown + capacity, 0, INFLATE_PADDING);
+	*space = (struct inflate_space){.bytes = grown, .capacity = capacity};
+	return true;
+}
+
+/* As many bytes as there are, at most `size`; 0 at the end. */
+MUST_USE static ssize_t input_read(struct input *input, char *to, size_t size, struct error *err)
+{
+	ssize_t got;
+	if (input->head_length > 0) {
+		got = (ssize_t)(input->head_length < size ? input->head_length : size);
+		memcpy(to, input->head, (size_t)got);
+		input->head += got;
+		input->head_length -= (size_t)got;
+	} else {
+		do
+			got = read(input->fd, to, size);
+		while (got < 0 && errno == EINTR);
+		if (got < 0)
+			return error_errno(err, "cannot read");
+	}
+	input->total += (uint64_t)got;
+	return got;
+}
+
+/* Fills the packed buffer up to `limit` or the end of the file. */
+MUST_USE static int read_head(struct inflate *inflate, int fd, size_t limit, size_t *length, struct error *err)
+{
+	struct input input = {.fd = fd};
+	while (*length < limit) {
+		if (*length == inflate->packed.capacity &&
+		    !inflate_space_grow(&inflate->packed, inflate->packed.capacity * 2))
+			return error_set(err, ERROR_MEMORY, "no memory for unpacking");
+		ssize_t got = input_read(&input, inflate->packed.bytes + *length, inflate->packed.capacity - *length, err);
+		if (got <= 0)
+			return (int)got;
+		*length += (size_t)got;
+	}
+	return 0;
+}
+
+/* ---- unpacking in windows */
+
+/* Fills `to`: bytes made, 0 at the end, -1. */
+typedef ssize_t fill_function(void *filler, char *to, size_t size, struct error *err);
+
+MUST_USE static ssize_t fill_plain(void *filler, char *to, size_t size, struct error *err)
+{
+	return input_read(filler, to, size, err);
+}
+
+struct unpacker {
+	struct input *input;
+	z_stream stream;
+	char piece[64 << 10];
+	bool between_members;
+};
+
+MUST_USE static int refill(struct unpacker *unpacker, struct error *err)
+{
+	if (unpacker->stream.avail_in > 0)
+		return 1;
+	ssize_t got = input_read(unpacker->input, unpacker->piece, sizeof(unpacker->piece), err);
+	unpacker->stream.next_in = (Bytef *)unpacker->piece;
+	unpacker->stream.avail_in = got > 0 ? (uInt)got : 0;
+	return got < 0 ? -1 : got > 0;
+}
+
+/* Behind a member: another one, padding of zeros, or the end. Says whether there is another. */
+MUST_USE static int next_member(struct unpacker *unpacker, struct error *err)
+{
+	int more;
+	while ((more = refill(unpacker, err)) > 0 && *unpacker->stream.next_in == 0) {
+		unpacker->stream.next_in++;
+		unpacker->stream.avail_in--;
+	}
+	if (more <= 0)
+		return more;
+	unpacker->between_members = false;
+	return inflateReset(&unpacker->stream) == Z_OK ? 1 : error_set(err, ERROR_SYSTEM, "zlib failed");
+}
+
+MUST_USE static ssize_t fill_unpacked(void *filler, char *to, size_t size, struct error *err)
+{
+	struct unpacker *unpacker = filler;
+	z_stream *stream = &unpacker->stream;
+	stream->next_out = (Bytef *)to;
+	stream->avail_out = (uInt)size;
+	while (stream->avail_out > 0) {
+		int more = unpacker->between_members ? next_member(unpacker, err) : refill(unpacker, err);
+		if (more < 0)
+			return -1;
+		if (more == 0 && unpacker->between_members)
+			break;
+		unsigned long long at = unpacker->input->total - stream->avail_in;
+		if (more == 0) {
+			if (stream->avail_out < size)
+				break; /* first what there is; the next call comes here again */
+			return error_set(err, ERROR_INPUT, "at byte %llu: the gzip data end before their trailer", at);
+		}
+		int code = inflate(stream, Z_NO_FLUSH);
+		if (code == Z_STREAM_END)
+			unpacker->between_members = true;
+		else if (code != Z_OK && code != Z_BUF_ERROR && stream->avail_out == size)
+			return error_set(err, ERROR_INPUT, "at byte %llu: expected gzip data: %s", at,
+			                 stream->msg != NULL ? stream->msg : "damaged");
+		else if (code != Z_OK && code != Z_BUF_ERROR)
+			break; /* zlib stays in that state: the next call reports it */
+	}
+	return (ssize_t)(size - stream->avail_out);
+}
+
+struct reading {
+	struct inflate *inflate;
+	struct input *input;
+	fill_function *fill;
+	void *filler;
+	inflate_visit *visit;
+	void *context;
+};
+
+MUST_USE static int run_windows(const struct reading *reading, struct error *err)
+{
+	struct inflate_space *space = &reading->inflate->space;
+	size_t size = INFLATE_WINDOW_BYTES, length = 0;
+	bool is_last = false;
+	while (!is_last) {
+		struct error problem = {0};
+		ssize_t got = 1;
+		while (length < size && (got = reading->fill(reading->filler, space->bytes + length, size - length,
+		                                             &problem)) > 0)
+			length += (size_t)got;
+		is_last = got == 0;
+
+		size_t used = 0;
+		struct window window = {space->bytes, length, is_last, reading->input->total};
+		memset(space->bytes + length, 0, INFLATE_PADDING);
+		if (reading->visit(reading->context, &window, &used, err) < 0)
+			return -1;
+		if (got < 0)
+			return error_set(err, problem.code, "%s", problem.text);
+		if (used == 0 && length == size && !is_last) {
+			if (size >= INFLATE_RECORD_BYTES)
+				return error_set(err, ERROR_LIMIT, "a record is longer than %zu bytes", size);
+			size *= 2;
+			if (!inflate_space_grow(space, size))
+				return error_set(err, ERROR_MEMORY, "no memory for a window of %zu bytes", size);
+		}
+		length -= used;
+		memmove(space->bytes, space->bytes + used, length);
+	}
+	return 0;
+}
+
+MUST_USE static int run_unpacker(struct reading *reading, struct error *err)
+{
+	CLEANUP_FREE struct unpacker *unpacker = calloc(1, sizeof(*unpacker));
+	if (unpacker == NULL || inflateInit2(&unpacker->stream, 15 + 16) != Z_OK)
+		return error_set(err, ERROR_MEMORY, "no memory for unpacking");
+	unpacker->input = reading->input;
+	reading->fill = fill_unpacked;
+	reading->filler = unpacker;
+	int result = run_windows(reading, err);
+	(void)inflateEnd(&unpacker->stream);
+	return result;
+}
+
+int inflate_run(struct inflate *inflate, int fd, inflate_visit *visit, void *context, struct error *err)
+{
+	size_t length = 0, unpacked = 0, used = 0;
+	if (read_head(inflate, fd, PACKED_PIECE_BYTES, &length, err) < 0)
+		return -1;
+	const unsigned char *magic = (const unsigned char *)inflate->packed.bytes;
+	bool is_gzip = length >= 2 && magic[0] == 0x1f && magic[1] == 0x8b;
+	if (is_gzip && read_head(inflate, fd, PACKED_WHOLE_BYTES, &length, err) < 0)
+		return -1;
+
+	if (is_gzip && length < PACKED_WHOLE_BYTES &&
+	    inflate_whole_run(inflate->whole, inflate->packed.bytes, length, &inflate->space, &unpacked) ==
+	            INFLATE_WHOLE_DONE) {
+		memset(inflate->space.bytes + unpacked, 0, INFLATE_PADDING);
+		struct window window = {inflate->space.bytes, unpacked, true, length};
+		return visit(context, &window, &used, err);
+	}
+	struct input input = {.fd = fd, .head = inflate->packed.bytes, .head_length = length};
+	struct reading reading = {inflate, &input, fill_plain, &input, visit, context};
+	return is_gzip ? run_unpacker(&reading, err) : run_windows(&reading, err);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+
+/* From a file to unpacked bytes: gzip (several members too) or plain, told by content, never by name. Bounded memory
+ * whatever the file holds. One handle a thread; it keeps its memory from file to file. */
+struct inflate;
+
+#define INFLATE_WHOLE_BYTES ((size_t)64 << 20)  /* unpacked at once up to here, in windows above */
+#define INFLATE_WINDOW_BYTES ((size_t)1 << 20)
+#define INFLATE_RECORD_BYTES ((size_t)16 << 20) /* the longest record; CloudTrail's own bound is 1 MiB */
+#define INFLATE_PADDING 256                     /* readable bytes behind each window */
+
+/* A piece of the unpacked file, lent for the time of the call. */
+struct window {
+	const char *bytes;
+	size_t length;
+	bool is_last;
+	uint64_t file_bytes; /* of the file as it lies, read so far: for progress */
+};
+
+/* Says how many bytes from the start it is done with; the rest comes again, with more behind it. */
+typedef int inflate_visit(void *context, const struct window *window, size_t *ret_used, struct error *err);
+
+MUST_USE int inflate_new(struct inflate **ret, struct error *err);
+void inflate_free(struct inflate *inflate);
+
+/* Reads `fd` to its end. ERROR_INPUT: the gzip data are cut or damaged (what stood before was visited; is_last never
+ * came); ERROR_LIMIT: one record is longer than we take; an error of the visitor is passed on and ends the reading. */
+MUST_USE int inflate_run(struct inflate *inflate, int fd, inflate_visit *visit, void *context, struct error *err);
+
+/* Unpacks gzip held in memory as a whole. Two implementations, one of them built: inflate_whole_libdeflate.c, and
+ * inflate_whole_none.c, which leaves everything to the windows. */
+enum inflate_whole_result { INFLATE_WHOLE_DONE, INFLATE_WHOLE_TOO_LARGE, INFLATE_WHOLE_DAMAGED };
+
+/* Memory that keeps INFLATE_PADDING bytes behind `capacity`. */
+struct inflate_space {
+	char *bytes;
+	size_t capacity;
+};
+MUST_USE bool inflate_space_grow(struct inflate_space *space, size_t capacity);
+
+struct inflate_whole;
+struct inflate_whole *inflate_whole_new(void);
+void inflate_whole_free(struct inflate_whole *whole);
+MUST_USE enum inflate_whole_result inflate_whole_run(struct inflate_whole *whole, const char *packed, size_t length,
+                                                     struct inflate_space *space, size_t *ret_length);

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "detector/event.h"
+#include "detector/inventory.h"
+#include "detector/ranges.h"
+#include "detector/tracked.h"
+
+/* Where a call came from, and how well that is known: the rungs of docs/findings.md. Pure. */
+
+enum verdict {
+	VERDICT_HOME,      /* from where the key belongs */
+	VERDICT_AWS,       /* AWS acting for us */
+	VERDICT_INSIDE,    /* another place within AWS */
+	VERDICT_OUTSIDE,   /* outside AWS */
+	VERDICT_ELSEWHERE, /* the home account or nobody else's, but not where the instance is */
+	VERDICT_UNKNOWN,   /* it cannot be told */
+};
+
+enum relation { RELATION_UNKNOWN, RELATION_AFFILIATED, RELATION_UNAFFILIATED, RELATION_COUNT };
+extern const char *const relation_names[RELATION_COUNT];
+
+#define ORIGIN_EVIDENCE_MAX 4
+#define ORIGIN_EVIDENCE_BYTES 400
+
+struct origin {
+	enum verdict verdict;
+	int rung;       /* 0 to 7; -1 for VERDICT_AWS */
+	int confidence; /* 0 to 100 */
+	enum relation relation;
+	char account_id[ACCOUNT_BYTES];        /* of the caller's place; "" unknown */
+	char endpoint_id[EVENT_TEXT_BYTES];
+	char address[EVENT_TEXT_BYTES];        /* as text; also what could not be read as an address */
+	char network[96];                      /* "AWS EC2 eu-west-1" and the like; "" unknown */
+	char evidence[ORIGIN_EVIDENCE_MAX][ORIGIN_EVIDENCE_BYTES];
+	size_t evidence_count;
+};
+
+/* What is known of the key's home. */
+struct origin_home {
+	const char *account_id; /* "" unknown */
+	const struct placement *placements; /* those that were true at the time of the call */
+	size_t placement_count;
+};
+
+struct origin_world {
+	const struct inventory *inventory;
+	const struct ranges *ranges;
+};
+
+void origin_judge(const struct event *event, const struct origin_home *home, const struct origin_world *world,
+                  struct origin *ret);
+
+/* Adds a line of evidence while there is room. */
+void origin_say(struct origin *origin, const char *format, ...) PRINTF_LIKE(2, 3);

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The walk over a window: 64 bytes at a time, counting brackets outside of strings. Nearly all blocks lie wholly inside
+ * a record and cost two population counts; only where a record can begin or end are single brackets looked at. The
+ * text is not trusted: a line that is cut costs that line, a file that is cut what stands behind the cut. */
+#include "detector/records.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#define BATCH 32 /* blocks: 2 KiB of text, 1.5 KiB of bits */
+#define RESYNCS_MAX 1000 /* a file with more broken lines than this is not CloudTrail */
+
+void records_begin(struct records *records, const struct records_reader *reader)
+{
+	*records = (struct records){.reader = reader, .scan = scan_best(), .level = -1, .array = SIZE_MAX};
+}
+
+static void complain(struct records *records, size_t at, const char *expected)
+{
+	records->reader->broken(records->reader->context, records->number + 1, records->base + at, expected);
+}
+
+/* Between records only white space and single commas may stand. */
+static void check_gap(struct records *records, const char *bytes, size_t to)
+{
+	size_t commas = 0, i = records->gap;
+	if (records->base == 0 && i == 0 && to >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0)
+		i = 3;
+	for (; i < to; i++) {
+		if (bytes[i] == ',')
+			commas++;
+		else if (bytes[i] != '\n' && bytes[i] != ' ' && bytes[i] != '\r' && bytes[i] != '\t')
+			break;
+		if (commas > 1)
+			break;
+	}
+	if (i < to)
+		complain(records, i, "a record, which is an object");
+}
+
+/* An escape may spell out a letter, digit or mark that the hints look for. That of `<`, as some services write it,
+ * cannot. */
+static bool escape_may_hide(const char *at)
+{
+	if (at[1] != 'u' || at[2] != '0' || at[3] != '0')
+		return false;
+	const char hex[3] = {at[4], at[5], '\0'};
+	char *end;
+	long code = strtol(hex, &end, 16);
+	return *end == '\0' && code > 0 && (isalnum((int)code) || strchr("-:/_", (int)code) != NULL);
+}
+
+/* ---- one bracket */
+
+static void open_top(struct records *records, const char *bytes, size_t at, size_t length)
+{
+	check_gap(records, bytes, at);
+	records->gap = at + 1;
+	if (bytes[at] == '[') {
+		records->level = 1;
+		return;
+	}
+	/* Undecided: as a record it is kept to the next window if it does not end in this one, and looked at again. */
+	size_t array = 0;
+	enum records_kind kind = records_look(bytes + at, length - at, &array);
+	records->level = kind == RECORDS_HOLDER ? -1 : 0;
+	records->array = kind == RECORDS_HOLDER ? at + array : SIZE_MAX;
+}
+
+/* In JSON Lines a bracket that opens a line opens a record: one that has not ended by then was cut. Pretty-printed
+ * records have their first line end elsewhere. */
+static bool is_cut_line(const struct records *records, const char *bytes, size_t at)
+{
+	return records->in_record && records->level == 0 && at > records->start + 2 && bytes[at] == '{' &&
+	       bytes[at - 1] == '\n' &&
+	       memchr(bytes + records->start, '\n', at - 1 - records->start) == NULL;
+}
+
+/* 1: the text is broken here. */
+MUST_USE static int take_open(struct records *records, const char *bytes, size_t at, size_t length)
+{
+	if (records->depth == 0) {
+		open_top(records, bytes, at, length);
+	} else if (is_cut_line(records, bytes, at)) {
+		return 1;
+	} else if (records->depth == 1 && records->level < 0 && at == records->array) {
+		records->level = 2;
+		records->gap = at + 1;
+		records->array = SIZE_MAX;
+		records->depth++;
+		return 0;
+	}
+	if (records->depth == records->level) {
+		if (records->level > 0)
+			check_gap(records, bytes, at);
+		records->in_record = true;
+		records->is_suspect = false;
+		records->is_object = bytes[at] == '{';
+		records->start = at;
+	}
+	records->depth++;
+	return 0;
+}
+
+MUST_USE static int end_record(struct records *records, const char *bytes, size_t at, struct error *err)
+{
+	records->in_record = false;
+	records->gap = at + 1;
+	if (!records->is_object) {
+		complain(records, records->start, "a record, which is an object");
+		return 0;
+	}
+	records->number++;
+	struct record record = {
+		.bytes = bytes + records->start,
+		.length = at + 1 - records->start,
+		.number = records->number,
+		.offset = records->base + records->start,
+		.is_suspect = records->is_suspect,
+	};
+	return records->reader->record(records->reader->context, &record, err);
+}
+
+/* -1: an error of the reader; 1: a closing bracket too many. */
+MUST_USE static int take_close(struct records *records, const char *bytes, size_t at, struct error *err)
+{
+	if (records->depth == 0)
+		return 1;
+	records->depth--;
+	if (records->in_record && records->depth == records->level)
+		return end_record(records, bytes, at, err);
+	if (!records->in_record && records->level > 0 && records->depth == records->level - 1) {
+		check_gap(records, bytes, at);
+		records->level = -1;
+	}
+	if (records->depth == 0)
+		records->gap = at + 1;
+	return 0;
+}
+
+/* ---- one block */
+
+/* Takes quotes that are escaped out of the block; says whether an escape may hide something. */
+static bool take_backslashes(struct records *records, const char *bytes, struct scan_block *block)
+{
+	uint64_t escaped = records->is_escaped ? 1 : 0;
+	bool may_hide = false;
+	for (uint64_t bits = block->backslash; bits != 0; bits &= bits - 1) {
+		int i = __builtin_ctzll(bits);
+		may_hide = may_hide || escape_may_hide(bytes + i);
+		if ((escaped >> i & 1) != 0)
+			continue; /* itself escaped */
+		if (i < 63)
+			escaped |= UINT64_C(2) << i;
+	}
+	records->is_escaped = (block->backslash & ~escaped) >> 63 != 0;
+	block->quote &= ~escaped;
+	return may_hide;
+}
+
+/* Bit i of the result: is byte i inside a string? */
+static uint64_t find_strings(struct records *records, uint64_t quotes)
+{
+	for (unsigned shift = 1; shift < 64; shift *= 2)
+		quotes ^= quotes << shift;
+	if (records->in_string)
+		quotes = ~quotes;
+	records->in_string = quotes >> 63 != 0;
+	return quotes;
+}
+
+static void take_hint(struct records *records, const char *at, const char *end)
+{
+	if (records->in_record && !records->is_suspect)
+		records->is_suspect = records->reader->hint(records->reader->hint_context, at, end);
+}
+
+struct view {
+	const char *bytes;
+	size_t length;
+};
+
+/* Where in the block the walk cannot go on (its bit), or 64. */
+MUST_USE static int take_brackets(struct records *records, const struct view *view, size_t at,
+                                  const struct scan_block *block, struct error *err)
+{
+	for (uint64_t bits = block->open | block->close | block->hint; bits != 0; bits &= bits - 1) {
+		int i = __builtin_ctzll(bits);
+		uint64_t bit = UINT64_C(1) << i;
+		int result = 0;
+		if ((block->open & bit) != 0)
+			result = take_open(records, view->bytes, at + (size_t)i, view->length);
+		else if ((block->close & bit) != 0)
+			result = take_close(records, view->bytes, at + (size_t)i, err);
+		else
+			take_hint(records, view->bytes + at + i, view->bytes + view->length);
+		if (result != 0)
+			return result < 0 ? -1 : i;
+	}
+	return SCAN_BLOCK_BYTES;
+}
+
+static void cut_block(struct scan_block *block, uint64_t valid)
+{
+	block->quote &= valid;
+	block->backslash &= valid;
+	block->open &= valid;
+	block->close &= valid;
+	block->newline &= valid;
+	block->hint &= valid;
+}
+
+/* Bits of the bytes that stand first on their lines. */
+static uint64_t fresh_lines(const struct view *view, size_t at, const struct scan_block *block)
+{
+	return block->newline << 1 | (at > 0 && view->bytes[at - 1] == '\n');
+}
+
+/* As take_brackets. */
+MUST_USE static int take_block(struct records *records, const struct view *view, size_t at, struct scan_block *block,
+                               struct error *err)
+{
+	int stop = SCAN_BLOCK_BYTES;
+	bool may_hide = false;
+	if (view->length - at < SCAN_BLOCK_BYTES)
+		cut_block(block, (UINT64_C(1) << (view->length - at)) - 1);
+	if (block->backslash != 0 || records->is_escaped)
+		may_hide = take_backslashes(records, view->bytes + at, block);
+	uint64_t strings = find_strings(records, block->quote);
+	if ((block->newline & strings) != 0) {
+		stop = __builtin_ctzll(block->newline & strings); /* no JSON from here on */
+		cut_block(block, (UINT64_C(1) << stop) - 1);
+	}
+	block->open &= ~strings;
+	block->close &= ~strings;
+
+	int closing = __builtin_popcountll(block->close);
+	records->is_suspect = records->is_suspect || may_hide;
+	bool may_be_cut = records->level == 0 && (block->open & fresh_lines(view, at, block)) != 0;
+	if (records->in_record && records->depth - closing > records->level && !may_be_cut) {
+		records->depth += __builtin_popcountll(block->open) - closing;
+		for (uint64_t bits = block->hint; bits != 0 && !records->is_suspect; bits &= bits - 1)
+			take_hint(records, view->bytes + at + __builtin_ctzll(bits), view->bytes + view->length);
+		return stop;
+	}
+	int result = take_brackets(records, view, at, block, err);
+	/* The escape may belong to the record that ended here or to the one that began: parse both. */
+	records->is_suspect = records->is_suspect || may_hide;
+	return result == SCAN_BLOCK_BYTES ? stop : result;
+}
+
+/* ---- a window */
+
+/* From `at` to the end of the window, or to where the text is broken (then *ret_broken). */
+MUST_USE static int walk_window(struct records *records, const struct view *view, size_t *at, bool *ret_broken,
+                                struct error *err)
+{
+	struct scan_block blocks[BATCH];
+	while (*at < view->length) {
+		size_t left = view->length - *at;
+		size_t count = (left + SCAN_BLOCK_BYTES - 1) / SCAN_BLOCK_BYTES;
+		count = count < BATCH ? count : BATCH;
+		records->scan(view->bytes + *at, count, blocks);
+		for (size_t i = 0; i < count; i++) {
+			int stop = take_block(records, view, *at, &blocks[i], err);
+			if (stop < 0)
+				return -1;
+			*ret_broken = stop < SCAN_BLOCK_BYTES;
+			*at += (size_t)stop;
+			if (*ret_broken)
+				return 0;
+			if (*at > view->length)
+				*at = view->length;
+		}
+	}
+	return 0;
+}
+
+/* Behind a broken place: in JSON Lines the next line is as good as any; elsewhere nothing can be trusted any more. */
+static void resync(struct records *records, const struct view *view, size_t *at)
+{
+	bool is_lines = records->level == 0 || records->depth == 0;
+	size_t from = records->in_record ? records->start : *at;
+	const char *line = is_lines ? memchr(view->bytes + from, '\n', view->length - from) : NULL;
+	complain(records, from, is_lines ? "one whole record a line" : "whole JSON text up to its end");
+	records->is_given_up = !is_lines || records->resyncs++ >= RESYNCS_MAX;
+	*at = line != NULL ? (size_t)(line - view->bytes) + 1 : view->length;
+	records->gap = *at;
+	records->depth = 0;
+	records->level = -1;
+	records->in_string = records->is_escaped = records->in_record = false;
+}
+
+/* A cut record is kept from its beginning: it is walked again when there is more of it. */
+static size_t keep(struct records *records, const struct view *view)
+{
+	size_t used = view->length;
+	if (records->in_record) {
+		used = records->start;
+		records->depth = records->level;
+		records->in_string = records->is_escaped = records->in_record = false;
+	} else if (records->depth == 0 || records->level > 0) {
+		check_gap(records, view->bytes, view->length);
+	}
+	records->base += used;
+	return used;
+}
+
+int records_feed(struct records *records, const char *bytes, size_t length, bool is_last, size_t *ret_used,
+                 struct error *err)
+{
+	struct view view = {bytes, length};
+	size_t at = 0;
+	records->gap = 0;
+	records->is_suspect = false;
+	while (at < length && !records->is_given_up) {
+		bool is_broken = false;
+		if (walk_window(records, &view, &at, &is_broken, err) < 0)
+			return -1;
+		if (is_broken || (at == length && is_last && (records->depth > 0 || records->in_string)))
+			resync(records, &view, &at);
+	}
+	if (is_last && length == 0 && (records->depth > 0 || records->in_string))
+		resync(records, &view, &at);
+	if (records->is_given_up) {
+		*ret_used = length;
+		return 0;
+	}
+	*ret_used = keep(records, &view);
+	return 0;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "detector/event.h"
+#include "detector/origin.h"
+#include "detector/tracked.h"
+#include "store/findings.h"
+
+/* One use of a key or session that is ours to judge. */
+struct use {
+	const struct event *event;
+	const struct origin *origin;
+	const struct tracked_key *key; /* NULL: the ledgers do not know the key, only the instance (or nothing) */
+	const char *home_account;      /* "" unknown */
+	bool is_session_tracked;       /* the ledgers know the instance */
+};
+
+struct ruling {
+	enum severity severity;
+	int rung, confidence;
+	char evidence[ORIGIN_EVIDENCE_BYTES]; /* a line of the rule's own, or "" */
+};
+
+/* A rule looks at one use and says whether it is worth a responder's time. It reads nothing else: no clock, no file, no
+ * store. */
+struct rule {
+	const char *type;    /* stable: stored with each finding, documented in docs/findings.md */
+	const char *summary; /* one line */
+	bool (*matches)(const struct use *use, struct ruling *ret);
+};
+
+extern const struct rule rule_inside_aws, rule_outside_aws, rule_other_instance, rule_after_expiry;
+
+#define RULE_COUNT 4
+extern const struct rule *const rules[RULE_COUNT];

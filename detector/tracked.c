@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The ledger's keys, instances and places in memory, each text once. The ledger is our own, but it may come from a
+ * machine that somebody else had root on: what does not parse is left out, never repaired. */
+#include "detector/tracked.h"
+
+#include <string.h>
+
+#include "common/clock.h"
+
+#define KEY_SHORTEST 16
+
+/* ---- growing arrays, texts kept once */
+
+/* Room for one more in an array of `size` bytes each, to whose pointer `array` points. */
+MUST_USE static int reserve(void *array, size_t size, size_t count, size_t *capacity, struct error *err)
+{
+	void *old, *grown;
+	if (count < *capacity)
+		return 0;
+	size_t wanted = *capacity > 0 ? *capacity * 2 : 16;
+	memcpy(&old, array, sizeof(old));
+	grown = reallocarray(old, wanted, size);
+	if (grown == NULL)
+		return error_set(err, ERROR_MEMORY, "no memory for the ledger's keys");
+	memcpy(array, &grown, sizeof(grown));
+	*capacity = wanted;
+	return 0;
+}
+
+MUST_USE static int keep_text(struct tracked *tracked, const char *text, const char **ret, struct error *err)
+{
+	struct map_entry entry = {.text = ""};
+	if (text != NULL && *text != '\0' && map_add(&tracked->texts, text, strlen(text), 0, &entry, err) < 0)
+		return -1;
+	*ret = entry.text;
+	return 0;
+}
+
+struct kept {
+	const char *path;
+	const char **to;
+};
+
+MUST_USE static int keep_texts(struct tracked *tracked, const json_t *object, const struct kept *kept, size_t count,
+                               struct error *err)
+{
+	for (size_t i = 0; i < count; i++)
+		if (keep_text(tracked, json_text_at(object, kept[i].path), kept[i].to, err) < 0)
+			return -1;
+	return 0;
+}
+
+static int64_t time_at(const json_t *object, const char *path)
+{
+	int64_t time_us = 0;
+	const char *text = json_text_at(object, path);
+	return text != NULL && clock_parse(text, &time_us) ? time_us : 0;
+}
+
+/* ---- instances and keys */
+
+MUST_USE static int add_instance(struct tracked *tracked, const struct tracked_instance *instance, struct error *err)
+{
+	struct map_entry entry;
+	uint32_t next = (uint32_t)tracked->instance_count;
+	if (instance->id[0] == '\0')
+		return 0;
+	if (reserve(&tracked->instances, sizeof(*instance), tracked->instance_count, &tracked->instance_capacity, err) < 0 ||
+	    map_add(&tracked->instance_index, instance->id, strlen(instance->id), next, &entry, err) < 0)
+		return -1;
+	if (entry.value == next) {
+		tracked->instances[tracked->instance_count++] = *instance;
+		return 0;
+	}
+	struct tracked_instance *known = &tracked->instances[entry.value];
+	if (known->home_account[0] == '\0')
+		known->home_account = instance->home_account;
+	if (known->role[0] == '\0')
+		known->role = instance->role;
+	return 0;
+}
+
+static bool looks_like_key(const char *id)
+{
+	return strlen(id) >= KEY_SHORTEST && id[0] == 'A' && id[2] == 'I' && id[3] == 'A' &&
+	       strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") == strlen(id);
+}
+
+static int add_key(void *context, const json_t *object, struct error *err)
+{
+	struct tracked *tracked = context;
+	const char *id = json_text_at(object, "access_key_id");
+	struct tracked_key key = {
+		.id = id,
+		.expires_at_us = time_at(object, "expires_at"),
+		.first_delivered_us = time_at(object, "first_delivered_at"),
+	};
+	const struct kept kept[] = {
+		{"host_account_id", &key.home_account},
+		{"role", &key.role},
+		{"instance_id", &key.instance_id},
+		{"region", &key.region},
+	};
+	struct map_entry entry;
+	if (id == NULL || *id == '\0')
+		return 0;
+	if (keep_texts(tracked, object, kept, ARRAY_LENGTH(kept), err) < 0 ||
+	    reserve(&tracked->keys, sizeof(key), tracked->key_count, &tracked->key_capacity, err) < 0 ||
+	    map_add(&tracked->key_index, id, strlen(id), (uint32_t)tracked->key_count, &entry, err) < 0)
+		return -1;
+	if (entry.value == tracked->key_count) {
+		key.id = entry.text;
+		tracked->has_odd_key = tracked->has_odd_key || !looks_like_key(id);
+		tracked->keys[tracked->key_count++] = key;
+	}
+	struct tracked_instance instance = {
+		.id = key.instance_id, .home_account = key.home_account, .role = key.role, .region = key.region};
+	return add_instance(tracked, &instance, err);
+}
+
+/* ---- places */
+
+MUST_USE static int read_owners(struct tracked *tracked, const json_t *list, const char ***ret, struct error *err)
+{
+	size_t count = json_array_size(list), used = 0;
+	CLEANUP_FREE const char **owners = calloc(count + 1, sizeof(*owners));
+	if (owners == NULL)
+		return error_set(err, ERROR_MEMORY, "no memory for a placement");
+	for (size_t i = 0; i < count; i++) {
+		const char *owner = json_string_value(json_array_get(list, i));
+		if (owner != NULL && *owner != '\0' && keep_text(tracked, owner, &owners[used++], err) < 0)
+			return -1;
+	}
+	*ret = steal_pointer(&owners);
+	return 0;
+}
+
+static int add_placement(void *context, const json_t *object, struct error *err)
+{
+	struct tracked *tracked = context;
+	struct placement placement = {.from_us = time_at(object, "from"), .until_us = time_at(object, "until")};
+	const struct kept kept[] = {
+		{"instance_id", &placement.instance_id},
+		{"account_id", &placement.account_id},
+		{"region", &placement.region},
+	};
+	if (keep_texts(tracked, object, kept, ARRAY_LENGTH(kept), err) < 0)
+		return -1;
+	if (placement.instance_id[0] == '\0')
+		return 0;
+	struct tracked_instance instance = {.id = placement.instance_id,
+	                                    .home_account = placement.account_id,
+	                                    .role = "",
+	                                    .region = placement.region};
+	if (add_instance(tracked, &instance, err) < 0 ||
+	    reserve(&tracked->placements, sizeof(placement), tracked->placement_count, &tracked->placement_capacity, err) <
+	            0 ||
+	    read_owners(tracked, json_at(object, "owner_ids"), &placement.owners, err) < 0)
+		return -1;
+
+	const json_t *addresses = json_at(object, "addresses");
+	int result = 0;
+	for (size_t i = 0; i < json_array_size(addresses) && result == 0; i++) {
+		const char *text = json_string_value(json_array_get(addresses, i));
+		struct cidr cidr;
+		if (text != NULL && cidr_parse(text, &cidr))
+			result = cidr_set_add(&placement.addresses, &cidr, 0, err);
+	}
+	cidr_set_seal(&placement.addresses);
+	tracked->placements[tracked->placement_count++] = placement;
+	return result;
+}
+
+int tracked_load(struct tracked *tracked, struct ledger *ledger, struct error *err)
+{
+	const struct ledger_filter filter = {.oldest_first = true};
+	if (ledger_keys(ledger, &filter, add_key, tracked, err) < 0)
+		return -1;
+	return ledger_placements(ledger, add_placement, tracked, err);
+}
+
+static int compare(const void *left, const void *right)
+{
+	const struct placement *a = left, *b = right;
+	int order = strcmp(a->instance_id, b->instance_id);
+	return order != 0 ? order : (a->from_us > b->from_us) - (a->from_us < b->from_us);
+}
+
+void tracked_seal(struct tracked *tracked)
+{
+	if (tracked->placement_count > 0)
+		qsort(tracked->placements, tracked->placement_count, sizeof(tracked->placements[0]), compare);
+	for (size_t i = 0; i < tracked->placement_count; i++) {
+		const char *id = tracked->placements[i].instance_id;
+		struct tracked_instance *instance =
+			&tracked->instances[map_find(&tracked->instance_index, id, strlen(id))];
+		if (instance->placement_count++ == 0)
+			instance->first_placement = (uint32_t)i;
+	}
+}
+
+void tracked_done(struct tracked *tracked)
+{
+	for (size_t i = 0; i < tracked->placement_count; i++) {
+		cidr_set_done(&tracked->placements[i].addresses);
+		free(tracked->placements[i].owners);
+	}
+	free(tracked->placements);
+	free(tracked->instances);
+	free(tracked->keys);
+	map_done(&tracked->texts);
+	map_done(&tracked->key_index);
+	map_done(&tracked->instance_index);
+	*tracked = (struct tracked){0};
+}
+
+/* ---- looking up */
+
+const struct tracked_key *tracked_key(const struct tracked *tracked, const char *id, size_t length)
+{
+	uint32_t found = map_find(&tracked->key_index, id, length);
+	return found != MAP_NONE ? &tracked->keys[found] : NULL;
+}
+
+const struct tracked_instance *tracked_instance(const struct tracked *tracked, const char *id, size_t length)
+{
+	uint32_t found = map_find(&tracked->instance_index, id, length);
+	return found != MAP_NONE ? &tracked->instances[found] : NULL;
+}
+
+const struct placement *tracked_placements(const struct tracked *tracked, const char *instance_id, int64_t at_us,
+                                           size_t *ret_count)
+{
+	*ret_count = 0;
+	const struct tracked_instance *instance = tracked_instance(tracked, instance_id, strlen(instance_id));
+	if (instance == NULL || instance->placement_count == 0)
+		return NULL;
+	const struct placement *all = &tracked->placements[instance->first_placement];
+	size_t first = 0, last = 0;
+	while (first + 1 < instance->placement_count && all[first].until_us != 0 &&
+	       all[first].until_us + PLACEMENT_SLACK_US < at_us)
+		first++;
+	for (last = first; last + 1 < instance->placement_count && all[last + 1].from_us <= at_us + PLACEMENT_SLACK_US;)
+		last++;
+	*ret_count = last - first + 1;
+	return &all[first];
+}

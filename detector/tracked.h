@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/cidr.h"
+#include "detector/map.h"
+#include "store/ledger.h"
+
+/* What the ledgers say: which keys were handed out, whose they are, and where their instances were. Loaded once; then
+ * read by any thread. Texts are never NULL, "" where unknown, and live as long as the struct. */
+
+struct tracked_key {
+	const char *id;
+	const char *home_account; /* the identity document's at delivery */
+	const char *role, *instance_id, *region;
+	int64_t expires_at_us, first_delivered_us; /* 0: unknown */
+};
+
+/* Where an instance was for a while. */
+struct placement {
+	const char *instance_id, *account_id, *region;
+	int64_t from_us, until_us;  /* until 0: still true */
+	struct cidr_set addresses;  /* sealed */
+	const char **owners;        /* accounts that own its interfaces; NULL ends the list */
+};
+
+struct tracked_instance {
+	const char *id, *home_account, *role, *region;
+	uint32_t first_placement, placement_count; /* in placements[] */
+};
+
+struct tracked {
+	struct map texts;
+	struct map key_index, instance_index;
+	struct tracked_key *keys;
+	size_t key_count, key_capacity;
+	struct tracked_instance *instances;
+	size_t instance_count, instance_capacity;
+	struct placement *placements; /* by instance, then time, once sealed */
+	size_t placement_count, placement_capacity;
+	bool has_odd_key; /* a key id that does not look like one: every record must be parsed */
+};
+
+/* Adds what one ledger knows; a key that several ledgers know keeps the first one's facts. Then seal. */
+MUST_USE int tracked_load(struct tracked *tracked, struct ledger *ledger, struct error *err);
+void tracked_seal(struct tracked *tracked);
+void tracked_done(struct tracked *tracked);
+
+/* NULL where unknown. */
+const struct tracked_key *tracked_key(const struct tracked *tracked, const char *id, size_t length);
+const struct tracked_instance *tracked_instance(const struct tracked *tracked, const char *id, size_t length);
+
+/* Two clocks, and an address that changes between two looks of the daemon. */
+#define PLACEMENT_SLACK_US (INT64_C(10) * 60 * 1000000)
+
+/* The places that were true at `at_us`, give or take the slack: *ret_count of them from the returned one on. Before
+ * the first of an instance, the first counts, because a key may be used before the daemon has looked. */
+const struct placement *tracked_placements(const struct tracked *tracked, const char *instance_id, int64_t at_us,
+                                           size_t *ret_count);

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/cleanup.h"
+
+/* A cursor over JSON text: members one after the other, values skipped or copied, no tree. It checks what it needs to
+ * find its way, not every value that it skips. All functions return false (walk_next: WALK_BROKEN) when the text ends
+ * or is not JSON; the cursor then stands where it noticed. Nothing is owned. */
+struct walk {
+	const char *at, *end;
+};
+
+enum walk_step { WALK_MEMBER, WALK_END, WALK_BROKEN };
+
+/* Steps over an opening `{` or `[`. */
+MUST_USE bool walk_enter(struct walk *walk, char open);
+
+/* To the next member's value (`first`: directly behind walk_enter), or over the closing brace. The name is decoded
+ * into `name`; names that do not fit are cut. */
+MUST_USE enum walk_step walk_next(struct walk *walk, bool first, char *name, size_t size);
+
+/* The first byte of the value that comes, '\0' if there is none. */
+char walk_peek(struct walk *walk);
+
+/* Over one value of any kind. */
+MUST_USE bool walk_skip(struct walk *walk);
+
+/* A string, decoded to UTF-8 with a NUL behind it. What does not fit is cut (*ret_fits false); NUL bytes within become
+ * spaces; surrogates without their other half become U+FFFD. `ret_fits` may be NULL. */
+MUST_USE bool walk_text(struct walk *walk, char *to, size_t size, bool *ret_fits);
