@@ -4,7 +4,9 @@
  * Widths add up so that the columns without `from_width` fit 80 characters. */
 #include "cli/columns.h"
 
-#include "common/cleanup.h"
+#include <string.h>
+
+#include "common/text.h"
 
 /* The fields of a delivery that only CSV has room for. */
 #define DELIVERY_DETAILS                                                                                               \
@@ -82,8 +84,10 @@ static const struct column findings[] = {
 	{.path = "remote.account_id", .heading = "REMOTE", .otherwise = "remote.address", .wraps = true},
 	{.path = "count", .heading = "COUNT", .kind = COLUMN_NUMBER},
 	{.path = "last_seen", .heading = "LAST SEEN", .from_width = 110},
-	{.path = "owner.instance_id", .heading = "INSTANCE", .from_width = 130},
-	{.path = "first_seen", .heading = "FIRST SEEN", .from_width = 160},
+	{.path = "suspects.0.process.exe", .heading = "SUSPECT", .from_width = 130, .wraps = true},
+	{.path = "suspects.0.process.pid", .heading = "PID", .kind = COLUMN_NUMBER, .from_width = 130},
+	{.path = "owner.instance_id", .heading = "INSTANCE", .from_width = 150},
+	{.path = "first_seen", .heading = "FIRST SEEN", .from_width = 180},
 	{.path = "kind"},
 	{.path = "remote.address"},
 	FINDING_DETAILS,
@@ -140,3 +144,22 @@ const struct columns columns_processes = COLUMNS(processes);
 const struct columns columns_findings = COLUMNS(findings);
 const struct columns columns_who = COLUMNS(who);
 const struct columns columns_status = COLUMNS(status);
+
+const json_t *columns_value(const json_t *object, const char *path)
+{
+	while (object != NULL && *path != '\0') {
+		char name[64];
+		uint64_t index;
+		size_t length = strcspn(path, ".");
+		if (length >= sizeof(name))
+			return NULL;
+		memcpy(name, path, length);
+		name[length] = '\0';
+		if (json_is_array(object))
+			object = text_to_u64(name, SIZE_MAX, &index) ? json_array_get(object, (size_t)index) : NULL;
+		else
+			object = json_object_get(object, name);
+		path += length + (path[length] == '.');
+	}
+	return json_is_null(object) ? NULL : object;
+}

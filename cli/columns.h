@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/json.h"
+
 /* What of an object stands in a list, as a table: one row a column, for tables and CSV alike. */
 
 enum column_kind {
@@ -14,7 +16,7 @@ enum column_kind {
 };
 
 struct column {
-	const char *path;    /* dotted, in the object; also the heading in CSV */
+	const char *path;    /* dotted, in the object (a number: an element of a list); also the heading in CSV */
 	const char *heading; /* in tables; NULL: in CSV only */
 	enum column_kind kind;
 	size_t from_width;     /* narrower terminals leave it out */
@@ -27,6 +29,9 @@ struct columns {
 	const struct column *column;
 	size_t count;
 };
+
+/* What stands at a column's path; NULL when absent or null. Borrowed. */
+const json_t *columns_value(const json_t *object, const char *path);
 
 extern const struct columns columns_deliveries, columns_keys, columns_processes, columns_findings;
 extern const struct columns columns_who;    /* deliveries and findings in one CSV, told apart by `kind` */

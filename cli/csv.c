@@ -80,7 +80,7 @@ int csv_row(struct buffer *to, const struct columns *columns, const json_t *obje
 	for (size_t i = 0; i < columns->count; i++) {
 		if (i > 0 && add(to, ",", err) < 0)
 			return -1;
-		if (add_value(to, json_at(object, columns->column[i].path), err) < 0)
+		if (add_value(to, columns_value(object, columns->column[i].path), err) < 0)
 			return -1;
 	}
 	return add(to, "\r\n", err);

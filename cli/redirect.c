@@ -99,7 +99,7 @@ MUST_USE static int wait_for(pid_t child, int *ret_status, struct error *err)
 int redirect_check(const char *settings, int *ret_status, json_t **ret_lines, struct error *err)
 {
 	char program[PATH_MAX], script[PATH_MAX];
-	int ends[2], status;
+	int ends[2], status = 0;
 	if (redirect_self(program, err) < 0 || redirect_find(program, script, err) < 0)
 		return -1;
 	if (pipe2(ends, O_CLOEXEC) < 0)

@@ -45,6 +45,10 @@ static void judge_answer(const json_t *daemon, json_t *faults)
 	if (is_false(daemon, "ledger.writable"))
 		add_point(faults, "ledger-not-written", true, "the daemon cannot write its ledger: %s",
 			  or_unknown(problem));
+	int64_t dropped;
+	if (json_int_at(daemon, "ledger.dropped", &dropped) && dropped > 0)
+		add_point(faults, "rows-lost", true,
+			  "%lld rows could neither be written to the ledger nor to its journal", (long long)dropped);
 	if (is_false(daemon, "upstream.reachable"))
 		add_point(faults, "upstream-unreachable", true, "the metadata service does not answer the daemon: %s",
 			  or_unknown(json_text_at(daemon, "upstream.last_error")));
@@ -188,9 +192,12 @@ static const struct {
 	{"  looks with", "daemon.witness.backends"},
 	{"  ebpf", "daemon.witness.ebpf"},
 	{"  rows written", "daemon.ledger.rows_written"},
+	{"  in journal", "daemon.ledger.journalled"},
 	{"  requests", "daemon.counters.requests"},
 	{"  delivered", "daemon.counters.delivered"},
 	{"  refused", "daemon.counters.refused"},
+	{"  aborted", "daemon.counters.aborted"},
+	{"  without token", "daemon.counters.without_token"},
 	{"instance", "daemon.instance.instance_id"},
 	{"  account", "daemon.instance.account_id"},
 	{"  region", "daemon.instance.region"},

@@ -114,9 +114,9 @@ static const char *verdict_colour(const char *word)
 
 MUST_USE static int cell_text(const struct column *column, const json_t *object, struct buffer *to, struct error *err)
 {
-	const json_t *value = json_at(object, column->path);
+	const json_t *value = columns_value(object, column->path);
 	if (value == NULL && column->otherwise != NULL)
-		value = json_at(object, column->otherwise);
+		value = columns_value(object, column->otherwise);
 	if (column->kind == COLUMN_COMMAND && json_array_size(value) > 0)
 		return printable_command(to, value, err);
 	return printable_value(to, value, err);

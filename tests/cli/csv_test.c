@@ -74,10 +74,29 @@ static void has_a_heading_and_all_columns(void **state)
 	assert_string_equal(to.bytes, "a,b.c,d\r\n1,x,\r\n");
 }
 
+static void looks_into_lists(void **state)
+{
+	static const struct {
+		const char *path, *expected;
+	} paths[] = {
+		{"l.0.a", "x"}, {"l.1.a", NULL}, {"l.2", NULL}, {"l.a", NULL},
+		{"l.-1", NULL}, {"l.0.b", NULL}, {"s.0", NULL},
+	};
+	CLEANUP_JSON json_t *object = json_pack("{s:[{s:s,s:n},n], s:s}", "l", "a", "x", "b", "s", "t");
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(paths); i++) {
+		const char *found = json_string_value(columns_value(object, paths[i].path));
+		if ((found == NULL) != (paths[i].expected == NULL) ||
+		    (found != NULL && strcmp(found, paths[i].expected) != 0))
+			fail_msg("%s: %s", paths[i].path, found != NULL ? found : "nothing");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(quotes_each_field),
+		cmocka_unit_test(looks_into_lists),
 		cmocka_unit_test(has_a_heading_and_all_columns),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,6 +44,8 @@ static const struct {
 	 NULL},
 	{"ledger not written", CONTROL_ANSWERED, "{\"ledger\":{\"writable\":false,\"last_error\":\"full\"}}", PART_READ,
 	 PART_READ, 0, NULL, STATUS_FOUND, "ledger-not-written", NULL},
+	{"lost rows", CONTROL_ANSWERED, "{\"ledger\":{\"writable\":true,\"dropped\":2}}", PART_READ, PART_READ, 0, NULL,
+	 STATUS_FOUND, "rows-lost", NULL},
 	{"no upstream", CONTROL_ANSWERED, "{\"upstream\":{\"reachable\":false}}", PART_READ, PART_READ, 0, NULL,
 	 STATUS_FOUND, "upstream-unreachable", NULL},
 	{"no witness", CONTROL_ANSWERED, "{\"witness\":{\"backends\":[]}}", PART_READ, PART_READ, 0, NULL, STATUS_FOUND,
