@@ -4,6 +4,7 @@
 #include <argp.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -191,6 +192,7 @@ int main(int argc, char **argv)
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)umask(0027);
 	raise_descriptor_limit();
+	(void)mallopt(M_ARENA_MAX, 2); /* memory that grows with the load, not with the number of threads */
 	json_wipe_freed();
 	if (config_identity(&proxy.settings, &identity, &problem) < 0 ||
 	    config_folders(&proxy.settings, &identity, &problem) < 0 ||

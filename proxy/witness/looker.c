@@ -124,7 +124,8 @@ static void look_at_process(struct looker *looker)
 	if (holders.count == 0)
 		return;
 	looker->first = holders.items[0];
-	looker->first_process = identity_read(looker->options.reader, looker->first.pid, looker->first.start_ticks, true);
+	/* Without ancestors: this runs for every connection, and most carry no credential. */
+	looker->first_process = identity_read(looker->options.reader, looker->first.pid, looker->first.start_ticks, false);
 	say(looker, "proc: pid %u held the socket as descriptor %d at accept", looker->first.pid, looker->first.fd);
 }
 
