@@ -10,6 +10,7 @@
 #include "cli/detect_verdict.h"
 #include "cli/place.h"
 #include "detector/detect.h"
+#include "detector/rule.h"
 
 #define BAR_CELLS 40
 
@@ -95,6 +96,23 @@ MUST_USE static int choose_ledgers(const struct arguments *arguments, struct pla
 	return 0;
 }
 
+MUST_USE static int list_rules(const struct arguments *arguments, struct error *err)
+{
+	CLEANUP_OUTPUT struct output *output = NULL;
+	struct output_options form = {.form = arguments->form, .columns = &columns_rules, .stream = stdout};
+	if (output_open(&form, &output, err) < 0)
+		return -1;
+	for (size_t i = 0; i < RULE_COUNT; i++) {
+		CLEANUP_JSON json_t *row = json_object();
+		json_put_text(row, "kind", "rule");
+		json_put_text(row, "type", rules[i]->type);
+		json_put_text(row, "summary", rules[i]->summary);
+		if (output_row(output, row, err) < 0)
+			return -1;
+	}
+	return output_close(steal_pointer(&output), err);
+}
+
 static int run(const struct arguments *arguments, enum status *ret, struct error *err)
 {
 	struct place place;
@@ -114,8 +132,10 @@ static int run(const struct arguments *arguments, enum status *ret, struct error
 	};
 	struct detect_output to = {.finding = on_finding, .complain = on_complaint, .context = &shown};
 
-	if (arguments->list_rules)
-		return error_set(err, ERROR_USAGE, "--rules: not served by this version");
+	if (arguments->list_rules) {
+		*ret = STATUS_FINE;
+		return list_rules(arguments, err);
+	}
 	if (choose_ledgers(arguments, &place, &ledger, &options, err) < 0 || output_open(&form, &output, err) < 0)
 		return -1;
 	shown.output = output;

@@ -78,23 +78,38 @@ static const char *key_at(const struct who *who, size_t index)
 	return json_string_value(json_array_get(who->keys, index));
 }
 
+static int show_finding(void *context, const json_t *object, struct error *err)
+{
+	struct who *who = context;
+	who->shown++;
+	return who_text_finding(object, &who->look, err);
+}
+
+MUST_USE static int show_finding_texts(struct who *who, const char *key, struct error *err)
+{
+	struct findings_filter filter = {.access_key_id = key};
+	who->shown = 0;
+	if (who->findings != NULL && findings_list(who->findings, &filter, show_finding, who, err) < 0)
+		return -1;
+	if (who->shown == 0)
+		(void)printf("\nFindings      %s\n", who->findings != NULL
+							     ? "none on this key"
+							     : "none yet: `keytrail detect` has not run here");
+	return 0;
+}
+
 MUST_USE static int show_text(struct who *who, struct error *err)
 {
-	struct output_options options = {.form = FORM_TABLE, .columns = &columns_findings, .stream = stdout};
 	for (size_t i = 0; i < json_array_size(who->reports); i++)
 		if (who_text_reported(json_array_get(who->reports, i), &who->look, err) < 0)
 			return -1;
 	for (size_t i = 0; i < json_array_size(who->keys); i++) {
-		CLEANUP_OUTPUT struct output *output = NULL;
-		if (show_heading(who, key_at(who, i), err) < 0 || show_deliveries(who, key_at(who, i), err) < 0 ||
-		    output_open(&options, &output, err) < 0)
-			return -1;
-		(void)fputc('\n', stdout);
-		who->output = output;
-		if (show_findings(who, key_at(who, i), err) < 0 || output_close(steal_pointer(&output), err) < 0)
+		const char *key = key_at(who, i);
+		if (show_heading(who, key, err) < 0 || show_deliveries(who, key, err) < 0 ||
+		    show_finding_texts(who, key, err) < 0)
 			return -1;
 	}
-	return 0;
+	return output_finish(stdout, err);
 }
 
 /* JSON Lines and CSV: all in one list, told apart by `kind`. */

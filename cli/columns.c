@@ -81,7 +81,7 @@ static const struct column findings[] = {
 	{.path = "severity", .heading = "SEVERITY", .kind = COLUMN_VERDICT},
 	{.path = "type", .heading = "TYPE", .wraps = true},
 	{.path = "access_key_id", .heading = "ACCESS KEY"},
-	{.path = "remote.account_id", .heading = "REMOTE", .otherwise = "remote.address", .wraps = true},
+	{.path = "remote.account_id", .heading = "REMOTE", .otherwise = "remote.address"},
 	{.path = "count", .heading = "COUNT", .kind = COLUMN_NUMBER},
 	{.path = "last_seen", .heading = "LAST SEEN", .from_width = 110},
 	{.path = "suspects.0.process.exe", .heading = "SUSPECT", .from_width = 130, .wraps = true},
@@ -91,6 +91,11 @@ static const struct column findings[] = {
 	{.path = "kind"},
 	{.path = "remote.address"},
 	FINDING_DETAILS,
+};
+
+static const struct column rule_columns[] = {
+	{.path = "type", .heading = "TYPE"},
+	{.path = "summary", .heading = "SUMMARY", .wraps = true},
 };
 
 static const struct column who[] = {
@@ -142,6 +147,7 @@ const struct columns columns_deliveries = COLUMNS(deliveries);
 const struct columns columns_keys = COLUMNS(keys);
 const struct columns columns_processes = COLUMNS(processes);
 const struct columns columns_findings = COLUMNS(findings);
+const struct columns columns_rules = COLUMNS(rule_columns);
 const struct columns columns_who = COLUMNS(who);
 const struct columns columns_status = COLUMNS(status);
 

@@ -44,6 +44,18 @@ static const struct line reported_lines[] = {
 	{.heading = "  last seen", .path = "last_seen"},  {.heading = "  times", .path = "count"},
 };
 
+static const struct line finding_lines[] = {
+	{.heading = "  type", .path = "type", .always = true},
+	{.heading = "  id", .path = "id"},
+	{.heading = "  used by", .path = "remote.account_id", .always = true},
+	{.heading = "  relation", .path = "remote.relation"},
+	{.heading = "  from", .path = "remote.address", .always = true},
+	{.heading = "  endpoint", .path = "remote.vpc_endpoint_id"},
+	{.heading = "  first seen", .path = "first_seen", .always = true},
+	{.heading = "  last seen", .path = "last_seen", .always = true},
+	{.heading = "  times", .path = "count", .always = true},
+};
+
 static const struct line key_lines[] = {
 	{.heading = "Key", .path = "access_key_id", .always = true},
 	{.heading = "  account", .path = "account_id", .always = true},
@@ -92,6 +104,36 @@ int who_text_reported(const json_t *report, const struct table_look *look, struc
 int who_text_key(const json_t *key, const struct table_look *look, struct error *err)
 {
 	return print_lines(key, key_lines, ARRAY_LENGTH(key_lines), look->stream, err);
+}
+
+/* What was called, and why it is a finding: one line each. */
+MUST_USE static int print_reasons(const json_t *finding, FILE *to, struct error *err)
+{
+	static const struct line call = {.heading = "  call", .path = "name", .always = true};
+	const json_t *calls = json_at(finding, "calls"), *evidence = json_at(finding, "evidence");
+	CLEANUP_BUFFER struct buffer text = {0};
+	for (size_t i = 0; i < json_array_size(calls); i++)
+		if (print_value(json_array_get(calls, i), &call, to, err) < 0)
+			return -1;
+	for (size_t i = 0; i < json_array_size(evidence); i++) {
+		buffer_clear(&text);
+		if (printable_value(&text, json_array_get(evidence, i), err) < 0)
+			return -1;
+		(void)fprintf(to, "%-13s %s\n", "  because", text.bytes);
+	}
+	return 0;
+}
+
+int who_text_finding(const json_t *finding, const struct table_look *look, struct error *err)
+{
+	CLEANUP_BUFFER struct buffer text = {0};
+	if (printable_value(&text, json_at(finding, "severity"), err) < 0)
+		return -1;
+	(void)fprintf(look->stream, "\n%s%-13s %s%s\n", look->colours ? "\033[1m" : "", "Finding", text.bytes,
+		      look->colours ? "\033[0m" : "");
+	if (print_lines(finding, finding_lines, ARRAY_LENGTH(finding_lines), look->stream, err) < 0)
+		return -1;
+	return print_reasons(finding, look->stream, err);
 }
 
 /* The others that held the socket: one line each, the process itself is in the tree. */

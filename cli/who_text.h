@@ -12,6 +12,9 @@ MUST_USE int who_text_reported(const json_t *report, const struct table_look *lo
 /* The key itself: an object of ledger_keys. */
 MUST_USE int who_text_key(const json_t *key, const struct table_look *look, struct error *err);
 
+/* One of our findings on the key. */
+MUST_USE int who_text_finding(const json_t *finding, const struct table_look *look, struct error *err);
+
 /* One receiver. `previous` is the process of the delivery shown before, or NULL: the same one is not told again. */
 MUST_USE int who_text_delivery(const json_t *delivery, const json_t *previous, const struct table_look *look,
 			       struct error *err);

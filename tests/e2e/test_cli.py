@@ -459,6 +459,124 @@ def test_no_findings_yet(ledger):
     assert run("findings", "--ledger", ledger, "--findings", "/nonexistent/f.db").returncode == 1
 
 
+# ---- detect and findings
+
+def use(number, key, address, **fields):
+    """One CloudTrail record: the role's session on i-0123456789abcdef0 lists buckets."""
+    role = "arn:aws:iam::123456789012:role/web"
+    values = dict(
+        eventVersion="1.11", eventTime="2026-01-02T04:00:%02dZ" % number, eventSource="s3.amazonaws.com",
+        eventName="ListBuckets", awsRegion="eu-west-1", sourceIPAddress=address, userAgent="aws-cli/2", readOnly=True,
+        eventID="00000000-0000-0000-0000-%012d" % number, eventType="AwsApiCall", managementEvent=True,
+        recipientAccountId="123456789012", eventCategory="Management",
+        userIdentity=dict(
+            type="AssumedRole", principalId="AROAIOSFODNN7EXAMPLE:i-0123456789abcdef0", accountId="123456789012",
+            arn="arn:aws:sts::123456789012:assumed-role/web/i-0123456789abcdef0", accessKeyId=key,
+            sessionContext=dict(ec2RoleDelivery="2.0", attributes=dict(creationDate="2026-01-02T03:00:00Z"),
+                                sessionIssuer=dict(type="Role", accountId="123456789012", userName="web", arn=role,
+                                                   principalId="AROAIOSFODNN7EXAMPLE"))))
+    values.update(fields)
+    return values
+
+
+@pytest.fixture
+def stolen(tmp_path):
+    """A folder with a ledger and a trail in which its first key is used from outside of AWS."""
+    make_ledger(tmp_path / "ledger.db")
+    records = [use(1, KEYS[0], "198.51.100.7"), use(2, KEYS[0], "198.51.100.7")]
+    (tmp_path / "trail").mkdir()
+    (tmp_path / "trail/one.json").write_text(json.dumps({"Records": records}))
+    return tmp_path
+
+
+def detect(folder, *words, **options):
+    return run("detect", "--ledger", folder / "ledger.db", *words, **options)
+
+
+def test_detect_finds_and_keeps(stolen):
+    result = detect(stolen, stolen / "trail")
+    assert result.returncode == 3
+    found = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(one["kind"], one["type"], one["access_key_id"], one["count"]) for one in found] == [
+        ("finding", "InstanceCredentialExfiltration.OutsideAWS", KEYS[0], 2)]
+    assert all(line.startswith("keytrail: ") for line in result.stderr.splitlines())
+    assert "findings: 1 HIGH, 0 MEDIUM, 0 LOW" in result.stderr and "\r" not in result.stderr
+    words = ["findings", "--ledger", stolen / "ledger.db"]
+    assert lines(run(*words)) == found
+    for filters in (["--severity", "high"], ["--account", "123456789012"], ["--key", KEYS[0]], ["--id", found[0]["id"]],
+                    ["--since", "2026-01-03"], ["--type", found[0]["type"]], ["--role", "web"], ["--role", "other"]):
+        expected = 0 if filters[-1] in ("123456789012", "2026-01-03", "other") else 1
+        assert len(lines(run(*words, *filters))) == expected, filters
+
+
+def test_who_tells_of_findings(stolen):
+    detect(stolen, stolen / "trail")
+    words = ["who", KEYS[0], "--ledger", stolen / "ledger.db"]
+    assert [one["kind"] for one in lines(run(*words))] == ["delivery", "delivery", "finding"]
+    whole = json.loads(run(*words, "-o", "json").stdout)
+    assert len(whole["deliveries"]) == 2 and len(whole["findings"]) == 1
+    text = run(*words, "-o", "table").stdout
+    assert "Finding       HIGH" in text and "198.51.100.7" in text and "ListBuckets" in text
+    rows = list(csv.DictReader(io.StringIO(run(*words, "-o", "csv").stdout)))
+    assert rows[2]["kind"] == "finding" and rows[2]["remote.address"] == "198.51.100.7"
+
+
+@pytest.mark.parametrize("words, status", [
+    (["--fail-on", "LOW"], 3), (["--fail-on", "HIGH"], 3), (["--fail-on", "NONE"], 0), (["--fail-on", "medium"], 3)])
+def test_fail_on(stolen, words, status):
+    assert detect(stolen, *words, stolen / "trail").returncode == status
+
+
+def test_detect_and_input_that_cannot_be_read(stolen):
+    bad, good, quiet = stolen / "bad.json", stolen / "trail/one.json", stolen / "quiet.json"
+    bad.write_text('{"Records":[{"eventID":')
+    quiet.write_text('{"Records":[]}')
+    assert detect(stolen, quiet).returncode == 0
+    both = detect(stolen, bad, good)
+    assert both.returncode == 3 and "bad.json" in both.stderr and "1 unreadable" in both.stderr
+    assert detect(stolen, bad, quiet).returncode == 4
+    assert detect(stolen, bad).returncode == 1
+    assert detect(stolen, stolen / "nothing.json").returncode == 1
+    assert detect(stolen, "--fail-on", "NONE", bad, good).returncode == 4
+
+
+def test_detect_reads_standard_input_and_stores_nothing(stolen):
+    text = (stolen / "trail/one.json").read_text()
+    result = detect(stolen, "--findings", "none", "-", stdin=text)
+    assert result.returncode == 3 and len(result.stdout.splitlines()) == 1
+    assert "(not stored)" in result.stderr
+    assert not (stolen / "findings.db").exists()
+
+
+def test_detect_without_a_reader_still_judges_and_stores(stolen):
+    child = subprocess.Popen([KEYTRAIL, "detect", "--ledger", stolen / "ledger.db", stolen / "trail"],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    child.stdout.close()
+    complaints = child.stderr.read()
+    child.stderr.close()
+    assert child.wait(timeout=30) == 3 and "writing the output" not in complaints
+    assert len(lines(run("findings", "--ledger", stolen / "ledger.db"))) == 1
+
+
+def test_detect_takes_its_ledger_from_the_settings(stolen):
+    settings = stolen / "keytrail.conf"
+    settings.write_text(f"[ledger]\npath = {stolen}/ledger.db\n")
+    assert run("detect", "-c", settings, stolen / "trail").returncode == 3
+    assert run("detect", "--ledger", "/nonexistent.db", stolen / "trail").returncode == 1
+
+
+def test_detect_lists_its_rules():
+    rules = lines(run("detect", "--rules"))
+    assert "InstanceCredentialExfiltration.OutsideAWS" in [one["type"] for one in rules]
+
+
+@pytest.mark.parametrize("columns", [80, 100, 132, 200])
+def test_tables_of_findings_fit(stolen, columns):
+    status, shown = run_on_terminal("detect", "--ledger", stolen / "ledger.db", stolen / "trail", columns=columns)
+    assert status == 3 and KEYS[0] in shown and "198.51.100.7" in shown
+    assert max(len(re.sub("\x1b\\[[0-9;]*m", "", line)) for line in shown.split("\n")) <= columns
+
+
 # ---- status and redirect
 
 class Daemon:
