@@ -36,7 +36,7 @@ char *address_format(const struct address *address, char to[static ADDRESS_MAX_B
 	bool mapped = is_mapped(address);
 	/* Cannot fail: the family is known and the room is enough. */
 	(void)inet_ntop(mapped ? AF_INET : AF_INET6, address->bytes + (mapped ? sizeof(mapped_prefix) : 0), to,
-	                ADDRESS_MAX_BYTES);
+			ADDRESS_MAX_BYTES);
 	return to;
 }
 
@@ -45,17 +45,28 @@ bool address_equal(const struct address *a, const struct address *b)
 	return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
 }
 
-#define V4(a, b, c, d) {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d}}
+#define V4(a, b, c, d)                                                                                                 \
+	{                                                                                                              \
+		{                                                                                                      \
+			0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d                                           \
+		}                                                                                                      \
+	}
 
 bool address_is_public(const struct address *address)
 {
 	static const struct cidr closed[] = {
-		{V4(0, 0, 0, 0), MAPPED_BITS + 8},       {V4(10, 0, 0, 0), MAPPED_BITS + 8},
-		{V4(100, 64, 0, 0), MAPPED_BITS + 10},   {V4(127, 0, 0, 0), MAPPED_BITS + 8},
-		{V4(169, 254, 0, 0), MAPPED_BITS + 16},  {V4(172, 16, 0, 0), MAPPED_BITS + 12},
-		{V4(192, 168, 0, 0), MAPPED_BITS + 16},  {V4(198, 18, 0, 0), MAPPED_BITS + 15},
-		{V4(224, 0, 0, 0), MAPPED_BITS + 4},     {V4(240, 0, 0, 0), MAPPED_BITS + 4},
-		{{{0xfc}}, 7},                           {{{0xfe, 0x80}}, 10},
+		{V4(0, 0, 0, 0), MAPPED_BITS + 8},
+		{V4(10, 0, 0, 0), MAPPED_BITS + 8},
+		{V4(100, 64, 0, 0), MAPPED_BITS + 10},
+		{V4(127, 0, 0, 0), MAPPED_BITS + 8},
+		{V4(169, 254, 0, 0), MAPPED_BITS + 16},
+		{V4(172, 16, 0, 0), MAPPED_BITS + 12},
+		{V4(192, 168, 0, 0), MAPPED_BITS + 16},
+		{V4(198, 18, 0, 0), MAPPED_BITS + 15},
+		{V4(224, 0, 0, 0), MAPPED_BITS + 4},
+		{V4(240, 0, 0, 0), MAPPED_BITS + 4},
+		{{{0xfc}}, 7},
+		{{{0xfe, 0x80}}, 10},
 		{{{0xff}}, 8},
 	};
 	for (size_t i = 0; i < ARRAY_LENGTH(closed); i++)
@@ -106,7 +117,7 @@ char *cidr_format(const struct cidr *cidr, char to[static CIDR_MAX_BYTES])
 	char text[ADDRESS_MAX_BYTES];
 	bool dotted = cidr->bits >= MAPPED_BITS && is_mapped(&cidr->address);
 	(void)snprintf(to, CIDR_MAX_BYTES, "%s/%d", address_format(&cidr->address, text),
-	               dotted ? cidr->bits - MAPPED_BITS : cidr->bits);
+		       dotted ? cidr->bits - MAPPED_BITS : cidr->bits);
 	return to;
 }
 

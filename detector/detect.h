@@ -9,14 +9,14 @@
 /* One run of the detector: CloudTrail in, findings out. One call at a time a process. */
 
 struct detect_options {
-	const char *const *sources;  /* files, folders, "-" for standard input */
+	const char *const *sources; /* files, folders, "-" for standard input */
 	size_t source_count;
-	const char *const *ledgers;  /* paths of ledgers; none and !without_ledger: the system's */
+	const char *const *ledgers; /* paths of ledgers; none and !without_ledger: the system's */
 	size_t ledger_count;
-	bool without_ledger;         /* `--ledger none`: judge every instance session, marked as weaker */
-	const char *inventory;       /* NULL: the system's, which need not exist */
-	const char *ip_ranges;       /* NULL: the copy that is built in */
-	const char *findings;        /* findings.db; NULL: beside the first ledger; "" : nowhere, in memory only */
+	bool without_ledger;   /* `--ledger none`: judge every instance session, marked as weaker */
+	const char *inventory; /* NULL: the system's, which need not exist */
+	const char *ip_ranges; /* NULL: the copy that is built in */
+	const char *findings;  /* findings.db; NULL: beside the first ledger; "" : nowhere, in memory only */
 	/* Called now and then from the calling thread, may be NULL: for a progress bar. total_bytes 0: unknown. */
 	void (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes);
 	void *progress_context;
@@ -24,20 +24,20 @@ struct detect_options {
 
 /* True counts over one run. */
 struct detect_summary {
-	uint64_t files;             /* read to their end */
-	uint64_t files_unreadable;  /* named on `complain`, the others were still read */
-	uint64_t files_skipped;     /* digest and insight folders, other endings */
-	uint64_t bytes;             /* unpacked */
+	uint64_t files;            /* read to their end */
+	uint64_t files_unreadable; /* named on `complain`, the others were still read */
+	uint64_t files_skipped;    /* digest and insight folders, other endings */
+	uint64_t bytes;            /* unpacked */
 	uint64_t records;
 	uint64_t records_malformed; /* not an object, or no key and time to judge by */
 	uint64_t uses;              /* distinct uses of keys or sessions that we know */
 	uint64_t uses_at_home;
-	uint64_t uses_by_aws;       /* service names, AWS Internal, AWS-owned endpoints: counted, no finding */
-	uint64_t uses_unknown;      /* origin could not be told */
-	uint64_t findings[3];       /* by enum severity: all that stand after this run, of uses in this run's input */
-	bool findings_stored;       /* false: only printed, see `notice` */
-	char notice[256];           /* one line for the user, "" if there is nothing to say */
-	char ranges_date[32];       /* createDate of the address ranges used */
+	uint64_t uses_by_aws;  /* service names, AWS Internal, AWS-owned endpoints: counted, no finding */
+	uint64_t uses_unknown; /* origin could not be told */
+	uint64_t findings[3];  /* by enum severity: all that stand after this run, of uses in this run's input */
+	bool findings_stored;  /* false: only printed, see `notice` */
+	char notice[256];      /* one line for the user, "" if there is nothing to say */
+	char ranges_date[32];  /* createDate of the address ranges used */
 };
 
 /* A finding as the JSON object of docs/findings.md, borrowed; ordered by severity, then first_seen, then id.
@@ -50,4 +50,4 @@ struct detect_output {
 
 /* Returns -1 only when nothing could be judged at all (no ledger, bad inventory, no source readable as a path, ...). */
 MUST_USE int detect_run(const struct detect_options *options, const struct detect_output *output,
-                        struct detect_summary *ret, struct error *err);
+			struct detect_summary *ret, struct error *err);

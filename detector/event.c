@@ -19,7 +19,7 @@ struct raw {
 	char account[EVENT_TEXT_BYTES], recipient[EVENT_TEXT_BYTES], endpoint_account[EVENT_TEXT_BYTES];
 	char invoked_by[EVENT_TEXT_BYTES], issuer_arn[EVENT_LONG_BYTES];
 	char scope_type[40], scope_arn[EVENT_LONG_BYTES], scope_account[EVENT_TEXT_BYTES];
-	const char *nested;  /* the value of CloudTrailEvent */
+	const char *nested; /* the value of CloudTrailEvent */
 };
 
 struct node {
@@ -29,8 +29,14 @@ struct node {
 	size_t offset, size;
 };
 
-#define TEXT(json, field) {json, NULL, 0, offsetof(struct raw, field), sizeof(((struct raw *)NULL)->field)}
-#define OBJECT(json, table) {json, table, ARRAY_LENGTH(table), 0, 0}
+#define TEXT(json, field)                                                                                              \
+	{                                                                                                              \
+		json, NULL, 0, offsetof(struct raw, field), sizeof(((struct raw *)NULL)->field)                        \
+	}
+#define OBJECT(json, table)                                                                                            \
+	{                                                                                                              \
+		json, table, ARRAY_LENGTH(table), 0, 0                                                                 \
+	}
 
 static const struct node issuer[] = {
 	TEXT("arn", issuer_arn),
@@ -46,12 +52,9 @@ static const struct node scope[] = {
 	TEXT("sourceAccount", scope_account),
 };
 static const struct node identity[] = {
-	TEXT("type", event.identity_type),
-	TEXT("principalId", event.principal_id),
-	TEXT("accountId", account),
-	TEXT("accessKeyId", event.access_key_id),
-	TEXT("invokedBy", invoked_by),
-	OBJECT("sessionContext", session),
+	TEXT("type", event.identity_type), TEXT("principalId", event.principal_id),
+	TEXT("accountId", account),        TEXT("accessKeyId", event.access_key_id),
+	TEXT("invokedBy", invoked_by),     OBJECT("sessionContext", session),
 	OBJECT("inScopeOf", scope),
 };
 static const struct node addendum[] = {
@@ -60,11 +63,11 @@ static const struct node addendum[] = {
 };
 #define RECORD_FIELDS                                                                                                  \
 	TEXT("eventTime", event_time), TEXT("@timestamp", timestamp), TEXT("eventID", event.id),                       \
-		TEXT("eventVersion", event.version), TEXT("eventSource", event.service), TEXT("eventName", event.name), \
-		TEXT("errorCode", event.error_code), TEXT("awsRegion", event.region),                                   \
-		TEXT("userAgent", event.user_agent), TEXT("recipientAccountId", recipient),                             \
-		TEXT("sharedEventID", event.shared_id), TEXT("sourceIPAddress", event.source_text),                     \
-		TEXT("vpcEndpointId", event.endpoint_id), TEXT("vpcEndpointAccountId", endpoint_account),               \
+		TEXT("eventVersion", event.version), TEXT("eventSource", event.service),                               \
+		TEXT("eventName", event.name), TEXT("errorCode", event.error_code), TEXT("awsRegion", event.region),   \
+		TEXT("userAgent", event.user_agent), TEXT("recipientAccountId", recipient),                            \
+		TEXT("sharedEventID", event.shared_id), TEXT("sourceIPAddress", event.source_text),                    \
+		TEXT("vpcEndpointId", event.endpoint_id), TEXT("vpcEndpointAccountId", endpoint_account),              \
 		OBJECT("userIdentity", identity), OBJECT("addendum", addendum)
 static const struct node record_fields[] = {RECORD_FIELDS};
 static const struct node top_fields[] = {RECORD_FIELDS, OBJECT("detail", record_fields)};
@@ -140,8 +143,8 @@ static bool ends_with(const char *text, const char *end)
 /* A service's DNS name, `AWS Internal`, or `AWS Internal/` and a number. */
 static bool is_aws_name(const char *text)
 {
-	return strcmp(text, "AWS Internal") == 0 || text_starts(text, "AWS Internal/") || ends_with(text, ".amazonaws.com") ||
-	       ends_with(text, ".amazonaws.com.cn");
+	return strcmp(text, "AWS Internal") == 0 || text_starts(text, "AWS Internal/") ||
+	       ends_with(text, ".amazonaws.com") || ends_with(text, ".amazonaws.com.cn");
 }
 
 static void take_source(struct event *event)
@@ -162,7 +165,7 @@ static void take_endpoint(struct event *event)
 	else if (is_aws_name(event->endpoint_id))
 		event->endpoint = EVENT_ENDPOINT_AWS;
 	else if (text_starts(event->endpoint_id, "vpce-") && strspn(digits, "0123456789abcdef") == strlen(digits) &&
-	         (strlen(digits) == 8 || strlen(digits) == 17))
+		 (strlen(digits) == 8 || strlen(digits) == 17))
 		event->endpoint = EVENT_ENDPOINT_ID;
 	else
 		event->endpoint = EVENT_ENDPOINT_ODD;

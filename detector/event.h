@@ -23,8 +23,8 @@ enum event_source {
 
 enum event_endpoint {
 	EVENT_ENDPOINT_NONE,
-	EVENT_ENDPOINT_ID,    /* vpce- and 8 or 17 hexadecimal digits */
-	EVENT_ENDPOINT_AWS,   /* AWS Internal or a service's name */
+	EVENT_ENDPOINT_ID,  /* vpce- and 8 or 17 hexadecimal digits */
+	EVENT_ENDPOINT_AWS, /* AWS Internal or a service's name */
 	EVENT_ENDPOINT_ODD,
 };
 
@@ -43,17 +43,17 @@ struct event {
 	char access_key_id[KEY_ID_BYTES];
 	char principal_id[EVENT_LONG_BYTES];
 	char identity_type[32];
-	char account_id[ACCOUNT_BYTES];     /* userIdentity.accountId */
-	char role[ROLE_BYTES];              /* of sessionIssuer */
-	char role_delivery[8];              /* ec2RoleDelivery, 1.0 or 2.0 */
+	char account_id[ACCOUNT_BYTES];        /* userIdentity.accountId */
+	char role[ROLE_BYTES];                 /* of sessionIssuer */
+	char role_delivery[8];                 /* ec2RoleDelivery, 1.0 or 2.0 */
 	char session_instance[INSTANCE_BYTES]; /* of principalId, else of inScopeOf */
-	char scope_account[ACCOUNT_BYTES];  /* inScopeOf, for EC2 instances */
+	char scope_account[ACCOUNT_BYTES];     /* inScopeOf, for EC2 instances */
 	bool is_invoked_by_aws;
-	bool is_infrastructure;             /* the role aws:ec2-infrastructure */
+	bool is_infrastructure; /* the role aws:ec2-infrastructure */
 
 	enum event_source source;
 	char source_text[EVENT_TEXT_BYTES];
-	struct address address;             /* if source is EVENT_SOURCE_ADDRESS */
+	struct address address; /* if source is EVENT_SOURCE_ADDRESS */
 	enum event_endpoint endpoint;
 	char endpoint_id[EVENT_TEXT_BYTES];
 	char endpoint_account[ACCOUNT_BYTES];

@@ -89,7 +89,8 @@ MUST_USE static int read_head(struct inflate *inflate, int fd, size_t limit, siz
 		if (*length == inflate->packed.capacity &&
 		    !inflate_space_grow(&inflate->packed, inflate->packed.capacity * 2))
 			return error_set(err, ERROR_MEMORY, "no memory for unpacking");
-		ssize_t got = input_read(&input, inflate->packed.bytes + *length, inflate->packed.capacity - *length, err);
+		ssize_t got =
+			input_read(&input, inflate->packed.bytes + *length, inflate->packed.capacity - *length, err);
 		if (got <= 0)
 			return (int)got;
 		*length += (size_t)got;
@@ -161,7 +162,7 @@ MUST_USE static ssize_t fill_unpacked(void *filler, char *to, size_t size, struc
 			unpacker->between_members = true;
 		else if (code != Z_OK && code != Z_BUF_ERROR && stream->avail_out == size)
 			return error_set(err, ERROR_INPUT, "at byte %llu: expected gzip data: %s", at,
-			                 stream->msg != NULL ? stream->msg : "damaged");
+					 stream->msg != NULL ? stream->msg : "damaged");
 		else if (code != Z_OK && code != Z_BUF_ERROR)
 			break; /* zlib stays in that state: the next call reports it */
 	}
@@ -185,8 +186,8 @@ MUST_USE static int run_windows(const struct reading *reading, struct error *err
 	while (!is_last) {
 		struct error problem = {0};
 		ssize_t got = 1;
-		while (length < size && (got = reading->fill(reading->filler, space->bytes + length, size - length,
-		                                             &problem)) > 0)
+		while (length < size &&
+		       (got = reading->fill(reading->filler, space->bytes + length, size - length, &problem)) > 0)
 			length += (size_t)got;
 		is_last = got == 0;
 
@@ -235,7 +236,7 @@ int inflate_run(struct inflate *inflate, int fd, inflate_visit *visit, void *con
 
 	if (is_gzip && length < PACKED_WHOLE_BYTES &&
 	    inflate_whole_run(inflate->whole, inflate->packed.bytes, length, &inflate->space, &unpacked) ==
-	            INFLATE_WHOLE_DONE) {
+		    INFLATE_WHOLE_DONE) {
 		memset(inflate->space.bytes + unpacked, 0, INFLATE_PADDING);
 		struct window window = {inflate->space.bytes, unpacked, true, length};
 		return visit(context, &window, &used, err);

@@ -11,7 +11,7 @@
  * whatever the file holds. One handle a thread; it keeps its memory from file to file. */
 struct inflate;
 
-#define INFLATE_WHOLE_BYTES ((size_t)64 << 20)  /* unpacked at once up to here, in windows above */
+#define INFLATE_WHOLE_BYTES ((size_t)64 << 20) /* unpacked at once up to here, in windows above */
 #define INFLATE_WINDOW_BYTES ((size_t)1 << 20)
 #define INFLATE_RECORD_BYTES ((size_t)16 << 20) /* the longest record; CloudTrail's own bound is 1 MiB */
 #define INFLATE_PADDING 256                     /* readable bytes behind each window */
@@ -49,4 +49,4 @@ struct inflate_whole;
 struct inflate_whole *inflate_whole_new(void);
 void inflate_whole_free(struct inflate_whole *whole);
 MUST_USE enum inflate_whole_result inflate_whole_run(struct inflate_whole *whole, const char *packed, size_t length,
-                                                     struct inflate_space *space, size_t *ret_length);
+						     struct inflate_space *space, size_t *ret_length);

@@ -25,8 +25,8 @@ enum inventory_use {
 	INVENTORY_ADDRESS, /* of single machines */
 };
 
-/* `path` NULL: an empty inventory. Unknown members, addresses or endpoints of two owners and whatever cannot be read are
- * ERROR_INPUT, naming what and where. */
+/* `path` NULL: an empty inventory. Unknown members, addresses or endpoints of two owners and whatever cannot be read
+ * are ERROR_INPUT, naming what and where. */
 MUST_USE int inventory_open(const char *path, struct inventory **ret, struct error *err);
 void inventory_free(struct inventory *inventory);
 
@@ -39,7 +39,7 @@ const struct inventory_account *inventory_owner(const struct inventory *inventor
 
 /* What the address, public or not, is to this account. */
 MUST_USE bool inventory_use(const struct inventory *inventory, const char *account_id, const struct address *address,
-                            enum inventory_use *ret);
+			    enum inventory_use *ret);
 
 /* Egress that everybody may use: addresses on premises, a hub's. */
 bool inventory_is_trusted(const struct inventory *inventory, const struct address *address);

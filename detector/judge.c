@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* From an event to findings: key and home by the ledger, origin, rules. A use is matched by its key, never by the time at
- * which the key was handed out. */
+/* From an event to findings: key and home by the ledger, origin, rules. A use is matched by its key, never by the time
+ * at which the key was handed out. */
 #include "detector/judge.h"
 
 #include <string.h>
@@ -39,7 +39,9 @@ static void count(struct judge *judge, const struct event *event, const struct o
 		[VERDICT_HOME] = offsetof(struct detect_summary, uses_at_home),
 		[VERDICT_AWS] = offsetof(struct detect_summary, uses_by_aws),
 		[VERDICT_UNKNOWN] = offsetof(struct detect_summary, uses_unknown),
-		[VERDICT_INSIDE] = 0, [VERDICT_OUTSIDE] = 0, [VERDICT_ELSEWHERE] = 0,
+		[VERDICT_INSIDE] = 0,
+		[VERDICT_OUTSIDE] = 0,
+		[VERDICT_ELSEWHERE] = 0,
 	};
 	if (!seen_first(&judge->seen, map_hash(event->id, strlen(event->id))))
 		return;
@@ -90,7 +92,8 @@ int judge_event(struct judge *judge, const struct event *event, struct error *er
 	if (known_home == NULL || known_home[0] == '\0')
 		known_home = instance != NULL ? instance->home_account : NULL;
 
-	struct origin_home home = {.account_id = first_of(known_home, first_of(event->scope_account, event->account_id))};
+	struct origin_home home = {.account_id =
+					   first_of(known_home, first_of(event->scope_account, event->account_id))};
 	const char *instance_id = first_of(key != NULL ? key->instance_id : NULL, event->session_instance);
 	home.placements = tracked_placements(&judge->setup->tracked, instance_id, event->at_us, &home.placement_count);
 

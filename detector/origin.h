@@ -28,17 +28,17 @@ struct origin {
 	int rung;       /* 0 to 7; -1 for VERDICT_AWS */
 	int confidence; /* 0 to 100 */
 	enum relation relation;
-	char account_id[ACCOUNT_BYTES];        /* of the caller's place; "" unknown */
+	char account_id[ACCOUNT_BYTES]; /* of the caller's place; "" unknown */
 	char endpoint_id[EVENT_TEXT_BYTES];
-	char address[EVENT_TEXT_BYTES];        /* as text; also what could not be read as an address */
-	char network[96];                      /* "AWS EC2 eu-west-1" and the like; "" unknown */
+	char address[EVENT_TEXT_BYTES]; /* as text; also what could not be read as an address */
+	char network[96];               /* "AWS EC2 eu-west-1" and the like; "" unknown */
 	char evidence[ORIGIN_EVIDENCE_MAX][ORIGIN_EVIDENCE_BYTES];
 	size_t evidence_count;
 };
 
 /* What is known of the key's home. */
 struct origin_home {
-	const char *account_id; /* "" unknown */
+	const char *account_id;             /* "" unknown */
 	const struct placement *placements; /* those that were true at the time of the call */
 	size_t placement_count;
 };
@@ -49,7 +49,7 @@ struct origin_world {
 };
 
 void origin_judge(const struct event *event, const struct origin_home *home, const struct origin_world *world,
-                  struct origin *ret);
+		  struct origin *ret);
 
 /* Adds a line of evidence while there is room. */
 void origin_say(struct origin *origin, const char *format, ...) PRINTF_LIKE(2, 3);

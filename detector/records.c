@@ -8,7 +8,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#define BATCH 32 /* blocks: 2 KiB of text, 1.5 KiB of bits */
+#define BATCH 32         /* blocks: 2 KiB of text, 1.5 KiB of bits */
 #define RESYNCS_MAX 1000 /* a file with more broken lines than this is not CloudTrail */
 
 void records_begin(struct records *records, const struct records_reader *reader)
@@ -21,20 +21,18 @@ static void complain(struct records *records, size_t at, const char *expected)
 	records->reader->broken(records->reader->context, records->number + 1, records->base + at, expected);
 }
 
-/* Between records only white space and single commas may stand. */
+/* Between records only white space and commas may stand, and at the beginning a byte order mark. */
+static bool may_stand_between(uint64_t offset, char c)
+{
+	static const char mark[] = "\xef\xbb\xbf";
+	return c == ',' || c == ' ' || c == '\n' || c == '\r' || c == '\t' || (offset < 3 && c == mark[offset]);
+}
+
 static void check_gap(struct records *records, const char *bytes, size_t to)
 {
-	size_t commas = 0, i = records->gap;
-	if (records->base == 0 && i == 0 && to >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0)
-		i = 3;
-	for (; i < to; i++) {
-		if (bytes[i] == ',')
-			commas++;
-		else if (bytes[i] != '\n' && bytes[i] != ' ' && bytes[i] != '\r' && bytes[i] != '\t')
-			break;
-		if (commas > 1)
-			break;
-	}
+	size_t i = records->gap;
+	while (i < to && may_stand_between(records->base + i, bytes[i]))
+		i++;
 	if (i < to)
 		complain(records, i, "a record, which is an object");
 }
@@ -73,8 +71,7 @@ static void open_top(struct records *records, const char *bytes, size_t at, size
 static bool is_cut_line(const struct records *records, const char *bytes, size_t at)
 {
 	return records->in_record && records->level == 0 && at > records->start + 2 && bytes[at] == '{' &&
-	       bytes[at - 1] == '\n' &&
-	       memchr(bytes + records->start, '\n', at - 1 - records->start) == NULL;
+	       bytes[at - 1] == '\n' && memchr(bytes + records->start, '\n', at - 1 - records->start) == NULL;
 }
 
 /* 1: the text is broken here. */
@@ -95,7 +92,7 @@ MUST_USE static int take_open(struct records *records, const char *bytes, size_t
 		if (records->level > 0)
 			check_gap(records, bytes, at);
 		records->in_record = true;
-		records->is_suspect = false;
+		records->is_suspect = records->may_hide;
 		records->is_object = bytes[at] == '{';
 		records->start = at;
 	}
@@ -183,7 +180,7 @@ struct view {
 
 /* Where in the block the walk cannot go on (its bit), or 64. */
 MUST_USE static int take_brackets(struct records *records, const struct view *view, size_t at,
-                                  const struct scan_block *block, struct error *err)
+				  const struct scan_block *block, struct error *err)
 {
 	for (uint64_t bits = block->open | block->close | block->hint; bits != 0; bits &= bits - 1) {
 		int i = __builtin_ctzll(bits);
@@ -219,14 +216,14 @@ static uint64_t fresh_lines(const struct view *view, size_t at, const struct sca
 
 /* As take_brackets. */
 MUST_USE static int take_block(struct records *records, const struct view *view, size_t at, struct scan_block *block,
-                               struct error *err)
+			       struct error *err)
 {
 	int stop = SCAN_BLOCK_BYTES;
-	bool may_hide = false;
+	records->may_hide = false;
 	if (view->length - at < SCAN_BLOCK_BYTES)
 		cut_block(block, (UINT64_C(1) << (view->length - at)) - 1);
 	if (block->backslash != 0 || records->is_escaped)
-		may_hide = take_backslashes(records, view->bytes + at, block);
+		records->may_hide = take_backslashes(records, view->bytes + at, block);
 	uint64_t strings = find_strings(records, block->quote);
 	if ((block->newline & strings) != 0) {
 		stop = __builtin_ctzll(block->newline & strings); /* no JSON from here on */
@@ -236,7 +233,7 @@ MUST_USE static int take_block(struct records *records, const struct view *view,
 	block->close &= ~strings;
 
 	int closing = __builtin_popcountll(block->close);
-	records->is_suspect = records->is_suspect || may_hide;
+	records->is_suspect = records->is_suspect || records->may_hide;
 	bool may_be_cut = records->level == 0 && (block->open & fresh_lines(view, at, block)) != 0;
 	if (records->in_record && records->depth - closing > records->level && !may_be_cut) {
 		records->depth += __builtin_popcountll(block->open) - closing;
@@ -245,8 +242,6 @@ MUST_USE static int take_block(struct records *records, const struct view *view,
 		return stop;
 	}
 	int result = take_brackets(records, view, at, block, err);
-	/* The escape may belong to the record that ended here or to the one that began: parse both. */
-	records->is_suspect = records->is_suspect || may_hide;
 	return result == SCAN_BLOCK_BYTES ? stop : result;
 }
 
@@ -254,7 +249,7 @@ MUST_USE static int take_block(struct records *records, const struct view *view,
 
 /* From `at` to the end of the window, or to where the text is broken (then *ret_broken). */
 MUST_USE static int walk_window(struct records *records, const struct view *view, size_t *at, bool *ret_broken,
-                                struct error *err)
+				struct error *err)
 {
 	struct scan_block blocks[BATCH];
 	while (*at < view->length) {
@@ -308,7 +303,7 @@ static size_t keep(struct records *records, const struct view *view)
 }
 
 int records_feed(struct records *records, const char *bytes, size_t length, bool is_last, size_t *ret_used,
-                 struct error *err)
+		 struct error *err)
 {
 	struct view view = {bytes, length};
 	size_t at = 0;

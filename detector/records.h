@@ -15,9 +15,9 @@
 struct record {
 	const char *bytes; /* lent; ends with its closing bracket */
 	size_t length;
-	uint64_t number;   /* from 1 in its file */
-	uint64_t offset;   /* in the unpacked file */
-	bool is_suspect;   /* the hint function said so, or an escape might hide what it looks for */
+	uint64_t number; /* from 1 in its file */
+	uint64_t offset; /* in the unpacked file */
+	bool is_suspect; /* the hint function said so, or an escape might hide what it looks for */
 };
 
 struct records_reader {
@@ -35,19 +35,20 @@ struct records_reader {
 struct records {
 	const struct records_reader *reader;
 	scan_function *scan;
-	uint64_t base;       /* offset of the window in the unpacked file */
-	uint64_t number;     /* records seen */
-	int64_t depth;       /* open brackets */
-	int64_t level;       /* records open at this depth; -1 while outside of what holds records */
+	uint64_t base;   /* offset of the window in the unpacked file */
+	uint64_t number; /* records seen */
+	int64_t depth;   /* open brackets */
+	int64_t level;   /* records open at this depth; -1 while outside of what holds records */
 	bool in_string;
-	bool is_escaped;     /* the next byte is, by a backslash before it */
-	bool is_given_up;    /* what follows cannot be cut */
+	bool is_escaped;  /* the next byte is, by a backslash before it */
+	bool is_given_up; /* what follows cannot be cut */
 	unsigned resyncs;
+	bool may_hide;       /* the block at hand holds such an escape: whatever record it touches is suspect */
 	/* Within the window that is being read: */
 	bool in_record, is_suspect, is_object;
-	size_t start;        /* of the record */
-	size_t gap;          /* end of what was understood last */
-	size_t array;        /* where the array of records will open; SIZE_MAX: none is awaited */
+	size_t start; /* of the record */
+	size_t gap;   /* end of what was understood last */
+	size_t array; /* where the array of records will open; SIZE_MAX: none is awaited */
 };
 
 void records_begin(struct records *records, const struct records_reader *reader);
@@ -55,7 +56,7 @@ void records_begin(struct records *records, const struct records_reader *reader)
 /* Reads a window with 128 readable bytes behind it. `ret_used`: how much is done with; the rest must come again in
  * front of the next window. */
 MUST_USE int records_feed(struct records *records, const char *bytes, size_t length, bool is_last, size_t *ret_used,
-                          struct error *err);
+			  struct error *err);
 
 /* What a top-level object is: decided from its first members. */
 enum records_kind { RECORDS_ONE, RECORDS_HOLDER, RECORDS_UNDECIDED };

@@ -82,10 +82,10 @@ AVX2 static inline void scan_half(const char *at, unsigned shift, struct scan_bl
 	__m256i first = load_avx2(at), third = load_avx2(at + 2);
 	__m256i curly = _mm256_or_si256(first, _mm256_set1_epi8(0x20));
 	__m256i key = _mm256_and_si256(_mm256_and_si256(equal_avx2(first, 'A'), equal_avx2(third, 'I')),
-	                               equal_avx2(load_avx2(at + 3), 'A'));
+				       equal_avx2(load_avx2(at + 3), 'A'));
 	__m256i mark = _mm256_or_si256(equal_avx2(first, ':'), equal_avx2(first, '/'));
-	__m256i session = _mm256_and_si256(_mm256_and_si256(mark, equal_avx2(third, '-')),
-	                                   equal_avx2(load_avx2(at + 1), 'i'));
+	__m256i session =
+		_mm256_and_si256(_mm256_and_si256(mark, equal_avx2(third, '-')), equal_avx2(load_avx2(at + 1), 'i'));
 	found->quote |= gather_avx2(equal_avx2(first, '"')) << shift;
 	found->backslash |= gather_avx2(equal_avx2(first, '\\')) << shift;
 	found->open |= gather_avx2(equal_avx2(curly, '{')) << shift;

@@ -6,8 +6,9 @@
 
 #include "common/error.h"
 
-/* Where records come from: files, folders, standard input ("-"). In folders, in the order of names, only *.json and *.jsonl
- * and .gz of these are read, and nothing below CloudTrail-Digest and CloudTrail-Insight; symbolic links are followed. */
+/* Where records come from: files, folders, standard input ("-"). In folders, in the order of names, only *.json and
+ * *.jsonl and .gz of these are read, and nothing below CloudTrail-Digest and CloudTrail-Insight; symbolic links are
+ * followed. */
 struct source_reader {
 	/* A file to be read; -1 ends the walk with that error. size 0: unknown. */
 	int (*file)(void *context, const char *path, uint64_t size, struct error *err);

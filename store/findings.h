@@ -23,7 +23,7 @@ struct findings_filter {
 
 /* Each finding as the JSON object of docs/findings.md, HIGH first, then by first_seen, then id. */
 MUST_USE int findings_list(struct findings *findings, const struct findings_filter *filter, ledger_visit *visit,
-                           void *context, struct error *err);
+			   void *context, struct error *err);
 
 /* ---- writing: one run of the detector. Nothing is visible to others before findings_commit. */
 
@@ -42,14 +42,14 @@ struct findings_use {
 	const json_t *facts;
 };
 
-/* One event as it was judged: its uses, or none when there is nothing to it. Of several records with one event id the one
- * with the greatest version counts, also when it came in an earlier run. Of one and the same record the judgement of now
- * counts: what a better inventory explains is no finding any more. */
+/* One event as it was judged: its uses, or none when there is nothing to it. Of several records with one event id the
+ * one with the greatest version counts, also when it came in an earlier run. Of one and the same record the judgement
+ * of now counts: what a better inventory explains is no finding any more. */
 struct findings_event {
 	const char *id;
 	int64_t at_us;
-	bool is_addendum;  /* counts above any that is none, and is remembered even without a use */
-	uint64_t version;  /* a digest of what the record says */
+	bool is_addendum; /* counts above any that is none, and is remembered even without a use */
+	uint64_t version; /* a digest of what the record says */
 	const struct findings_use *uses;
 	size_t use_count;
 };

@@ -4,6 +4,8 @@
 /* The SQL of store/findings.c, which alone includes this file: the tables, a run's temporary tables, and every
  * statement. Orders are always complete, so that equal uses give equal findings. */
 
+/* clang-format off */
+
 #define EVENT_IDS_MAX "1000"
 
 #define OF(path) "json_extract(body,'$." path "')"

@@ -1,0 +1,2 @@
+#include "tests/detector/support.h"
+int main(void) { return 0; }
