@@ -54,6 +54,7 @@ int error_prefix(struct error *err, const char *format, ...)
 
 	char below[sizeof(err->text)];
 	memcpy(below, err->text, sizeof(below));
+	below[sizeof(below) - 1] = '\0';
 	va_list arguments;
 	va_start(arguments, format);
 	int used = vsnprintf(err->text, sizeof(err->text), format, arguments);

@@ -457,5 +457,10 @@ bool listener_stop(struct listener *listener)
 	(void)pthread_mutex_unlock(&listener->mutex);
 	for (int i = 0; i < listener->count; i++)
 		(void)close(listener->sockets[i]);
+	if (drained) {
+		(void)close(listener->wake[0]);
+		(void)pthread_attr_destroy(&listener->attributes);
+		free(listener);
+	}
 	return drained;
 }

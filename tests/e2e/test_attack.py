@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ways to get credentials unseen, or to be taken for somebody else."""
+
+import json
+import pathlib
+import subprocess
+import sys
+import time
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+from instance import IMDS_V4, ROLE_PATH, TOKEN_HEADER, TTL_HEADER, Instance, eventually, needs_world
+
+pytestmark = needs_world
+
+# Connects from a given source port, says so, asks for the credentials when told to, prints the answer's key id.
+BOUND = f"""
+import re, socket, sys
+port = int(sys.argv[1])
+def connect():
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    client.bind(("10.77.0.2", port))
+    client.settimeout(5)
+    client.connect(("{IMDS_V4}", 80))
+    return client
+client = connect()
+print("connected", flush=True)
+sys.stdin.readline()
+token = sys.argv[2]
+client.sendall(f"GET {ROLE_PATH}web-server HTTP/1.1\\r\\nHost: a\\r\\n{TOKEN_HEADER}: {{token}}\\r\\n\\r\\n".replace("Host: a", "Host: {IMDS_V4}").encode())
+answer = b""
+while more := client.recv(65536):
+    answer += more
+print(re.search(rb'"AccessKeyId" : "([A-Z0-9]+)', answer).group(1).decode(), flush=True)
+"""
+
+
+def start_bound(instance, port, token):
+    return instance.world.popen("host", [sys.executable, "-I", "-S", "-c", BOUND, str(port), token],
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, user="nobody")
+
+
+def test_port_clash_names_no_wrong_process():
+    """A connection from (address, port) to the listener makes NAT give the next client of that port another one: the
+    accepted port is then not the client's, and may be somebody else's."""
+    first_port, clients = 42000, 12
+    with Instance() as instance:
+        token = instance.token(ttl=600)
+        for port in range(first_port, first_port + clients):
+            done = instance.world.run("host", [
+                "conntrack", "-I", "-p", "tcp", "-s", "10.77.0.2", "-d", "127.0.0.1", "--sport", str(port), "--dport",
+                "8775", "--state", "ESTABLISHED", "--timeout", "120", "-u", "ASSURED,SEEN_REPLY"])
+            assert done.returncode == 0, done.stderr
+        running = {}
+        for port in range(first_port, first_port + clients):
+            child = start_bound(instance, port, token)
+            assert child.stdout.readline() == "connected\n"
+            running[port] = child
+        for child in running.values():
+            child.stdin.write("\n")
+            child.stdin.flush()
+            assert child.stdout.readline().startswith("ASIA")
+            child.wait(timeout=10)
+        rows = instance.rows("access_key_id IS NOT NULL")
+        assert len(rows) == clients
+        truth = {child.pid: port for port, child in running.items()}
+        rewritten = 0
+        for row in rows:
+            evidence = json.loads(row["body"])["attribution"]["evidence"][0]
+            rewritten += f"accepted port {row['client_port']} " not in evidence
+            assert row["grade"] == "exact" and truth[row["pid"]] == row["client_port"], row
+        assert rewritten == clients  # else the test has not made the clash that it is about
+
+
+def test_proxys_user_without_its_mark_is_seen():
+    with Instance() as instance:
+        instance.credentials(user="keytrail")
+        row = instance.row("access_key_id IS NOT NULL")
+        assert (row["user"], row["exe"], row["grade"]) == ("keytrail", "/usr/bin/curl", "exact")
+
+
+MARKED = f"""
+import socket
+client = socket.socket()
+client.setsockopt(socket.SOL_SOCKET, 36, 0x4b54)
+client.settimeout(5)
+client.connect(("{IMDS_V4}", 80))
+client.sendall(b"PUT /latest/api/token HTTP/1.1\\r\\nHost: {IMDS_V4}\\r\\n{TTL_HEADER}: 60\\r\\n\\r\\n")
+print(client.recv(65536).decode().splitlines()[-1])
+"""
+
+
+def test_mark_without_the_proxys_user_is_seen():
+    with Instance() as instance:
+        before = instance.imds.counters()["connections"]
+        done = instance.world.run("host", [sys.executable, "-I", "-S", "-c", MARKED])
+        assert done.stdout.startswith("AQAEA"), done.stderr
+        assert instance.get("/latest/meta-data/", done.stdout.strip())[0] == 200  # the token is ours, not upstream's
+        assert instance.imds.counters()["connections"] > before
+
+
+def test_connection_made_before_the_redirect_gets_nothing():
+    with Instance(redirect=False) as instance:
+        before = instance.world.popen("host", [sys.executable, "-I", "-S", "-c", (
+            "import socket,sys\n"
+            f"client = socket.create_connection(('{IMDS_V4}', 80), timeout=5)\n"
+            "print('connected', flush=True)\n"
+            "sys.stdin.readline()\n"
+            "try:\n"
+            f"    client.sendall(b'PUT /latest/api/token HTTP/1.1\\r\\nHost: a\\r\\n{TTL_HEADER}: 60\\r\\n\\r\\n')\n"
+            "    print(client.recv(100))\n"
+            "except OSError as problem:\n"
+            "    print(type(problem).__name__)\n")], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert before.stdout.readline() == "connected\n"
+        instance.redirect("up")
+        started = time.monotonic()
+        before.stdin.write("\n")
+        before.stdin.flush()
+        assert before.stdout.readline() in ("ConnectionResetError\n", "b''\n", "BrokenPipeError\n")
+        assert time.monotonic() - started < 2
+
+
+SENDS_AND_ENDS = f"""
+import os, socket, sys
+client = socket.create_connection(("{IMDS_V4}", 80), timeout=5)
+client.sendall(f"GET {ROLE_PATH}web-server HTTP/1.1\\r\\nHost: {IMDS_V4}\\r\\n{TOKEN_HEADER}: {{sys.argv[1]}}\\r\\n\\r\\n".encode())
+"""
+
+
+def test_client_that_is_gone_is_not_delivered_to():
+    with Instance() as instance:
+        token = instance.token()
+        assert instance.get("/latest/meta-data/", token)[0] == 200
+        instance.imds.set("stall-get-ms", 300)
+        instance.world.run("host", [sys.executable, "-I", "-S", "-c", SENDS_AND_ENDS, token])
+        row = instance.row("access_key_id IS NOT NULL")
+        assert (row["outcome"], row["reason"], row["grade"]) == ("refused", "client-gone", "gone")
+
+
+SHARED = f"""
+import os, re, socket, sys
+client = socket.create_connection(("{IMDS_V4}", 80), timeout=5)
+child = os.fork()
+if child == 0:
+    sys.stdin.readline()
+    os._exit(0)
+print(os.getpid(), child, flush=True)
+client.sendall(f"GET {ROLE_PATH}web-server HTTP/1.1\\r\\nHost: {IMDS_V4}\\r\\n{TOKEN_HEADER}: {{sys.argv[1]}}\\r\\n\\r\\n".encode())
+while client.recv(65536):
+    pass
+"""
+
+
+def test_shared_socket_names_all_its_holders():
+    with Instance() as instance:
+        token = instance.token()
+        child = instance.world.popen("host", [sys.executable, "-I", "-S", "-c", SHARED, token], stdin=subprocess.PIPE,
+                                     stdout=subprocess.PIPE)
+        pids = {int(word) for word in child.stdout.readline().split()}
+        row = instance.row("access_key_id IS NOT NULL")
+        assert row["grade"] == "shared" and row["pid"] in pids
+        assert len(json.loads(row["body"])["holders"]) == 2
+        done = instance.keytrail("deliveries", "-o", "jsonl")
+        holders = json.loads(done.stdout.splitlines()[-1])["holders"]
+        assert {holder["pid"] for holder in holders} == pids
+        child.stdin.close()
+
+
+PASSED_ON = f"""
+import os, socket, sys, array
+ours, theirs = socket.socketpair()
+receiver = os.fork()
+if receiver == 0:
+    ours.close()
+    _, control, _, _ = theirs.recvmsg(1, 100)
+    fd = array.array("i", control[0][2])[0]
+    client = socket.socket(fileno=fd)
+    client.setblocking(True)
+    client.sendall(f"GET {ROLE_PATH}web-server HTTP/1.1\\r\\nHost: {IMDS_V4}\\r\\n{TOKEN_HEADER}: {{sys.argv[1]}}\\r\\n\\r\\n".encode())
+    while client.recv(65536):
+        pass
+    os._exit(0)
+client = socket.create_connection(("{IMDS_V4}", 80), timeout=5)
+import time
+time.sleep(0.3)  # the first look finds this process
+ours.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [client.fileno()]))])
+client.close()
+print(os.getpid(), receiver, flush=True)
+os.waitpid(receiver, 0)
+"""
+
+
+def test_socket_passed_on_names_who_has_it():
+    with Instance() as instance:
+        token = instance.token()
+        child = instance.world.popen("host", [sys.executable, "-I", "-S", "-c", PASSED_ON, token],
+                                     stdout=subprocess.PIPE)
+        opener, receiver = map(int, child.stdout.readline().split())
+        row = instance.row("access_key_id IS NOT NULL")
+        assert row["grade"] == "shared" and row["pid"] == receiver
+        holders = json.loads(instance.keytrail("deliveries", "-o", "jsonl").stdout.splitlines()[-1])["holders"]
+        assert {holder["pid"] for holder in holders} == {opener, receiver}
+
+
+@pytest.mark.parametrize("where", ["executable", "argument", "user agent"])
+def test_hostile_names_are_bounded_and_clean(where):
+    with Instance() as instance:
+        token = instance.token()
+        evil = b"\x1b[31m\n\xff\xfe=cmd|' /C calc'!A0"
+        program = instance.folder / ("evil\x1b\n" if where == "executable" else "plain")
+        program.write_bytes(pathlib.Path("/usr/bin/curl").read_bytes())
+        program.chmod(0o755)
+        words = [str(program), "-s", "-H", f"{TOKEN_HEADER}: {token}", f"http://{IMDS_V4}{ROLE_PATH}web-server"]
+        if where == "argument":
+            words += ["--cacert", evil, "--cacert", b"x" * 100000]
+        if where == "user agent":
+            words += ["-A", b"\xff\xfe\tx" * 300]
+        instance.world.run("host", words, text=False)
+        row = instance.row("access_key_id IS NOT NULL")
+        assert row["grade"] == "exact" and len(row["cmdline"]) < 20000 and len(row["user_agent"] or "") < 3000
+        for form in ("table", "csv", "jsonl"):
+            done = instance.keytrail("deliveries", "-o", form)
+            assert done.returncode == 0 and "\x1b" not in done.stdout and "\xff" not in done.stdout
+        assert json.loads(done.stdout.splitlines()[-1])["process"]["exe"] == str(program)
+
+
+def test_restart_does_not_lose_rows(tmp_path):
+    with Instance() as instance:
+        first = instance.credentials()["AccessKeyId"]
+        instance.stop()
+        assert instance.keytrail("who", first, "-o", "jsonl").stdout.count("\n") == 1  # read while the daemon is down
+        instance.start()
+        instance.credentials()
+        eventually(lambda: len(instance.rows("access_key_id IS NOT NULL", settle=False)) == 2)
+        assert len(instance.rows("access_key_id IS NOT NULL")) == 2
