@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -108,6 +109,36 @@ static void look_at(struct scan *scan, uint32_t pid)
 		note(scan, pid, found, is_relay);
 }
 
+/* Processes that held a socket a moment ago, most recent first: whoever asks, often asks again. Only where to look first,
+ * never an answer. */
+#define RECENT_MAX 16
+static pthread_mutex_t recent_mutex = PTHREAD_MUTEX_INITIALIZER;
+static uint32_t recent[RECENT_MAX];
+
+static void remember(uint32_t pid)
+{
+	(void)pthread_mutex_lock(&recent_mutex);
+	size_t place = 0;
+	while (place < RECENT_MAX - 1 && recent[place] != pid)
+		place++;
+	memmove(&recent[1], &recent[0], place * sizeof(recent[0]));
+	recent[0] = pid;
+	(void)pthread_mutex_unlock(&recent_mutex);
+}
+
+/* For a search that ends with the first holder: true if one of the recent ones is it. */
+static bool look_at_recent(struct scan *scan)
+{
+	uint32_t pids[RECENT_MAX];
+	(void)pthread_mutex_lock(&recent_mutex);
+	memcpy(pids, recent, sizeof(pids));
+	(void)pthread_mutex_unlock(&recent_mutex);
+	for (size_t i = 0; i < RECENT_MAX && scan->holders->count == 0; i++)
+		if (pids[i] != 0)
+			look_at(scan, pids[i]);
+	return scan->holders->count > 0;
+}
+
 static bool is_of_user(uint32_t pid, uint32_t uid)
 {
 	char path[32];
@@ -145,12 +176,18 @@ void procfs_find(const struct holder_search *search, struct holders *ret)
 	if (search->inode == 0)
 		return;
 	(void)snprintf(scan.wanted, sizeof(scan.wanted), "socket:[%u]", search->inode);
+	if (search->stop_at_first && look_at_recent(&scan)) {
+		remember(ret->items[0].pid);
+		return;
+	}
 	CLEANUP_FREE uint32_t *pids = calloc(PIDS_MAX, sizeof(*pids));
 	if (pids == NULL)
 		return;
 	size_t count = list_pids(pids);
 	if (pass(&scan, pids, count, true))
 		ret->is_complete = pass(&scan, pids, count, false);
+	if (ret->count > 0)
+		remember(ret->items[0].pid);
 	qsort(ret->items, ret->count < HOLDERS_MAX ? ret->count : HOLDERS_MAX, sizeof(ret->items[0]), by_pid);
 }
 
