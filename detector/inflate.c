@@ -113,6 +113,7 @@ struct unpacker {
 	z_stream stream;
 	char piece[64 << 10];
 	bool between_members;
+	const char *problem; /* what was expected where the data are damaged */
 };
 
 MUST_USE static int refill(struct unpacker *unpacker, struct error *err)
@@ -139,34 +140,34 @@ MUST_USE static int next_member(struct unpacker *unpacker, struct error *err)
 	return inflateReset(&unpacker->stream) == Z_OK ? 1 : error_set(err, ERROR_SYSTEM, "zlib failed");
 }
 
+/* What stands before the damage is handed on first; the next call comes here again and gets the error. */
 MUST_USE static ssize_t fill_unpacked(void *filler, char *to, size_t size, struct error *err)
 {
 	struct unpacker *unpacker = filler;
 	z_stream *stream = &unpacker->stream;
 	stream->next_out = (Bytef *)to;
 	stream->avail_out = (uInt)size;
-	while (stream->avail_out > 0) {
+	while (stream->avail_out > 0 && unpacker->problem == NULL) {
 		int more = unpacker->between_members ? next_member(unpacker, err) : refill(unpacker, err);
 		if (more < 0)
 			return -1;
 		if (more == 0 && unpacker->between_members)
 			break;
-		unsigned long long at = unpacker->input->total - stream->avail_in;
 		if (more == 0) {
-			if (stream->avail_out < size)
-				break; /* first what there is; the next call comes here again */
-			return error_set(err, ERROR_INPUT, "at byte %llu: the gzip data end before their trailer", at);
+			unpacker->problem = "more gzip data, up to the trailer";
+			break;
 		}
 		int code = inflate(stream, Z_NO_FLUSH);
 		if (code == Z_STREAM_END)
 			unpacker->between_members = true;
-		else if (code != Z_OK && code != Z_BUF_ERROR && stream->avail_out == size)
-			return error_set(err, ERROR_INPUT, "at byte %llu: expected gzip data: %s", at,
-					 stream->msg != NULL ? stream->msg : "damaged");
 		else if (code != Z_OK && code != Z_BUF_ERROR)
-			break; /* zlib stays in that state: the next call reports it */
+			unpacker->problem = "gzip data";
 	}
-	return (ssize_t)(size - stream->avail_out);
+	if (unpacker->problem == NULL || stream->avail_out < size)
+		return (ssize_t)(size - stream->avail_out);
+	return error_set(err, ERROR_INPUT, "at byte %llu: expected %s%s%s",
+	                 (unsigned long long)(unpacker->input->total - stream->avail_in), unpacker->problem,
+	                 stream->msg != NULL ? ": " : "", stream->msg != NULL ? stream->msg : "");
 }
 
 struct reading {

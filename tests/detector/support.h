@@ -18,6 +18,7 @@
 #include "common/buffer.h"
 #include "common/clock.h"
 #include "common/json.h"
+#include "common/text.h"
 #include "store/writer.h"
 
 #define UNUSED __attribute__((unused))
