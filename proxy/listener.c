@@ -244,6 +244,10 @@ static void serve(struct worker *worker)
 	}
 	if (!peek_head(client->fd, &screen))
 		return;
+	if (upstream_is_own_port(worker->listener->proxy->upstream, client->peer.port) && endpoint_is_loopback(&client->local)) {
+		log_line(LOG_LEVEL_ERROR, "loop", "reason=\"the redirect sends the proxy's own request back to it\"");
+		return;
+	}
 	if (screen.verdict == SCREEN_BAD || screen.expects_continue) {
 		const struct request refused = {.malformed = screen.reason, .expects_continue = screen.expects_continue};
 		exchange_run(worker->listener->proxy, client, &refused);

@@ -195,15 +195,16 @@ int main(int argc, char **argv)
 	(void)mallopt(M_ARENA_MAX, 2); /* memory that grows with the load, not with the number of threads */
 	json_wipe_freed();
 	if (config_identity(&proxy.settings, &identity, &problem) < 0 ||
-	    config_folders(&proxy.settings, &identity, &problem) < 0 ||
-	    listener_bind(proxy.settings.port, sockets, &count, &problem) < 0)
+	    config_folders(&proxy.settings, &identity, &problem) < 0)
 		return fail(&problem);
 	if (!identity.is_root)
 		log_line(LOG_LEVEL_WARNING, "not_root", "effect=\"processes of other users cannot be told apart\"");
 
 	const struct witness_options witness = {
 		.settings = &proxy.settings, .proxy_uid = identity.uid, .is_root = identity.is_root};
+	/* The witness first: it must not hold the port open while a new daemon wants it. */
 	if (witness_fork(&witness, &witness_fd, &witness_pid, &problem) < 0 ||
+	    listener_bind(proxy.settings.port, sockets, &count, &problem) < 0 ||
 	    config_drop_privileges(&identity, &problem) < 0)
 		return fail(&problem);
 	return serve(&proxy, witness_fd, witness_pid, sockets, count);

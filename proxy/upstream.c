@@ -6,6 +6,7 @@
 
 #include <curl/curl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <strings.h>
 
@@ -21,6 +22,8 @@
 struct upstream {
 	struct upstream_options options;
 	char ipv4[128], ipv6[128];
+
+	atomic_uchar own_ports[65536]; /* how many requests under way have this local port */
 
 	pthread_mutex_t mutex; /* guards what follows; held while a token is fetched, so that one fetch serves all */
 	char token[TOKEN_BYTES];
@@ -42,6 +45,8 @@ struct transfer {
 	struct upstream_answer *answer;
 	const struct upstream_request *request;
 	struct error *err;
+	struct upstream *upstream;
+	int local_port; /* 0: not connected yet */
 };
 
 static size_t on_header(char *bytes, size_t size, size_t count, void *context)
@@ -82,6 +87,23 @@ static int on_socket_ready(void *context, curl_socket_t fd, curlsocktype purpose
 	return CURL_SOCKOPT_OK;
 }
 
+/* Called when the connection stands and nothing has been sent. */
+static int on_connected(void *context, char *remote, char *local, int remote_port, int local_port)
+{
+	struct transfer *transfer = context;
+	(void)remote;
+	(void)local;
+	(void)remote_port;
+	transfer->local_port = local_port & 0xffff;
+	(void)atomic_fetch_add(&transfer->upstream->own_ports[transfer->local_port], 1);
+	return CURL_PREREQFUNC_OK;
+}
+
+bool upstream_is_own_port(const struct upstream *upstream, uint16_t port)
+{
+	return atomic_load(&upstream->own_ports[port]) > 0;
+}
+
 static void cleanup_easy(CURL **handle)
 {
 	curl_easy_cleanup(*handle);
@@ -116,6 +138,8 @@ static void set_options(CURL *handle, struct upstream *upstream, struct transfer
 	curl_easy_setopt(handle, CURLOPT_OPENSOCKETFUNCTION, on_open);
 	curl_easy_setopt(handle, CURLOPT_OPENSOCKETDATA, transfer);
 	curl_easy_setopt(handle, CURLOPT_SOCKOPTFUNCTION, on_socket_ready);
+	curl_easy_setopt(handle, CURLOPT_PREREQFUNCTION, on_connected);
+	curl_easy_setopt(handle, CURLOPT_PREREQDATA, transfer);
 }
 
 /* Sends one request with up to one header of ours. */
@@ -125,7 +149,7 @@ MUST_USE static int transfer_run(struct upstream *upstream, const struct upstrea
 	CLEANUP(cleanup_easy) CURL *handle = curl_easy_init();
 	CLEANUP(cleanup_list) struct curl_slist *headers = NULL;
 	struct error problem = {0};
-	struct transfer transfer = {.answer = ret, .request = request, .err = &problem};
+	struct transfer transfer = {.answer = ret, .request = request, .err = &problem, .upstream = upstream};
 	long status = 0;
 
 	upstream_answer_done(ret);
@@ -141,6 +165,8 @@ MUST_USE static int transfer_run(struct upstream *upstream, const struct upstrea
 	curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers);
 
 	CURLcode code = curl_easy_perform(handle);
+	if (transfer.local_port != 0)
+		(void)atomic_fetch_sub(&upstream->own_ports[transfer.local_port], 1);
 	if (code == CURLE_OK)
 		code = curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
 	if (code == CURLE_OK) {

@@ -52,5 +52,9 @@ MUST_USE int upstream_fetch(struct upstream *upstream, const struct upstream_req
 MUST_USE int upstream_model(struct upstream *upstream, const struct upstream_request *how, struct buffer *ret_head,
                             int *ret_status, struct error *err);
 
+/* Is this the local port of a request of ours that is under way? Then a client that comes from it is ourselves: the
+ * redirect has caught our own request, and serving it would go on for ever. True from before the first byte is sent. */
+bool upstream_is_own_port(const struct upstream *upstream, uint16_t port);
+
 /* For `status`: did the last request get an answer, and if not, why. */
 bool upstream_is_reachable(struct upstream *upstream, char *reason, size_t size);

@@ -106,7 +106,7 @@ static void write_jsonl(struct writer *writer, const struct job *batch)
 	if (writer->jsonl_fd < 0)
 		return;
 	for (const struct job *job = batch; job != NULL; job = job->next) {
-		CLEANUP_FREE char *line = job->result == 0 ? packed_to_line(&job->packed) : NULL;
+		CLEANUP_FREE char *line = job->result == 0 ? packed_to_object(&job->packed) : NULL;
 		if (line != NULL && dprintf(writer->jsonl_fd, "%s\n", line) < 0)
 			log_line(LOG_LEVEL_WARNING, "jsonl_failed", "reason=\"%s\"", strerror(errno));
 	}

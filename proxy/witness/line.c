@@ -44,6 +44,13 @@ char *endpoint_text(const struct endpoint *endpoint, char to[static ADDRESS_TEXT
 	return to;
 }
 
+bool endpoint_is_loopback(const struct endpoint *endpoint)
+{
+	static const uint8_t ipv6[16] = {[15] = 1};
+	return endpoint->family == AF_INET ? endpoint->address[0] == 127
+	                                   : memcmp(endpoint->address, ipv6, sizeof(ipv6)) == 0;
+}
+
 bool endpoint_is_imds(const struct endpoint *endpoint)
 {
 	static const uint8_t ipv4[4] = {169, 254, 169, 254};

@@ -26,6 +26,8 @@ void endpoint_from_sockaddr(const struct sockaddr_storage *from, struct endpoint
 bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);
 /* The address alone; returns `to`. */
 char *endpoint_text(const struct endpoint *endpoint, char to[static ADDRESS_TEXT_BYTES]);
+/* Packets of our own network namespace are redirected to the loopback addresses, those of others are not. */
+bool endpoint_is_loopback(const struct endpoint *endpoint);
 /* 169.254.169.254 port 80, or fd00:ec2::254 port 80. */
 bool endpoint_is_imds(const struct endpoint *endpoint);
 

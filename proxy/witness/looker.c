@@ -64,14 +64,6 @@ static void forget(struct looker *looker)
 
 /* ---- at accept */
 
-/* Through OUTPUT the packets of our own namespace come, and they arrive on the loopback address. */
-static bool is_output(const struct looker *looker)
-{
-	static const uint8_t v6_loopback[16] = {[15] = 1};
-	return looker->local.family == AF_INET ? looker->local.address[0] == 127
-	                                       : memcmp(looker->local.address, v6_loopback, 16) == 0;
-}
-
 static void look_at_tuple(struct looker *looker, const struct query *query)
 {
 	struct sighting *sighting = &looker->sighting;
@@ -97,7 +89,7 @@ static void look_at_socket(struct looker *looker)
 	struct error problem = {0};
 	if (!sighting->has_tuple || looker->sockdiag == NULL)
 		return;
-	if (sockdiag_find(looker->sockdiag, !is_output(looker), sighting, &problem) < 0)
+	if (sockdiag_find(looker->sockdiag, !endpoint_is_loopback(&looker->local), sighting, &problem) < 0)
 		say(looker, "sock_diag: %s", problem.text);
 	else if (sighting->is_ambiguous)
 		say(looker, "sock_diag: sockets in two network namespaces have this tuple");
@@ -186,7 +178,7 @@ static enum grade look_again(struct looker *looker, json_t *document)
 	struct error problem = {0};
 	struct evidence evidence = {
 		.has_tuple = sighting->has_tuple && endpoint_is_imds(&sighting->destination),
-		.is_output = is_output(looker),
+		.is_output = endpoint_is_loopback(&looker->local),
 		.is_found = sighting->is_found,
 		.is_ambiguous = sighting->is_ambiguous,
 		.has_cgroup = sighting->cgroup_id > 1,

@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from instance import IMDS_V4, ROLE_PATH, TOKEN_HEADER, TTL_HEADER, Instance, eventually, needs_world
+from instance import (IMDS_V4, REDIRECT, ROLE_PATH, TOKEN_HEADER, TTL_HEADER, Instance, eventually, needs_world)
 
 pytestmark = needs_world
 
@@ -236,3 +236,38 @@ def test_restart_does_not_lose_rows(tmp_path):
         instance.credentials()
         eventually(lambda: len(instance.rows("access_key_id IS NOT NULL", settle=False)) == 2)
         assert len(instance.rows("access_key_id IS NOT NULL")) == 2
+
+
+def test_request_of_our_own_that_comes_back_is_not_served():
+    """A redirect that exempts another user sends the proxy its own requests: no storm, a quick 503."""
+    with Instance(redirect=False) as instance:
+        other = instance.folder / "other.conf"
+        other.write_text("[daemon]\nuser = nobody\n")
+        done = instance.world.run("host", [str(REDIRECT), "-c", str(other), "up"], timeout=30)
+        assert done.returncode == 0, done.stderr
+        token = instance.token()  # the daemon got its own before the redirect stood
+        started = time.monotonic()
+        got, _, body = instance.get("/latest/meta-data/", token)
+        assert (got, body) == (503, "") and time.monotonic() - started < 3
+        assert "error loop" in instance.log.read_text()
+        requests = json.loads(instance.keytrail("status", "-c", str(instance.config), "-o", "json").stdout)[
+            "daemon"]["counters"]["requests"]
+        assert requests < 10
+
+
+def test_shipped_lines_are_the_same_objects():
+    with Instance() as instance:
+        instance.stop()
+        shipped = instance.state / "shipped.jsonl"
+        instance.settings.setdefault("ledger", {})["jsonl"] = str(shipped)
+        instance.write_config()
+        instance.start()
+        key = instance.credentials()["AccessKeyId"]
+        instance.row("access_key_id IS NOT NULL")
+        lines = [json.loads(line) for line in shipped.read_text().splitlines()]
+        delivery = next(line for line in lines if line["kind"] == "delivery")
+        listed = json.loads(instance.keytrail("who", key, "-o", "jsonl").stdout)
+        assert delivery["outcome"] == "recorded" and listed["outcome"] == "delivered"
+        assert {**delivery, "outcome": "delivered", "seq": listed["seq"]} == listed
+        outcome = next(line for line in lines if line["kind"] == "outcome")
+        assert (outcome["subject"], outcome["outcome"]) == (delivery["id"], "delivered")
