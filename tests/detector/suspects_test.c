@@ -1,2 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Ranking of the receivers, on a ledger that the daemon's writer made. */
 #include "tests/detector/support.h"
-int main(void) { return 0; }
+
+#include "detector/suspects.h"
+
+#define OLD_KEY "ASIA5FLZVX4OAAAAAAAA"
+#define SHELL                                                                                                          \
+	"{\"pid\":30,\"exe\":\"/usr/bin/python3\",\"ancestors\":[{\"pid\":29,\"exe\":\"/usr/bin/bash\"},"                  \
+	"{\"pid\":28,\"exe\":\"/usr/sbin/sshd\"}]}"
+#define SERVICE "{\"pid\":31,\"exe\":\"/usr/bin/agent\",\"ancestors\":[{\"pid\":29,\"exe\":\"/bin/sh\"},{\"pid\":1,\"exe\":\"/sbin/init\"}]}"
+
+static const struct support_row rows[] = {
+	{"2020-09-13T20:00:00Z", "delivery", OLD_KEY, SUPPORT_DELIVERY(OLD_KEY, SUPPORT_PROCESS(10, "/usr/bin/agent"), "aws-cli/1")},
+	{"2020-09-13T20:01:00Z", "delivery", OLD_KEY, SUPPORT_DELIVERY(OLD_KEY, SUPPORT_PROCESS(11, "/usr/bin/python3"), "aws-cli/1")},
+	/* The key at hand: an old acquaintance, twice. */
+	{"2020-09-14T00:50:00Z", "delivery", OTRF_KEY, SUPPORT_DELIVERY(OTRF_KEY, SUPPORT_PROCESS(10, "/usr/bin/agent"), "AWS-CLI/2.1 x")},
+	{"2020-09-14T00:55:00Z", "delivery", OTRF_KEY, SUPPORT_DELIVERY(OTRF_KEY, SUPPORT_PROCESS(10, "/usr/bin/agent"), "AWS-CLI/2.1 x")},
+	/* A stranger with another user agent. */
+	{"2020-09-14T00:51:00Z", "delivery", OTRF_KEY, SUPPORT_DELIVERY(OTRF_KEY, SUPPORT_PROCESS(20, "/tmp/x"), "curl/8")},
+	/* From a login. */
+	{"2020-09-14T00:52:00Z", "delivery", OTRF_KEY, SUPPORT_DELIVERY(OTRF_KEY, SHELL, "aws-cli/1")},
+	{"2020-09-14T00:53:00Z", "delivery", OTRF_KEY, SUPPORT_DELIVERY(OTRF_KEY, SERVICE, "aws-cli/1")},
+	/* Within the slack, and behind it. */
+	{"2020-09-14T01:04:00Z", "delivery", OTRF_KEY, SUPPORT_DELIVERY(OTRF_KEY, SUPPORT_PROCESS(40, "/usr/bin/agent"), "aws-cli/1")},
+	{"2020-09-14T02:00:00Z", "delivery", OTRF_KEY, SUPPORT_DELIVERY(OTRF_KEY, SUPPORT_PROCESS(50, "/bin/bash"), "nc")},
+	/* Not suspects: the daemon itself, and a refusal. */
+	{"2020-09-14T00:50:30Z", "delivery", OTRF_KEY, "{\"access_key_id\":\"" OTRF_KEY "\",\"source\":\"self\",\"outcome\":\"delivered\"}"},
+	{"2020-09-14T00:50:40Z", "delivery", OTRF_KEY, "{\"access_key_id\":\"" OTRF_KEY "\",\"source\":\"imds\",\"outcome\":\"refused\"}"},
+};
+
+#define FINDING(key)                                                                                                   \
+	"{\"access_key_id\":" key ",\"first_seen\":\"2020-09-14T01:00:04.000000Z\",\"user_agents\":["                       \
+	"{\"user_agent\":\"[aws-cli/1.18.136 Python/3.8.5]\",\"count\":11}]}"
+
+static json_t *rank(const char *name, size_t row_count, const char *finding_text)
+{
+	struct ledger *ledger;
+	struct error err = {0};
+	json_t *finding = support_json(finding_text);
+	if (ledger_open(support_ledger(name, rows, row_count), &ledger, &err) < 0 ||
+	    suspects_put(finding, &ledger, 1, &err) < 0)
+		fail_msg("%s", err.text);
+	ledger_close(ledger);
+	return finding;
+}
+
+static bool has_reason(const json_t *suspect, const char *text)
+{
+	const json_t *reasons = json_at(suspect, "reasons");
+	for (size_t i = 0; i < json_array_size(reasons); i++)
+		if (strstr(json_string_value(json_array_get(reasons, i)), text) != NULL)
+			return true;
+	return false;
+}
+
+static void test_nobody(void **state)
+{
+	static const char *const findings[] = {FINDING("null"), FINDING("\"ASIA5FLZVX4OUNKNOWNX\"")};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(findings); i++) {
+		CLEANUP_JSON json_t *finding = rank(i == 0 ? "a.db" : "b.db", ARRAY_LENGTH(rows), findings[i]);
+		assert_true(json_is_array(json_at(finding, "suspects")));
+		assert_int_equal(json_array_size(json_at(finding, "suspects")), 0);
+		assert_int_equal(json_integer_value(json_at(finding, "suspects_omitted")), 0);
+	}
+}
+
+static void test_ranking(void **state)
+{
+	static const struct {
+		int pid;
+		const char *has[3], *has_not[3];
+	} wanted[] = {
+		{20, {"before its first use", "new executable", "fetched with curl, used with aws-cli"}, {"shell", "", ""}},
+		{30, {"before its first use", "interactive shell", "exact"}, {"new executable", "fetched", ""}},
+		{40, {"before its first use", "exact", ""}, {"new executable", "fetched", "shell"}},
+		{31, {"before its first use", "exact", ""}, {"new executable", "fetched", "shell"}},
+		{10, {"before its first use", "exact", ""}, {"new executable", "fetched", "shell"}},
+		{50, {"recorded after first use", "is a shell", "fetched with nc"}, {"before its", "", ""}},
+	};
+	CLEANUP_JSON json_t *finding = rank("c.db", ARRAY_LENGTH(rows), FINDING("\"" OTRF_KEY "\""));
+	const json_t *list = json_at(finding, "suspects");
+	(void)state;
+	assert_int_equal(json_array_size(list), ARRAY_LENGTH(wanted));
+	for (size_t i = 0; i < ARRAY_LENGTH(wanted); i++) {
+		const json_t *suspect = json_array_get(list, i);
+		assert_int_equal(json_integer_value(json_at(suspect, "rank")), i + 1);
+		if (json_integer_value(json_at(suspect, "process.pid")) != wanted[i].pid)
+			fail_msg("rank %zu is pid %d", i + 1, (int)json_integer_value(json_at(suspect, "process.pid")));
+		for (int n = 0; n < 3; n++) {
+			const char *has = wanted[i].has[n], *not = wanted[i].has_not[n];
+			if ((has[0] != '\0' && !has_reason(suspect, has)) || (not [0] != '\0' && has_reason(suspect, not )))
+				fail_msg("pid %d: %s, %s", wanted[i].pid, has, not );
+		}
+	}
+	const json_t *twice = json_array_get(list, 4);
+	assert_int_equal(json_integer_value(json_at(twice, "deliveries")), 2);
+	assert_string_equal(json_text_at(twice, "delivered_at"), "2020-09-14T00:50:00.000000Z");
+	assert_string_equal(json_text_at(twice, "last_delivered_at"), "2020-09-14T00:55:00.000000Z");
+}
+
+/* Every field is there, and lists are lists. */
+static void test_form(void **state)
+{
+	static const char *const fields[] = {"rank", "score", "reasons", "delivered_at", "last_delivered_at", "deliveries",
+	                                     "outcome", "path", "user_agent", "attribution", "process", "holders", "client",
+	                                     "host"};
+	static const struct support_row bare[] = {
+		{"2020-09-14T00:50:00Z", "delivery", OTRF_KEY, "{\"access_key_id\":\"" OTRF_KEY "\",\"outcome\":\"delivered\"}"},
+	};
+	struct ledger *ledger;
+	struct error err = {0};
+	CLEANUP_JSON json_t *finding = support_json(FINDING("\"" OTRF_KEY "\""));
+	(void)state;
+	assert_int_equal(ledger_open(support_ledger("bare.db", bare, 1), &ledger, &err), 0);
+	assert_int_equal(suspects_put(finding, &ledger, 1, &err), 0);
+	ledger_close(ledger);
+	const json_t *suspect = json_array_get(json_at(finding, "suspects"), 0);
+	for (size_t i = 0; i < ARRAY_LENGTH(fields); i++)
+		if (json_object_get(suspect, fields[i]) == NULL)
+			fail_msg("no %s", fields[i]);
+	assert_true(json_is_array(json_at(suspect, "holders")));
+	assert_true(json_is_null(json_object_get(suspect, "process")));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_nobody), cmocka_unit_test(test_ranking),
+	                                   cmocka_unit_test(test_form)};
+	return cmocka_run_group_tests(tests, support_setup, support_teardown);
+}
