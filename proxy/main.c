@@ -192,7 +192,10 @@ int main(int argc, char **argv)
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)umask(0027);
 	raise_descriptor_limit();
-	(void)mallopt(M_ARENA_MAX, 2); /* memory that grows with the load, not with the number of threads */
+	/* Memory that follows the load, down as well as up: few arenas, large pieces given back at once. */
+	(void)mallopt(M_ARENA_MAX, 1);
+	(void)mallopt(M_MMAP_THRESHOLD, 65536);
+	(void)mallopt(M_TRIM_THRESHOLD, 65536);
 	json_wipe_freed();
 	if (config_identity(&proxy.settings, &identity, &problem) < 0 ||
 	    config_folders(&proxy.settings, &identity, &problem) < 0)

@@ -15,7 +15,6 @@
 
 struct line {
 	int fd;
-	char document[sizeof(struct answer) + LINE_DOCUMENT_BYTES];
 };
 
 void endpoint_from_sockaddr(const struct sockaddr_storage *from, struct endpoint *ret)
@@ -116,43 +115,56 @@ void line_close(struct line *line)
 	free(line);
 }
 
-/* Receives one answer, with the descriptor that may come along (-1: none). */
-MUST_USE static int receive(struct line *line, size_t *ret_length, int *ret_fd, struct error *err)
+/* Receives one answer, with the descriptor that may come along (-1: none). The caller frees *ret_bytes. */
+MUST_USE static int receive(struct line *line, char **ret_bytes, size_t *ret_length, int *ret_fd, struct error *err)
 {
 	union {
 		struct cmsghdr head;
 		char bytes[CMSG_SPACE(sizeof(int))];
 	} control = {0};
-	struct iovec data = {line->document, sizeof(line->document)};
-	struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control.bytes,
-	                         .msg_controllen = sizeof(control.bytes)};
 	struct pollfd ready = {.fd = line->fd, .events = POLLIN};
 	if (poll(&ready, 1, ANSWER_TIMEOUT_MS) != 1)
 		return error_set(err, ERROR_TIMEOUT, "the witness does not answer");
-	ssize_t got = recvmsg(line->fd, &message, MSG_CMSG_CLOEXEC);
-	if (got <= 0)
+	ssize_t size = recv(line->fd, NULL, 0, MSG_PEEK | MSG_TRUNC);
+	if (size <= 0 || size > (ssize_t)(sizeof(struct answer) + LINE_DOCUMENT_BYTES))
 		return error_set(err, ERROR_SYSTEM, "the witness is gone");
+	char *bytes = malloc((size_t)size);
+	struct iovec data = {bytes, (size_t)size};
+	struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control.bytes,
+	                         .msg_controllen = sizeof(control.bytes)};
+	ssize_t got = bytes != NULL ? recvmsg(line->fd, &message, MSG_CMSG_CLOEXEC) : -1;
+	if (got != size) {
+		free(bytes);
+		return error_set(err, ERROR_SYSTEM, "the witness is gone");
+	}
 	*ret_fd = -1;
 	struct cmsghdr *head = CMSG_FIRSTHDR(&message);
 	if (head != NULL && head->cmsg_type == SCM_RIGHTS && head->cmsg_len == CMSG_LEN(sizeof(int)))
 		memcpy(ret_fd, CMSG_DATA(head), sizeof(int));
+	*ret_bytes = bytes;
 	*ret_length = (size_t)got;
 	return 0;
 }
 
-MUST_USE static int ask(struct line *line, const struct query *query, struct answer *ret, int *ret_fd,
-                        struct error *err)
+/* `ret_document`: the text behind the answer, owned by the caller; NULL: it is not wanted. */
+MUST_USE static int ask(struct line *line, const struct query *query, struct answer *ret, char **ret_document,
+                        int *ret_fd, struct error *err)
 {
+	CLEANUP_FREE char *bytes = NULL;
 	size_t length = 0;
 	if (send(line->fd, query, sizeof(*query), MSG_NOSIGNAL) != (ssize_t)sizeof(*query))
 		return error_errno(err, "cannot ask the witness");
-	if (receive(line, &length, ret_fd, err) < 0)
+	if (receive(line, &bytes, &length, ret_fd, err) < 0)
 		return -1;
 	if (length >= sizeof(*ret))
-		memcpy(ret, line->document, sizeof(*ret));
+		memcpy(ret, bytes, sizeof(*ret));
 	if (length < sizeof(*ret) || ret->magic != LINE_MAGIC || length != sizeof(*ret) + ret->document_bytes) {
 		cleanup_descriptor(ret_fd);
 		return error_set(err, ERROR_INPUT, "the witness sent %zu bytes that are no answer", length);
+	}
+	if (ret_document != NULL) {
+		memmove(bytes, bytes + sizeof(*ret), ret->document_bytes);
+		*ret_document = steal_pointer(&bytes);
 	}
 	return 0;
 }
@@ -162,7 +174,7 @@ int line_look(struct line *line, const struct endpoint *peer, const struct endpo
 {
 	const struct query query = {.magic = LINE_MAGIC, .kind = QUERY_LOOK, .peer = *peer, .local = *local};
 	struct answer answer;
-	if (ask(line, &query, &answer, ret_socket, err) < 0)
+	if (ask(line, &query, &answer, NULL, ret_socket, err) < 0)
 		return -1;
 	*ret = answer.sighting;
 	return 0;
@@ -173,7 +185,7 @@ int line_first(struct line *line, struct sighting *ret, struct error *err)
 	const struct query query = {.magic = LINE_MAGIC, .kind = QUERY_FIRST};
 	struct answer answer;
 	CLEANUP_FD int none = -1;
-	if (ask(line, &query, &answer, &none, err) < 0)
+	if (ask(line, &query, &answer, NULL, &none, err) < 0)
 		return -1;
 	*ret = answer.sighting;
 	return 0;
@@ -184,9 +196,10 @@ int line_who(struct line *line, struct attribution *ret, struct error *err)
 	const struct query query = {.magic = LINE_MAGIC, .kind = QUERY_WHO};
 	struct answer answer;
 	CLEANUP_FD int none = -1;
+	CLEANUP_FREE char *text = NULL;
 	json_t *document;
-	if (ask(line, &query, &answer, &none, err) < 0 ||
-	    json_read(line->document + sizeof(answer), answer.document_bytes, &document, err) < 0)
+	if (ask(line, &query, &answer, &text, &none, err) < 0 ||
+	    json_read(text, answer.document_bytes, &document, err) < 0)
 		return -1;
 	ret->grade = answer.grade < GRADE_COUNT ? (enum grade)answer.grade : GRADE_NONE;
 	ret->document = document;
@@ -198,7 +211,7 @@ int line_socket(struct line *line, int family, int *ret_socket, struct error *er
 	const struct query query = {.magic = LINE_MAGIC, .kind = QUERY_SOCKET, .local = {.family = (uint16_t)family}};
 	struct answer answer;
 	int fd;
-	if (ask(line, &query, &answer, &fd, err) < 0)
+	if (ask(line, &query, &answer, NULL, &fd, err) < 0)
 		return -1;
 	if (fd < 0)
 		return error_set(err, ERROR_SYSTEM, "the witness has no upstream socket");
