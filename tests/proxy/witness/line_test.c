@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Endpoints, and the proxy's end of a line in front of a witness that says what the case wants. */
+#include "tests/common/unit.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "proxy/witness/line.h"
+
+static struct endpoint endpoint_of(const char *address, uint16_t port)
+{
+	struct sockaddr_storage storage = {0};
+	struct sockaddr_in *v4 = (struct sockaddr_in *)(void *)&storage;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)(void *)&storage;
+	struct endpoint made;
+	if (inet_pton(AF_INET, address, &v4->sin_addr) == 1) {
+		storage.ss_family = AF_INET;
+		v4->sin_port = htons(port);
+	} else if (inet_pton(AF_INET6, address, &v6->sin6_addr) == 1) {
+		storage.ss_family = AF_INET6;
+		v6->sin6_port = htons(port);
+	}
+	endpoint_from_sockaddr(&storage, &made);
+	return made;
+}
+
+static const struct {
+	const char *address;
+	uint16_t port;
+	bool is_imds;
+	const char *text;
+} endpoints[] = {
+	{"169.254.169.254", 81, false, "169.254.169.254"},
+	{"169.254.169.254", 0, false, "169.254.169.254"},
+	{"169.254.169.253", 80, false, "169.254.169.253"},
+	{"169.254.170.2", 80, false, "169.254.170.2"},
+	{"254.169.254.169", 80, false, "254.169.254.169"},
+	{"::ffff:169.254.169.254", 80, false, "::ffff:169.254.169.254"},
+	{"fd00:ec2::253", 80, false, "fd00:ec2::253"},
+	{"fd00:ec2::254", 8080, false, "fd00:ec2::254"},
+	{"fd00:ec2:1::254", 80, false, "fd00:ec2:1::254"},
+	{"169.254.169.254", 80, true, "169.254.169.254"},
+	{"fd00:ec2::254", 80, true, "fd00:ec2::254"},
+	{"FD00:0EC2:0:0::254", 80, true, "fd00:ec2::254"},
+	{"no address", 80, false, "?"},
+};
+
+static void knows_the_service_by_address_and_port(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(endpoints); i++) {
+		struct endpoint endpoint = endpoint_of(endpoints[i].address, endpoints[i].port);
+		char text[ADDRESS_TEXT_BYTES];
+		CHECK_NUMBER(endpoints[i].address, endpoint_is_imds(&endpoint), endpoints[i].is_imds);
+		CHECK_TEXT(endpoints[i].address, endpoint_text(&endpoint, text), endpoints[i].text);
+	}
+}
+
+static void compares_all_of_an_endpoint(void **state)
+{
+	struct endpoint a = endpoint_of("192.0.2.1", 80), b = endpoint_of("192.0.2.1", 80);
+	(void)state;
+	assert_true(endpoint_equal(&a, &b));
+	b = endpoint_of("192.0.2.1", 81);
+	assert_false(endpoint_equal(&a, &b));
+	b = endpoint_of("192.0.2.2", 80);
+	assert_false(endpoint_equal(&a, &b));
+	b = endpoint_of("::ffff:192.0.2.1", 80);
+	assert_false(endpoint_equal(&a, &b));
+	a = b = (struct endpoint){.family = AF_INET6, .port = 80};
+	b.address[15] = 1;
+	assert_false(endpoint_equal(&a, &b));
+	b = a;
+	b.family = AF_INET; /* the same bytes in another family */
+	assert_false(endpoint_equal(&a, &b));
+}
+
+/* ---- a witness of one answer */
+
+struct witness {
+	int main_fd;
+	/* what it says */
+	struct answer answer;
+	const char *document;
+	size_t cut;       /* so many bytes fewer than it should be */
+	bool give_socket; /* a descriptor comes along */
+	bool hang_up;     /* no answer at all */
+	/* what it saw */
+	struct query query;
+	ssize_t query_bytes;
+};
+
+static int take_line(int main_fd)
+{
+	char byte;
+	union {
+		struct cmsghdr head;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec data = {&byte, 1};
+	struct msghdr message = {
+		.msg_iov = &data, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)};
+	int fd = -1;
+	if (recvmsg(main_fd, &message, MSG_CMSG_CLOEXEC) == 1 && CMSG_FIRSTHDR(&message) != NULL)
+		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(fd));
+	return fd;
+}
+
+static void *witness_run(void *argument)
+{
+	struct witness *witness = argument;
+	static char bytes[sizeof(struct answer) + 4096];
+	CLEANUP_FD int line = take_line(witness->main_fd);
+	CLEANUP_FD int given = witness->give_socket ? open("/dev/null", O_RDONLY | O_CLOEXEC) : -1;
+	witness->query_bytes = recv(line, &witness->query, sizeof(witness->query), 0);
+	if (witness->hang_up)
+		return NULL;
+	size_t length = sizeof(witness->answer);
+	memcpy(bytes, &witness->answer, length);
+	if (witness->document != NULL) {
+		memcpy(bytes + length, witness->document, strlen(witness->document));
+		length += strlen(witness->document);
+	}
+	length -= witness->cut;
+	union {
+		struct cmsghdr head;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	struct iovec data = {bytes, length};
+	struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1};
+	if (given >= 0) {
+		message.msg_control = control.bytes;
+		message.msg_controllen = sizeof(control.bytes);
+		struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+		head->cmsg_level = SOL_SOCKET;
+		head->cmsg_type = SCM_RIGHTS;
+		head->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(head), &given, sizeof(int));
+	}
+	(void)sendmsg(line, &message, MSG_NOSIGNAL);
+	return NULL;
+}
+
+struct stage {
+	struct witness witness;
+	struct line *line;
+	pthread_t thread;
+	int ours, theirs;
+};
+
+static void stage_open(struct stage *stage)
+{
+	int pair[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair), 0);
+	stage->ours = pair[0];
+	stage->theirs = stage->witness.main_fd = pair[1];
+	assert_int_equal(line_open(stage->ours, &stage->line, NULL), 0);
+	assert_int_equal(pthread_create(&stage->thread, NULL, witness_run, &stage->witness), 0);
+}
+
+static void stage_close(struct stage *stage)
+{
+	assert_int_equal(pthread_join(stage->thread, NULL), 0);
+	line_close(stage->line);
+	(void)close(stage->ours);
+	(void)close(stage->theirs);
+}
+
+static int open_descriptors(void)
+{
+	int count = 0;
+	for (int fd = 0; fd < 256; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+#define GOOD_ANSWER {.magic = LINE_MAGIC}
+
+static const struct {
+	const char *name;
+	struct witness witness;
+} broken[] = {
+	{"no answer", {.answer = GOOD_ANSWER, .hang_up = true}},
+	{"cut", {.answer = GOOD_ANSWER, .cut = 1}},
+	{"empty", {.answer = GOOD_ANSWER, .cut = sizeof(struct answer)}},
+	{"another magic", {.answer = {.magic = LINE_MAGIC + 1}}},
+	{"a document that is not announced", {.answer = GOOD_ANSWER, .document = "{}"}},
+	{"an announced document that is not there", {.answer = {.magic = LINE_MAGIC, .document_bytes = 2}}},
+	{"more announced than there is", {.answer = {.magic = LINE_MAGIC, .document_bytes = UINT32_MAX}, .document = "{}"}},
+	{"another magic, with a socket", {.answer = {.magic = 0}, .give_socket = true}},
+	{"cut, with a socket", {.answer = GOOD_ANSWER, .cut = 1, .give_socket = true}},
+};
+
+static void refuses_what_is_no_answer(void **state)
+{
+	(void)state;
+	int before = open_descriptors();
+	for (size_t i = 0; i < ARRAY_LENGTH(broken); i++) {
+		struct stage stage = {.witness = broken[i].witness};
+		struct error problem = {0};
+		struct endpoint none = {0};
+		struct sighting sighting = {.uid = 77};
+		int fd = -1;
+		stage_open(&stage);
+		CHECK_NUMBER(broken[i].name, line_look(stage.line, &none, &none, &sighting, &fd, &problem), -1);
+		CHECK(broken[i].name, problem.code != ERROR_NONE && problem.text[0] != '\0');
+		CHECK_NUMBER(broken[i].name, sighting.uid, 77);
+		stage_close(&stage);
+		CHECK_NUMBER(broken[i].name, open_descriptors(), before);
+	}
+}
+
+/* A descriptor that came with a bad answer is closed; the caller must not be left with its number. */
+static void leaves_no_number_of_a_closed_descriptor(void **state)
+{
+	struct stage stage = {.witness = {.answer = {.magic = 0}, .give_socket = true}};
+	struct endpoint none = {0};
+	struct sighting sighting;
+	int fd = -1;
+	(void)state;
+	stage_open(&stage);
+	int result = line_look(stage.line, &none, &none, &sighting, &fd, NULL);
+	stage_close(&stage);
+	assert_int_equal(result, -1);
+	assert_int_equal(fd, -1);
+}
+
+static void refuses_a_document_that_is_no_json(void **state)
+{
+	struct stage stage = {.witness = {.answer = {.magic = LINE_MAGIC, .document_bytes = 3}, .document = "{x}"}};
+	struct attribution attribution = {.grade = GRADE_UID};
+	struct error problem = {0};
+	(void)state;
+	stage_open(&stage);
+	int result = line_who(stage.line, &attribution, &problem);
+	stage_close(&stage);
+	assert_int_equal(result, -1);
+	assert_int_equal(problem.code, ERROR_INPUT);
+	assert_int_equal(attribution.grade, GRADE_UID);
+	assert_null(attribution.document);
+}
+
+static void says_when_there_is_no_socket(void **state)
+{
+	struct stage stage = {.witness = {.answer = GOOD_ANSWER}};
+	struct error problem = {0};
+	int fd = -7;
+	(void)state;
+	stage_open(&stage);
+	int result = line_socket(stage.line, AF_INET, &fd, &problem);
+	stage_close(&stage);
+	assert_int_equal(result, -1);
+	assert_int_equal(problem.code, ERROR_SYSTEM);
+	assert_int_equal(fd, -7);
+}
+
+static void says_when_the_witness_is_gone(void **state)
+{
+	int pair[2];
+	struct line *line;
+	struct sighting sighting;
+	struct error problem = {0};
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair), 0);
+	assert_int_equal(line_open(pair[0], &line, NULL), 0);
+	(void)close(pair[1]); /* with the line's other end still in its queue */
+	assert_int_equal(line_first(line, &sighting, &problem), -1);
+	assert_true(problem.text[0] != '\0');
+	line_close(line);
+	assert_int_equal(line_open(pair[0], &line, &problem), -1);
+	(void)close(pair[0]);
+}
+
+static void carries_questions_and_answers(void **state)
+{
+	struct stage stage = {
+		.witness = {.answer = {.magic = LINE_MAGIC, .sighting = {.has_tuple = true, .uid = 1000, .inode = 5, .netns = 7}},
+	                .give_socket = true}};
+	struct endpoint peer = endpoint_of("192.0.2.1", 1234), local = endpoint_of("169.254.169.254", 80);
+	struct sighting sighting;
+	int fd = -1;
+	(void)state;
+	stage_open(&stage);
+	int result = line_look(stage.line, &peer, &local, &sighting, &fd, NULL);
+	stage_close(&stage);
+	assert_int_equal(result, 0);
+	assert_int_equal(stage.witness.query_bytes, sizeof(struct query));
+	assert_int_equal(stage.witness.query.magic, LINE_MAGIC);
+	assert_int_equal(stage.witness.query.kind, QUERY_LOOK);
+	assert_true(endpoint_equal(&stage.witness.query.peer, &peer));
+	assert_true(endpoint_equal(&stage.witness.query.local, &local));
+	assert_true(sighting.has_tuple);
+	assert_int_equal(sighting.uid, 1000);
+	assert_true(fd >= 0);
+	assert_true((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
+	(void)close(fd);
+}
+
+static void carries_a_socket(void **state)
+{
+	struct stage stage = {.witness = {.answer = GOOD_ANSWER, .give_socket = true}};
+	int fd = -1;
+	(void)state;
+	stage_open(&stage);
+	int result = line_socket(stage.line, AF_INET6, &fd, NULL);
+	stage_close(&stage);
+	assert_int_equal(result, 0);
+	assert_int_equal(stage.witness.query.kind, QUERY_SOCKET);
+	assert_int_equal(stage.witness.query.local.family, AF_INET6);
+	assert_int_equal(close(fd), 0);
+}
+
+static const struct {
+	const char *name;
+	uint32_t grade;
+	enum grade taken;
+} grades[] = {
+	{"exact", GRADE_EXACT, GRADE_EXACT},
+	{"none", GRADE_NONE, GRADE_NONE},
+	{"one beyond", GRADE_COUNT, GRADE_NONE},
+	{"far beyond", UINT32_MAX, GRADE_NONE},
+};
+
+static void carries_an_attribution(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(grades); i++) {
+		static const char document[] = "{\"process\":{\"pid\":1}}";
+		struct stage stage = {.witness = {.answer = {.magic = LINE_MAGIC, .grade = grades[i].grade,
+		                                             .document_bytes = sizeof(document) - 1},
+		                                  .document = document}};
+		struct attribution attribution = {0};
+		int64_t pid = 0;
+		stage_open(&stage);
+		int result = line_who(stage.line, &attribution, NULL);
+		stage_close(&stage);
+		CHECK_NUMBER(grades[i].name, result, 0);
+		CHECK_NUMBER(grades[i].name, stage.witness.query.kind, QUERY_WHO);
+		CHECK_NUMBER(grades[i].name, attribution.grade, grades[i].taken);
+		CHECK(grades[i].name, json_int_at(attribution.document, "process.pid", &pid) && pid == 1);
+		attribution_done(&attribution);
+		CHECK(grades[i].name, attribution.document == NULL);
+		attribution_done(&attribution);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(refuses_what_is_no_answer),
+		cmocka_unit_test(leaves_no_number_of_a_closed_descriptor),
+		cmocka_unit_test(refuses_a_document_that_is_no_json),
+		cmocka_unit_test(says_when_there_is_no_socket),
+		cmocka_unit_test(says_when_the_witness_is_gone),
+		cmocka_unit_test(knows_the_service_by_address_and_port),
+		cmocka_unit_test(compares_all_of_an_endpoint),
+		cmocka_unit_test(carries_questions_and_answers),
+		cmocka_unit_test(carries_a_socket),
+		cmocka_unit_test(carries_an_attribution),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
