@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* keytrail.conf, row by row: the default, what is taken, what is refused and in which words. */
+#include "tests/common/unit.h"
+
+#include "store/settings.h"
+
+static char folder[PATH_MAX], path[PATH_MAX];
+
+static int start(void **state)
+{
+	(void)state;
+	(void)unit_path(path, unit_folder(folder), "keytrail.conf");
+	return 0;
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	unit_folder_remove(folder);
+	return 0;
+}
+
+static int load(const char *text, struct settings *ret, struct error *err)
+{
+	unit_write(path, text, strlen(text));
+	return settings_load(path, ret, err);
+}
+
+#define REST "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
+/* Text behind "keytrail.conf:LINE: " of the error. */
+static const struct {
+	const char *text;
+	int line;
+	const char *says;
+} refused[] = {
+	{"[daemon]\nuser =", 2, "[daemon] user = : expected a user's name"},
+	{"[daemon]\nuser = a b", 2, "[daemon] user = a b: expected a user's name"},
+	{"[daemon]\nuser = a/b", 2, "expected a user's name"},
+	{"[daemon]\nuser = a:b", 2, "expected a user's name"},
+	{"[daemon]\nruntime = run", 2, "[daemon] runtime = run: expected an absolute path"},
+	{"[daemon]\nruntime =", 2, "expected an absolute path"},
+	{"[daemon]\non_dead = open", 2, "[daemon] on_dead = open: not served by this version"},
+	{"[daemon]\non_dead = shut", 2, "[daemon] on_dead = shut: expected closed | open"},
+	{"[daemon]\non_dead = Closed", 2, "expected closed | open"},
+	{"[daemon]\non_dead =", 2, "expected closed | open"},
+	{"[listen]\nport = 0", 2, "[listen] port = 0: expected a whole number from 1 to 65535"},
+	{"[listen]\nport = 65536", 2, "from 1 to 65535"},
+	{"[listen]\nport = -1", 2, "from 1 to 65535"},
+	{"[listen]\nport = 80a", 2, "from 1 to 65535"},
+	{"[listen]\nport = 0x50", 2, "from 1 to 65535"},
+	{"[listen]\nport =", 2, "from 1 to 65535"},
+	{"[listen]\nport = 99999999999999999999", 2, "from 1 to 65535"},
+	{"[listen]\ncontainer_interfaces =", 2, "expected auto, none, or interface names and patterns"},
+	{"[listen]\nmax_connections = 0", 2, "from 1 to 4096"},
+	{"[listen]\nmax_connections = 4097", 2, "from 1 to 4096"},
+	{"[upstream]\nipv4 = 169.254.169.254", 2, "expected ADDRESS:PORT"},
+	{"[upstream]\nipv4 = :80", 2, "expected ADDRESS:PORT"},
+	{"[upstream]\nipv4 = 169.254.169.254:", 2, "expected ADDRESS:PORT"},
+	{"[upstream]\nipv4 = 169.254.169.254:0", 2, "expected ADDRESS:PORT"},
+	{"[upstream]\nipv4 = 169.254.169.254:65536", 2, "expected ADDRESS:PORT"},
+	{"[upstream]\nipv4 = 169.254.169.256:80", 2, "expected ADDRESS:PORT"},
+	{"[upstream]\nipv4 = 169.254.169:80", 2, "expected ADDRESS:PORT"},
+	{"[upstream]\nipv4 = localhost:80", 2, "expected ADDRESS:PORT"},
+	{"[upstream]\nipv4 = [::1]:80", 2, "expected ADDRESS:PORT"},
+	{"[upstream]\nipv6 = fd00:ec2::254:80", 2, "expected [ADDRESS]:PORT"},
+	{"[upstream]\nipv6 = [fd00:ec2::254]", 2, "expected [ADDRESS]:PORT"},
+	{"[upstream]\nipv6 = [fd00:ec2::254]80", 2, "expected [ADDRESS]:PORT"},
+	{"[upstream]\nipv6 = [fd00:ec2::254]:0", 2, "expected [ADDRESS]:PORT"},
+	{"[upstream]\nipv6 = [fd00:ec2::254", 2, "expected [ADDRESS]:PORT"},
+	{"[upstream]\nipv6 = [fd00:ec2::g]:80", 2, "expected [ADDRESS]:PORT"},
+	{"[upstream]\nipv6 = [127.0.0.1]:80", 2, "expected [ADDRESS]:PORT"},
+	{"[upstream]\ntimeout_ms = 9", 2, "from 10 to 60000"},
+	{"[upstream]\ntimeout_ms = 60001", 2, "from 10 to 60000"},
+	{"[imdsv2]\nmode = optional", 2, "expected required | audit"},
+	{"[imdsv2]\ntoken_scope = host", 2, "expected instance | netns | cgroup | process"},
+	{"[imdsv2]\nput_response_hop_limit = 0", 2, "from 1 to 64"},
+	{"[imdsv2]\nput_response_hop_limit = 65", 2, "from 1 to 64"},
+	{"[witness]\nebpf = on", 2, "[witness] ebpf = on: not served by this version"},
+	{"[witness]\nebpf = yes", 2, "expected auto | on | off"},
+	{"[witness]\nproc_scan = auto", 2, "expected off | on"},
+	{"[witness]\non_unattributed = allow", 2, "expected deliver | refuse"},
+	{"[ledger]\npath = ledger.db", 2, "expected an absolute path"},
+	{"[ledger]\npath =", 2, "expected an absolute path"},
+	{"[ledger]\non_failure = ignore", 2, "expected journal | refuse"},
+	{"[ledger]\njsonl = rows.jsonl", 2, "expected an absolute path"},
+	{"[ledger]\nretain_days = 30", 2, "[ledger] retain_days = 30: not served by this version"},
+	{"[ledger]\nretain_days = 0", 2, "[ledger] retain_days = 0: "},
+	{"[ledger]\nretain_days = many", 2, "[ledger] retain_days = many: "},
+	{"[ledger]\nrecord = some", 2, "expected credentials | tokens | all"},
+	{"[policy]\nmode = enforce", 2, "[policy] mode = enforce: not served by this version"},
+	{"[policy]\nmode = off", 2, "expected audit | enforce"},
+	{"[policy]\ndefault = deny", 2, "[policy] default = deny: not served by this version"},
+	{"[policy]\ndefault = refuse", 2, "expected allow | deny"},
+	{"[metrics]\nlisten = 127.0.0.1:9", 2, "[metrics] listen = 127.0.0.1:9: not served by this version"},
+
+	{"[allow \"backup\"]\nuid = 0", 2, "[allow \"backup\"]: policies are not served by this version"},
+	{"[deny \"x y\"]\npath = *", 2, "[deny \"x y\"]: policies are not served by this version"},
+	{"[refuse \"x\"]\npath = *", 2, "[refuse \"x\"]: unknown section"},
+	{"[allow]\nuid = 0", 1, "[allow]: unknown section"},
+	{"\n\n# comment\n[listen]\n\nport = x\n", 6, "[listen] port = x: expected"},
+	{"[listen]\nport = 1\nport = 1\n", 3, "[listen] port: given twice"},
+	{"[listen]\nport = 1\n[daemon]\n[listen]\nport = 2\n", 5, "[listen] port: given twice"},
+	{"[daemon]\nport = 1\n", 2, "[daemon] port: unknown setting"},
+	{"[ledger]\npath = /" REST REST "\n", 2, "a line of more than 199 bytes"},
+};
+
+static void refuses_in_words_that_help(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(refused); i++) {
+		struct settings settings = {.port = 77};
+		struct error problem = {0};
+		char start_of[PATH_MAX + 16];
+		CHECK_NUMBER(refused[i].text, load(refused[i].text, &settings, &problem), -1);
+		CHECK_NUMBER(refused[i].text, problem.code, ERROR_INPUT);
+		(void)snprintf(start_of, sizeof(start_of), "%s:%d: ", path, refused[i].line);
+		if (strncmp(problem.text, start_of, strlen(start_of)) != 0 || strstr(problem.text, refused[i].says) == NULL)
+			fail_msg("%s: %s", refused[i].text, problem.text);
+		CHECK_NUMBER(refused[i].text, settings.port, 77);
+	}
+}
+
+static void says_when_there_is_no_file(void **state)
+{
+	struct settings settings;
+	struct error problem = {0};
+	char missing[PATH_MAX];
+	(void)state;
+	assert_int_equal(settings_load(unit_path(missing, folder, "missing.conf"), &settings, &problem), -1);
+	assert_int_equal(problem.code, ERROR_MISSING);
+	assert_non_null(strstr(problem.text, "missing.conf"));
+	assert_int_equal(settings_load(folder, &settings, &problem), -1);
+	assert_int_equal(settings_load(missing, &settings, NULL), -1);
+}
+
+static void check_defaults(const struct settings *settings)
+{
+	assert_string_equal(settings->user, "keytrail");
+	assert_string_equal(settings->runtime, "/run/keytrail");
+	assert_int_equal(settings->on_dead, ON_DEAD_CLOSED);
+	assert_int_equal(settings->port, 8775);
+	assert_string_equal(settings->container_interfaces, "auto");
+	assert_int_equal(settings->max_connections, 512);
+	assert_string_equal(settings->upstream_ipv4, "169.254.169.254:80");
+	assert_string_equal(settings->upstream_ipv6, "[fd00:ec2::254]:80");
+	assert_int_equal(settings->upstream_timeout_ms, 2000);
+	assert_int_equal(settings->imdsv2_mode, IMDSV2_REQUIRED);
+	assert_int_equal(settings->token_scope, TOKEN_SCOPE_NETNS);
+	assert_int_equal(settings->put_response_hop_limit, 1);
+	assert_int_equal(settings->ebpf, TRISTATE_AUTO);
+	assert_int_equal(settings->proc_scan, 1);
+	assert_int_equal(settings->on_unattributed, ON_UNATTRIBUTED_DELIVER);
+	assert_string_equal(settings->redact, "");
+	assert_string_equal(settings->ledger_path, "/var/lib/keytrail/ledger.db");
+	assert_int_equal(settings->on_failure, ON_FAILURE_JOURNAL);
+	assert_string_equal(settings->jsonl, "");
+	assert_int_equal(settings->retain_days, 400);
+	assert_int_equal(settings->record, RECORD_CREDENTIALS);
+	assert_int_equal(settings->policy_mode, 0);
+	assert_int_equal(settings->policy_default, 0);
+	assert_string_equal(settings->metrics_listen, "");
+}
+
+static void has_a_default_for_everything(void **state)
+{
+	static const char *const texts[] = {
+		"", "\n", "# nothing\n; nothing\n", "[daemon]\n[listen]\n[upstream]\n[imdsv2]\n[witness]\n[ledger]\n[policy]\n[metrics]\n",
+		"[metrics]\nlisten =\n[policy]\nmode = audit\ndefault = allow\n[daemon]\non_dead = closed\n[witness]\nebpf = auto\n",
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
+		struct settings settings;
+		struct error problem = {0};
+		if (load(texts[i], &settings, &problem) < 0)
+			fail_msg("%s: %s", texts[i], problem.text);
+		check_defaults(&settings);
+	}
+}
+
+static void takes_every_setting(void **state)
+{
+	static const char text[] =
+		"[daemon]\nuser = imds\nruntime = /tmp/run\non_dead = closed\n"
+		"[listen]\nport = 65535\ncontainer_interfaces = docker0 br-* veth?\nmax_connections = 4096\n"
+		"[upstream]\nipv4 = 127.0.0.1:1\nipv6 = [::1]:65535\ntimeout_ms = 10\n"
+		"[imdsv2]\nmode = audit\ntoken_scope = process\nput_response_hop_limit = 64\n"
+		"[witness]\nebpf = off\nproc_scan = off\non_unattributed = refuse\nredact = hush-* pin=????\n"
+		"[ledger]\npath = /tmp/l.db\non_failure = refuse\njsonl = /tmp/rows\nretain_days = 400\nrecord = all\n"
+		"[policy]\nmode = audit\ndefault = allow\n[metrics]\nlisten =\n";
+	struct settings settings;
+	struct error problem = {0};
+	(void)state;
+	if (load(text, &settings, &problem) < 0)
+		fail_msg("%s", problem.text);
+	assert_string_equal(settings.user, "imds");
+	assert_string_equal(settings.runtime, "/tmp/run");
+	assert_int_equal(settings.port, 65535);
+	assert_string_equal(settings.container_interfaces, "docker0 br-* veth?");
+	assert_int_equal(settings.max_connections, 4096);
+	assert_string_equal(settings.upstream_ipv4, "127.0.0.1:1");
+	assert_string_equal(settings.upstream_ipv6, "[::1]:65535");
+	assert_int_equal(settings.upstream_timeout_ms, 10);
+	assert_int_equal(settings.imdsv2_mode, IMDSV2_AUDIT);
+	assert_int_equal(settings.token_scope, TOKEN_SCOPE_PROCESS);
+	assert_int_equal(settings.put_response_hop_limit, 64);
+	assert_int_equal(settings.ebpf, TRISTATE_OFF);
+	assert_int_equal(settings.proc_scan, 0);
+	assert_int_equal(settings.on_unattributed, ON_UNATTRIBUTED_REFUSE);
+	assert_string_equal(settings.redact, "hush-* pin=????");
+	assert_string_equal(settings.ledger_path, "/tmp/l.db");
+	assert_int_equal(settings.on_failure, ON_FAILURE_REFUSE);
+	assert_string_equal(settings.jsonl, "/tmp/rows");
+	assert_int_equal(settings.retain_days, 400);
+	assert_int_equal(settings.record, RECORD_ALL);
+}
+
+static const struct {
+	const char *section, *key, *value;
+	size_t offset;
+	int wanted;
+} choices[] = {
+	{"imdsv2", "mode", "required", offsetof(struct settings, imdsv2_mode), IMDSV2_REQUIRED},
+	{"imdsv2", "token_scope", "instance", offsetof(struct settings, token_scope), TOKEN_SCOPE_INSTANCE},
+	{"imdsv2", "token_scope", "netns", offsetof(struct settings, token_scope), TOKEN_SCOPE_NETNS},
+	{"imdsv2", "token_scope", "cgroup", offsetof(struct settings, token_scope), TOKEN_SCOPE_CGROUP},
+	{"witness", "ebpf", "auto", offsetof(struct settings, ebpf), TRISTATE_AUTO},
+	{"witness", "proc_scan", "on", offsetof(struct settings, proc_scan), 1},
+	{"witness", "on_unattributed", "deliver", offsetof(struct settings, on_unattributed), ON_UNATTRIBUTED_DELIVER},
+	{"ledger", "on_failure", "journal", offsetof(struct settings, on_failure), ON_FAILURE_JOURNAL},
+	{"ledger", "record", "credentials", offsetof(struct settings, record), RECORD_CREDENTIALS},
+	{"ledger", "record", "tokens", offsetof(struct settings, record), RECORD_TOKENS},
+};
+
+static void takes_each_choice(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(choices); i++) {
+		struct settings settings;
+		char text[200];
+		int value;
+		(void)snprintf(text, sizeof(text), "[%s]\n%s = %s\n", choices[i].section, choices[i].key, choices[i].value);
+		CHECK_NUMBER(text, load(text, &settings, NULL), 0);
+		memcpy(&value, (const char *)&settings + choices[i].offset, sizeof(value));
+		CHECK_NUMBER(text, value, choices[i].wanted);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(refuses_in_words_that_help),
+		cmocka_unit_test(says_when_there_is_no_file),
+		cmocka_unit_test(has_a_default_for_everything),
+		cmocka_unit_test(takes_every_setting),
+		cmocka_unit_test(takes_each_choice),
+	};
+	return cmocka_run_group_tests(tests, start, stop);
+}
