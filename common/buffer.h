@@ -8,10 +8,10 @@
 
 /* Bytes that grow up to a bound. Always NUL-terminated behind `length`. Not shared between threads. */
 struct buffer {
-	char *bytes;      /* owned; NULL while empty */
+	char *bytes; /* owned; NULL while empty */
 	size_t length;
 	size_t capacity;
-	size_t limit;     /* most bytes it may hold; 0: 1 GiB */
+	size_t limit; /* most bytes it may hold; 0: 1 GiB */
 };
 
 /* Adds bytes, or ERROR_LIMIT / ERROR_MEMORY with the content unchanged. */

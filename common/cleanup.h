@@ -47,11 +47,11 @@ static inline int steal_fd(int *descriptor)
 }
 
 /* Hands a pointer over: the local no longer owns it. */
-#define steal_pointer(pointer)                        \
-	({                                            \
-		__typeof__(*(pointer)) taken_ = *(pointer); \
-		*(pointer) = NULL;                    \
-		taken_;                               \
+#define steal_pointer(pointer)                                                                                         \
+	({                                                                                                             \
+		__typeof__(*(pointer)) taken_ = *(pointer);                                                            \
+		*(pointer) = NULL;                                                                                     \
+		taken_;                                                                                                \
 	})
 
 #define ARRAY_LENGTH(array) (sizeof(array) / sizeof((array)[0]))

@@ -42,7 +42,8 @@ char *clock_format(int64_t time_us, char to[static CLOCK_TEXT_BYTES])
 	(void)snprintf(to, CLOCK_TEXT_BYTES, "%04u-%02u-%02uT%02u:%02u:%02u.%06uZ",
 	               (unsigned)(parts.tm_year + 1900) % 10000, (unsigned)(parts.tm_mon + 1) % 100,
 	               (unsigned)parts.tm_mday % 100, (unsigned)parts.tm_hour % 100, (unsigned)parts.tm_min % 100,
-	               (unsigned)parts.tm_sec % 100, (unsigned)(time_us - (int64_t)seconds * CLOCK_SECOND_US) % 1000000);
+	               (unsigned)parts.tm_sec % 100,
+	               (unsigned)(time_us - (int64_t)seconds * CLOCK_SECOND_US) % 1000000);
 	return to;
 }
 
@@ -187,7 +188,8 @@ char *clock_format_http(int64_t time_us, char to[static CLOCK_HTTP_BYTES])
 	struct tm parts = {0};
 	(void)gmtime_r(&seconds, &parts);
 	(void)snprintf(to, CLOCK_HTTP_BYTES, "%s, %02u %s %04u %02u:%02u:%02u GMT", day_names[parts.tm_wday % 7],
-	               (unsigned)parts.tm_mday % 100, month_names[parts.tm_mon % 12], (unsigned)(parts.tm_year + 1900) % 10000,
-	               (unsigned)parts.tm_hour % 100, (unsigned)parts.tm_min % 100, (unsigned)parts.tm_sec % 100);
+	               (unsigned)parts.tm_mday % 100, month_names[parts.tm_mon % 12],
+	               (unsigned)(parts.tm_year + 1900) % 10000, (unsigned)parts.tm_hour % 100,
+	               (unsigned)parts.tm_min % 100, (unsigned)parts.tm_sec % 100);
 	return to;
 }

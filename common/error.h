@@ -6,14 +6,14 @@
 /* What went wrong, for the caller to decide on. Plain value, nothing to free, one per thread of work. */
 enum error_code {
 	ERROR_NONE,
-	ERROR_USAGE,     /* the user asked for something that cannot be: exit status 2 */
-	ERROR_INPUT,     /* a file or a peer sent something malformed */
-	ERROR_SYSTEM,    /* a system call or a library failed */
-	ERROR_MEMORY,    /* out of memory */
-	ERROR_LIMIT,     /* one of our own bounds was met */
-	ERROR_TIMEOUT,   /* a deadline passed */
-	ERROR_MISSING,   /* what was named does not exist */
-	ERROR_NEWER,     /* written by a newer version of this program */
+	ERROR_USAGE,   /* the user asked for something that cannot be: exit status 2 */
+	ERROR_INPUT,   /* a file or a peer sent something malformed */
+	ERROR_SYSTEM,  /* a system call or a library failed */
+	ERROR_MEMORY,  /* out of memory */
+	ERROR_LIMIT,   /* one of our own bounds was met */
+	ERROR_TIMEOUT, /* a deadline passed */
+	ERROR_MISSING, /* what was named does not exist */
+	ERROR_NEWER,   /* written by a newer version of this program */
 };
 
 struct error {

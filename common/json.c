@@ -15,7 +15,8 @@ int json_read(const char *bytes, size_t length, json_t **ret, struct error *err)
 	json_error_t problem;
 	json_t *value = json_loadb(bytes, length, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &problem);
 	if (value == NULL)
-		return error_set(err, ERROR_INPUT, "line %d, column %d: %s", problem.line, problem.column, problem.text);
+		return error_set(err, ERROR_INPUT, "line %d, column %d: %s", problem.line, problem.column,
+		                 problem.text);
 	*ret = value;
 	return 0;
 }

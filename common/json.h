@@ -24,7 +24,8 @@ MUST_USE int json_read_file(const char *path, json_t **ret, struct error *err);
  * Heap text, the caller frees; NULL when out of memory. */
 MUST_USE char *json_line(const json_t *value);
 
-/* What stands at a dotted path ("userIdentity.sessionContext"); NULL when absent, null, or of another type. Borrowed. */
+/* What stands at a dotted path ("userIdentity.sessionContext"); NULL when absent, null, or of another type. Borrowed.
+ */
 const json_t *json_at(const json_t *value, const char *path);
 const char *json_text_at(const json_t *value, const char *path);
 bool json_int_at(const json_t *value, const char *path, int64_t *ret);
@@ -32,10 +33,10 @@ bool json_bool_at(const json_t *value, const char *path, bool *ret);
 
 /* Table-driven reading of an object into a struct: one row a field. */
 enum json_field_type {
-	JSON_FIELD_TEXT,   /* char[size]; ERROR_INPUT when longer */
-	JSON_FIELD_INT,    /* int64_t */
-	JSON_FIELD_BOOL,   /* bool */
-	JSON_FIELD_TREE,   /* const json_t *, borrowed */
+	JSON_FIELD_TEXT, /* char[size]; ERROR_INPUT when longer */
+	JSON_FIELD_INT,  /* int64_t */
+	JSON_FIELD_BOOL, /* bool */
+	JSON_FIELD_TREE, /* const json_t *, borrowed */
 };
 struct json_field {
 	const char *path;

@@ -16,8 +16,8 @@ static const struct {
 	int priority; /* of syslog(3), as sd-daemon(3) reads it from stderr */
 	const char *name;
 } levels[] = {
-	[LOG_LEVEL_ERROR] = {3, "error"},   [LOG_LEVEL_WARNING] = {4, "warning"}, [LOG_LEVEL_NOTICE] = {5, "notice"},
-	[LOG_LEVEL_INFO] = {6, "info"},     [LOG_LEVEL_DEBUG] = {7, "debug"},
+	[LOG_LEVEL_ERROR] = {3, "error"}, [LOG_LEVEL_WARNING] = {4, "warning"}, [LOG_LEVEL_NOTICE] = {5, "notice"},
+	[LOG_LEVEL_INFO] = {6, "info"},   [LOG_LEVEL_DEBUG] = {7, "debug"},
 };
 
 void log_set_level(enum log_level level)

@@ -17,7 +17,7 @@ struct load {
 	FILE *file;
 	const char *path;
 	unsigned line;
-	uint8_t *seen;     /* one flag a row of the table */
+	uint8_t *seen; /* one flag a row of the table */
 	struct error *err;
 	bool failed;
 };
@@ -58,11 +58,11 @@ MUST_USE static int value_set(const struct option_row *option, const char *value
 	switch (option->type) {
 	case OPTION_TEXT:
 		if (option->is_valid != NULL && !option->is_valid(value))
-			return error_set(err, ERROR_INPUT, "[%s] %s = %.60s: expected %s", option->section, option->key, value,
-			                 option->expected);
+			return error_set(err, ERROR_INPUT, "[%s] %s = %.60s: expected %s", option->section, option->key,
+			                 value, option->expected);
 		if (!text_copy(to, option->size, value))
-			return error_set(err, ERROR_INPUT, "[%s] %s: longer than %zu bytes", option->section, option->key,
-			                 option->size - 1);
+			return error_set(err, ERROR_INPUT, "[%s] %s: longer than %zu bytes", option->section,
+			                 option->key, option->size - 1);
 		return 0;
 	case OPTION_INT:
 		if (!text_to_u64(value, (uint64_t)option->maximum, &number) || (int64_t)number < option->minimum)
@@ -211,8 +211,7 @@ int options_load(const struct options *options, const char *path, void *config, 
 		return error_errno(err, "%s", path);
 	if (seen == NULL)
 		return error_set(err, ERROR_MEMORY, "%s: no memory", path);
-	struct load load = {
-		.options = options, .config = config, .file = file, .path = path, .seen = seen, .err = err};
+	struct load load = {.options = options, .config = config, .file = file, .path = path, .seen = seen, .err = err};
 	int line = ini_parse_stream(read_line, &load, on_setting, &load);
 	if (load.failed)
 		return -1;

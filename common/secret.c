@@ -110,8 +110,7 @@ int secret_key_open(const char *path, struct secret_key *ret, struct error *err)
 	struct stat status;
 	if (fstat(fd, &status) < 0)
 		return error_errno(err, "%s", path);
-	if (status.st_size != SECRET_KEY_BYTES ||
-	    read(fd, key.bytes, sizeof(key.bytes)) != (ssize_t)sizeof(key.bytes))
+	if (status.st_size != SECRET_KEY_BYTES || read(fd, key.bytes, sizeof(key.bytes)) != (ssize_t)sizeof(key.bytes))
 		return error_set(err, ERROR_INPUT, "%s: expected a key of %d bytes, found %lld", path, SECRET_KEY_BYTES,
 		                 (long long)status.st_size);
 	*ret = key;

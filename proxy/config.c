@@ -21,10 +21,11 @@ int config_identity(const struct settings *settings, struct identity *ret, struc
 		const struct passwd *user = getpwnam(settings->user); /* before any thread */
 		if (user == NULL)
 			return error_set(err, ERROR_MISSING,
-			                 "[daemon] user = %s: no such user (useradd --system --no-create-home %s)", settings->user,
-			                 settings->user);
+			                 "[daemon] user = %s: no such user (useradd --system --no-create-home %s)",
+			                 settings->user, settings->user);
 		if (user->pw_uid == 0)
-			return error_set(err, ERROR_USAGE, "[daemon] user = %s: the proxy does not run as root", settings->user);
+			return error_set(err, ERROR_USAGE, "[daemon] user = %s: the proxy does not run as root",
+			                 settings->user);
 		identity.uid = user->pw_uid;
 		identity.gid = user->pw_gid;
 	}

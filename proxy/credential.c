@@ -53,7 +53,8 @@ static void role_of(const json_t *document, char *ret, size_t size)
 MUST_USE static int take_document(struct search *search, const json_t *document, const char *id, struct error *err)
 {
 	CLEANUP_SECRET struct secret secret = {0}, token = {0};
-	const char *secret_text = json_text_at(document, "SecretAccessKey"), *token_text = json_text_at(document, "Token");
+	const char *secret_text = json_text_at(document, "SecretAccessKey"),
+		   *token_text = json_text_at(document, "Token");
 	if (search->count == CREDENTIALS_MAX)
 		return error_set(err, ERROR_LIMIT, "more than %d credentials in one answer", CREDENTIALS_MAX);
 
@@ -81,7 +82,7 @@ MUST_USE static int walk(struct search *search, const json_t *value, int depth, 
 	if (depth > DEPTH_MAX)
 		return 0;
 	if (json_is_array(value)) {
-		json_array_foreach(value, index, child)
+		json_array_foreach (value, index, child)
 			if (walk(search, child, depth + 1, err) < 0)
 				return -1;
 		return 0;
@@ -89,7 +90,7 @@ MUST_USE static int walk(struct search *search, const json_t *value, int depth, 
 	const char *id = json_text_at(value, member);
 	if (id != NULL && is_key_id(id) && take_document(search, value, id, err) < 0)
 		return -1;
-	json_object_foreach((json_t *)(uintptr_t)value, name, child)
+	json_object_foreach ((json_t *)(uintptr_t)value, name, child)
 		if (walk(search, child, depth + 1, err) < 0)
 			return -1;
 	return 0;

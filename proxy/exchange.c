@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The pipeline. Each step either goes on or names a refusal; the order "record, then answer" in deliver() is what the project
- * claims, and nothing may weaken it. */
+/* The pipeline. Each step either goes on or names a refusal; the order "record, then answer" in deliver() is what the
+ * project claims, and nothing may weaken it. */
 #include "proxy/exchange.h"
 
 #include <netinet/in.h>
@@ -26,8 +26,8 @@ struct exchange {
 	struct client *client;
 	const struct request *request;
 	struct route route;
-	bool without_token;    /* IMDSv1, in audit mode */
-	int64_t ttl_left;      /* of the client's token; -1: none */
+	bool without_token; /* IMDSv1, in audit mode */
+	int64_t ttl_left;   /* of the client's token; -1: none */
 	struct upstream_answer answer;
 	struct key keys[CREDENTIALS_MAX];
 	int key_count;
@@ -127,7 +127,8 @@ static int check_token(struct exchange *exchange)
 	if (request->token == NULL) {
 		proxy_count(exchange->proxy, COUNTER_WITHOUT_TOKEN);
 		exchange->without_token = true;
-		return exchange->proxy->settings.imdsv2_mode == IMDSV2_AUDIT ? GO_ON : refuse(exchange, 401, "no-token");
+		return exchange->proxy->settings.imdsv2_mode == IMDSV2_AUDIT ? GO_ON
+		                                                             : refuse(exchange, 401, "no-token");
 	}
 	scope_of(exchange, scope);
 	switch (token_check(&exchange->proxy->token_key, scope, boot_seconds(), request->token, &exchange->ttl_left)) {
@@ -272,7 +273,8 @@ static int deliver(struct exchange *exchange)
 	bool sent = send_all(exchange->client->fd, &exchange->reply);
 	for (int i = 0; i < exchange->key_count; i++) {
 		proxy_count(proxy, sent ? COUNTER_DELIVERED : COUNTER_ABORTED);
-		record_outcome(proxy, ids[i], sent ? OUTCOME_DELIVERED : OUTCOME_ABORTED, sent ? NULL : "client-closed");
+		record_outcome(proxy, ids[i], sent ? OUTCOME_DELIVERED : OUTCOME_ABORTED,
+		               sent ? NULL : "client-closed");
 	}
 	return GO_ON;
 }
@@ -356,7 +358,10 @@ static int serve_metadata(struct exchange *exchange)
 void exchange_run(struct proxy *proxy, struct client *client, const struct request *request)
 {
 	struct exchange exchange = {
-		.proxy = proxy, .client = client, .request = request, .ttl_left = -1,
+		.proxy = proxy,
+		.client = client,
+		.request = request,
+		.ttl_left = -1,
 		.facts = {.client = client, .request = request},
 	};
 	exchange.facts.route = &exchange.route;

@@ -3,25 +3,25 @@
 
 #include "proxy/proxy.h"
 
-/* THE PIPELINE of one request: who is it, what does it want, may it, what does upstream say, does that hold a credential,
- * is it still the same process, record, answer. One thread, straight line. */
+/* THE PIPELINE of one request: who is it, what does it want, may it, what does upstream say, does that hold a
+ * credential, is it still the same process, record, answer. One thread, straight line. */
 
 struct client {
 	int fd;                      /* connected; stays the caller's */
 	struct endpoint peer, local; /* as accepted */
 	struct line *line;           /* to the witness; has been asked about this client */
 	struct sighting sighting;
-	bool is_redirected;          /* its original destination is a metadata address */
-	int upstream_fd;             /* a fresh upstream socket, taken by the first fetch; -1: none */
+	bool is_redirected; /* its original destination is a metadata address */
+	int upstream_fd;    /* a fresh upstream socket, taken by the first fetch; -1: none */
 };
 
 struct request {
-	const char *method, *target; /* as on the request line */
+	const char *method, *target;                 /* as on the request line */
 	const char *host, *token, *ttl, *user_agent; /* NULL: no such header */
 	bool has_forwarded_for, expects_continue;
-	const char *malformed;       /* why the head is refused, or NULL; then all the others may be NULL */
+	const char *malformed; /* why the head is refused, or NULL; then all the others may be NULL */
 };
 
-/* Serves the request and writes the answer, if there is to be one. Never fails: what goes wrong is answered, counted and
- * logged. */
+/* Serves the request and writes the answer, if there is to be one. Never fails: what goes wrong is answered, counted
+ * and logged. */
 void exchange_run(struct proxy *proxy, struct client *client, const struct request *request);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Connections in, requests out. libmicrohttpd parses; each worker has an instance of its own without threads or sockets and
- * hands it one connection at a time. It is given only heads that screen.c has found to have one meaning, it never
+/* Connections in, requests out. libmicrohttpd parses; each worker has an instance of its own without threads or sockets
+ * and hands it one connection at a time. It is given only heads that screen.c has found to have one meaning, it never
  * decodes the target, and it never writes an answer: exchange.c does, on the bare socket, so that reasons, header
  * order and "the last byte was taken" are ours to know. */
 #include "proxy/listener.h"
@@ -25,10 +25,10 @@
 #define IP6T_SO_ORIGINAL_DST 80 /* linux/netfilter_ipv6/ip6_tables.h, which clashes with other headers */
 #endif
 
-#define HEAD_TIMEOUT_MS 5000  /* from accept to the whole head; SDKs send it in one packet */
+#define HEAD_TIMEOUT_MS 5000 /* from accept to the whole head; SDKs send it in one packet */
 #define BODY_TIMEOUT_MS 2000
-#define DRAIN_TIMEOUT_MS 500  /* for bytes behind a request, so that closing does not reset the answer away */
-#define IDLE_WORKERS_MAX 8    /* more of them end */
+#define DRAIN_TIMEOUT_MS 500 /* for bytes behind a request, so that closing does not reset the answer away */
+#define IDLE_WORKERS_MAX 8   /* more of them end */
 #define BACKLOG 4096
 #define PARSER_POOL_BYTES 32768
 
@@ -83,9 +83,8 @@ static const char *header(struct MHD_Connection *connection, const char *name)
 
 #define BODY_BYTES_MAX 65536 /* bodies are read and dropped; nothing that IMDS serves takes one */
 
-static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
-                                  const char *method, const char *version, const char *body, size_t *body_bytes,
-                                  void **state)
+static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method,
+                                  const char *version, const char *body, size_t *body_bytes, void **state)
 {
 	struct worker *worker = context;
 	(void)url;
@@ -107,8 +106,8 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 		.token = header(connection, "X-aws-ec2-metadata-token"),
 		.ttl = header(connection, "X-aws-ec2-metadata-token-ttl-seconds"),
 		.user_agent = header(connection, "User-Agent"),
-		.has_forwarded_for =
-			MHD_lookup_connection_value_n(connection, MHD_HEADER_KIND, "X-Forwarded-For", 15, NULL, NULL) == MHD_YES,
+		.has_forwarded_for = MHD_lookup_connection_value_n(connection, MHD_HEADER_KIND, "X-Forwarded-For", 15,
+	                                                           NULL, NULL) == MHD_YES,
 	};
 	worker->is_served = true;
 	exchange_run(worker->listener->proxy, &worker->client, &request);
@@ -117,10 +116,11 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 
 MUST_USE static int parser_start(struct worker *worker, struct error *err)
 {
-	worker->parser = MHD_start_daemon(
-		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL, on_request, worker, MHD_OPTION_URI_LOG_CALLBACK,
-		on_target, worker, MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, worker, MHD_OPTION_CONNECTION_LIMIT, 2U,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)PARSER_POOL_BYTES, MHD_OPTION_END);
+	worker->parser =
+		MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL, on_request, worker,
+	                         MHD_OPTION_URI_LOG_CALLBACK, on_target, worker, MHD_OPTION_UNESCAPE_CALLBACK,
+	                         on_unescape, worker, MHD_OPTION_CONNECTION_LIMIT, 2U,
+	                         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)PARSER_POOL_BYTES, MHD_OPTION_END);
 	const union MHD_DaemonInfo *info =
 		worker->parser != NULL ? MHD_get_daemon_info(worker->parser, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
 	if (info == NULL)
@@ -175,8 +175,8 @@ static void parse(struct worker *worker)
 	int copy = fcntl(worker->client.fd, F_DUPFD_CLOEXEC, 0);
 	worker->is_served = false;
 	worker->body_bytes = 0;
-	if (copy < 0 || MHD_add_connection(worker->parser, copy, (struct sockaddr *)&address, sizeof(struct sockaddr_in)) !=
-	                        MHD_YES) {
+	if (copy < 0 || MHD_add_connection(worker->parser, copy, (struct sockaddr *)&address,
+	                                   sizeof(struct sockaddr_in)) != MHD_YES) {
 		log_line(LOG_LEVEL_ERROR, "parser_failed", "reason=\"%s\"", strerror(errno));
 		return;
 	}
@@ -244,12 +244,14 @@ static void serve(struct worker *worker)
 	}
 	if (!peek_head(client->fd, &screen))
 		return;
-	if (upstream_is_own_port(worker->listener->proxy->upstream, client->peer.port) && endpoint_is_loopback(&client->local)) {
+	if (upstream_is_own_port(worker->listener->proxy->upstream, client->peer.port) &&
+	    endpoint_is_loopback(&client->local)) {
 		log_line(LOG_LEVEL_ERROR, "loop", "reason=\"the redirect sends the proxy's own request back to it\"");
 		return;
 	}
 	if (screen.verdict == SCREEN_BAD || screen.expects_continue) {
-		const struct request refused = {.malformed = screen.reason, .expects_continue = screen.expects_continue};
+		const struct request refused = {.malformed = screen.reason,
+		                                .expects_continue = screen.expects_continue};
 		exchange_run(worker->listener->proxy, client, &refused);
 		drain(client->fd);
 		return;
@@ -401,7 +403,10 @@ int listener_bind(int64_t port, int sockets[static LISTENER_SOCKETS_MAX], int *r
 		int family;
 		const char *address;
 	} addresses[] = {
-		{AF_INET, "127.0.0.1"}, {AF_INET, LISTEN_CONTAINER_IPV4}, {AF_INET6, "::1"}, {AF_INET6, LISTEN_CONTAINER_IPV6},
+		{AF_INET, "127.0.0.1"},
+		{AF_INET, LISTEN_CONTAINER_IPV4},
+		{AF_INET6, "::1"},
+		{AF_INET6, LISTEN_CONTAINER_IPV6},
 	};
 	int count = 0;
 	for (size_t i = 0; i < ARRAY_LENGTH(addresses); i++) {
@@ -454,8 +459,7 @@ bool listener_stop(struct listener *listener)
 	(void)close(listener->wake[1]);
 	(void)pthread_mutex_lock(&listener->mutex);
 	listener->stop = true;
-	while (listener->workers > 0 &&
-	       pthread_cond_timedwait(&listener->ended, &listener->mutex, &until) != ETIMEDOUT)
+	while (listener->workers > 0 && pthread_cond_timedwait(&listener->ended, &listener->mutex, &until) != ETIMEDOUT)
 		continue;
 	bool drained = listener->workers == 0;
 	(void)pthread_mutex_unlock(&listener->mutex);

@@ -56,8 +56,9 @@ static const struct argp_option options[] = {
 static const struct argp parser = {
 	.options = options,
 	.parser = on_argument,
-	.doc = "Keytrail's daemon: a transparent proxy in front of the EC2 instance metadata service that writes down which "
-		   "process received which access key. Stays in the foreground and logs to standard error.",
+	.doc = "Keytrail's daemon: a transparent proxy in front of the EC2 instance metadata service that writes down "
+               "which "
+	       "process received which access key. Stays in the foreground and logs to standard error.",
 };
 
 static int fail(const struct error *problem)
@@ -104,7 +105,8 @@ MUST_USE static int open_proxy(struct proxy *proxy, int witness_fd, struct error
 	const struct writer_options writer = {.path = settings->ledger_path,
 	                                      .use_journal = settings->on_failure == ON_FAILURE_JOURNAL,
 	                                      .jsonl = settings->jsonl};
-	const struct upstream_options upstream = {.ipv4 = settings->upstream_ipv4, .ipv6 = settings->upstream_ipv6,
+	const struct upstream_options upstream = {.ipv4 = settings->upstream_ipv4,
+	                                          .ipv6 = settings->upstream_ipv6,
 	                                          .timeout_ms = settings->upstream_timeout_ms};
 	if (read_boot_id(proxy->boot_id, sizeof(proxy->boot_id), err) < 0 || open_keys(proxy, err) < 0 ||
 	    writer_open(&writer, &proxy->writer, err) < 0 || upstream_open(&upstream, &proxy->upstream, err) < 0)
@@ -154,8 +156,8 @@ static int serve(struct proxy *proxy, int witness_fd, pid_t witness_pid, int soc
 	    control_start(proxy, witness_pid, &control, &problem) < 0 ||
 	    listener_start(proxy, witness_fd, sockets, count, &listener, &problem) < 0)
 		return fail(&problem);
-	log_line(LOG_LEVEL_NOTICE, "ready", "version=%s pid=%d witness=%d port=%lld ledger=%s", KEYTRAIL_VERSION, getpid(),
-	         witness_pid, (long long)proxy->settings.port, proxy->settings.ledger_path);
+	log_line(LOG_LEVEL_NOTICE, "ready", "version=%s pid=%d witness=%d port=%lld ledger=%s", KEYTRAIL_VERSION,
+	         getpid(), witness_pid, (long long)proxy->settings.port, proxy->settings.ledger_path);
 	notify("READY=1");
 
 	int status = wait_for_end(signals, witness_fd);
@@ -186,7 +188,8 @@ int main(int argc, char **argv)
 	if (settings_load(arguments.config, &proxy.settings, &problem) < 0)
 		return fail(&problem);
 	if (arguments.check_only) {
-		(void)printf("%s: settings are good\n", arguments.config != NULL ? arguments.config : SETTINGS_DEFAULT_PATH);
+		(void)printf("%s: settings are good\n",
+		             arguments.config != NULL ? arguments.config : SETTINGS_DEFAULT_PATH);
 		return 0;
 	}
 	(void)signal(SIGPIPE, SIG_IGN);

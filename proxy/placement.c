@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The daemon as its own client of IMDS. What it reads is AWS's word on where this instance is; without it every instance with
- * a public address would accuse itself. */
+/* The daemon as its own client of IMDS. What it reads is AWS's word on where this instance is; without it every
+ * instance with a public address would accuse itself. */
 #include "proxy/placement.h"
 
 #include <errno.h>
@@ -16,7 +16,7 @@
 #define REFRESH_MS (5 * 60 * 1000) /* addresses may be associated at any time */
 #define RETRY_FIRST_MS 200         /* while IMDS is out of reach, growing to ... */
 #define RETRY_MOST_MS 30000
-#define CLOCK_STEP_MS 2000         /* smaller changes of the clock's offset are no news */
+#define CLOCK_STEP_MS 2000 /* smaller changes of the clock's offset are no news */
 
 struct placement {
 	struct upstream *upstream;
@@ -106,9 +106,12 @@ MUST_USE static int read_interfaces(struct placement *placement, json_t *body, s
 	static const struct {
 		const char *name, *list;
 	} values[] = {
-		{"local-ipv4s", "addresses"},           {"public-ipv4s", "addresses"},
-		{"ipv6s", "addresses"},                 {"vpc-ipv4-cidr-blocks", "addresses"},
-		{"vpc-ipv6-cidr-blocks", "addresses"},  {"vpc-id", "vpc_ids"},
+		{"local-ipv4s", "addresses"},
+		{"public-ipv4s", "addresses"},
+		{"ipv6s", "addresses"},
+		{"vpc-ipv4-cidr-blocks", "addresses"},
+		{"vpc-ipv6-cidr-blocks", "addresses"},
+		{"vpc-id", "vpc_ids"},
 		{"owner-id", "owner_ids"},
 	};
 	CLEANUP_JSON json_t *macs = json_array();
@@ -118,8 +121,8 @@ MUST_USE static int read_interfaces(struct placement *placement, json_t *body, s
 		for (size_t j = 0; j < ARRAY_LENGTH(values); j++) {
 			char path[160];
 			const char *mac = json_string_value(json_array_get(macs, i));
-			(void)snprintf(path, sizeof(path), "meta-data/network/interfaces/macs/%.*s/%s", (int)strcspn(mac, "/"), mac,
-			               values[j].name);
+			(void)snprintf(path, sizeof(path), "meta-data/network/interfaces/macs/%.*s/%s",
+			               (int)strcspn(mac, "/"), mac, values[j].name);
 			if (add_values(placement, path, json_object_get(body, values[j].list), err) < 0)
 				return -1;
 		}

@@ -5,8 +5,8 @@
 #include "proxy/witness/line.h"
 #include "store/writer.h"
 
-/* Where the instance is: account, region, id, addresses, VPC, read from IMDS by the daemon itself, kept in the ledger with
- * time bounds (a row each time it changes). Uses of its keys from there are at home. A thread of its own; reads no
+/* Where the instance is: account, region, id, addresses, VPC, read from IMDS by the daemon itself, kept in the ledger
+ * with time bounds (a row each time it changes). Uses of its keys from there are at home. A thread of its own; reads no
  * path that holds a secret. */
 struct placement;
 

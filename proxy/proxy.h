@@ -13,12 +13,12 @@
 /* What all exchanges share. Made once by main, read-only afterwards but for the counters. */
 
 enum counter {
-	COUNTER_REQUESTS,   /* connections that sent a request or part of one */
-	COUNTER_DELIVERED,  /* credentials that reached their client */
-	COUNTER_ABORTED,    /* credentials recorded that did not */
-	COUNTER_REFUSED,    /* refusals of ours */
-	COUNTER_TOKENS,     /* session tokens given out */
-	COUNTER_RELAYED,    /* other answers of upstream passed on */
+	COUNTER_REQUESTS,  /* connections that sent a request or part of one */
+	COUNTER_DELIVERED, /* credentials that reached their client */
+	COUNTER_ABORTED,   /* credentials recorded that did not */
+	COUNTER_REFUSED,   /* refusals of ours */
+	COUNTER_TOKENS,    /* session tokens given out */
+	COUNTER_RELAYED,   /* other answers of upstream passed on */
 	COUNTER_UPSTREAM_FAILED,
 	COUNTER_LEDGER_FAILED,
 	COUNTER_WITHOUT_TOKEN, /* IMDSv1 requests, passed on or not */

@@ -91,9 +91,10 @@ static json_t *body_of(struct proxy *proxy, const struct record_facts *facts, co
 	json_put(body, "client", client_of(facts->client));
 	json_put(body, "socket", socket_of(&facts->client->sighting));
 	put_attribution(body, facts);
-	json_put(body, "user_agent", request->user_agent != NULL
-	                                     ? json_from_bytes(request->user_agent, strnlen(request->user_agent, USER_AGENT_BYTES))
-	                                     : NULL);
+	json_put(body, "user_agent",
+	         request->user_agent != NULL
+	                 ? json_from_bytes(request->user_agent, strnlen(request->user_agent, USER_AGENT_BYTES))
+	                 : NULL);
 	json_put(body, "host", placement_host(proxy->placement));
 	return body;
 }
@@ -101,8 +102,8 @@ static json_t *body_of(struct proxy *proxy, const struct record_facts *facts, co
 MUST_USE static int entry_of(struct proxy *proxy, const struct record_facts *facts, const struct key *key,
                              enum outcome outcome, struct entry *ret, json_t **ret_body, struct error *err)
 {
-	struct entry entry = {.kind = "delivery", .at_us = clock_now_us(),
-	                      .access_key_id = key != NULL ? key->access_key_id : NULL};
+	struct entry entry = {
+		.kind = "delivery", .at_us = clock_now_us(), .access_key_id = key != NULL ? key->access_key_id : NULL};
 	if (entry_id_make(entry.id, err) < 0)
 		return -1;
 	*ret_body = body_of(proxy, facts, key, outcome);

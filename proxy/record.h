@@ -10,9 +10,9 @@ struct record_facts {
 	const struct client *client;
 	const struct request *request;
 	const struct route *route;
-	const char *path;               /* canonical; NULL: none was found */
-	const char *reason;             /* of a refusal */
-	int status;                     /* of a refusal */
+	const char *path;   /* canonical; NULL: none was found */
+	const char *reason; /* of a refusal */
+	int status;         /* of a refusal */
 	const bool *without_token;
 	const struct attribution *attribution; /* may be NULL */
 };

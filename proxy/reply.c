@@ -17,18 +17,19 @@ int reply_refusal(struct buffer *to, int status, int64_t now_us, struct error *e
 		int status;
 		const char *reason, *extra;
 	} forms[] = {
-		{400, "Bad Request", ""},          {401, "Unauthorized", ""},       {403, "Forbidden", ""},
-		{405, "Not Allowed", "Allow: OPTIONS, PUT\r\n"}, {417, "Expectation Failed", ""},
-		{503, "Service Unavailable", ""},
+		{400, "Bad Request", ""},        {401, "Unauthorized", ""},
+		{403, "Forbidden", ""},          {405, "Not Allowed", "Allow: OPTIONS, PUT\r\n"},
+		{417, "Expectation Failed", ""}, {503, "Service Unavailable", ""},
 	};
 	char date[CLOCK_HTTP_BYTES];
 	size_t i = 0;
 	while (i < ARRAY_LENGTH(forms) - 1 && forms[i].status != status)
 		i++;
-	return buffer_printf(to, err,
-	                     "HTTP/1.1 %d %s\r\n%sContent-Length: 0\r\nDate: %s\r\nServer: EC2ws\r\nConnection: close\r\n"
-	                     "Content-Type: text/plain\r\n\r\n",
-	                     forms[i].status, forms[i].reason, forms[i].extra, clock_format_http(now_us, date));
+	return buffer_printf(
+		to, err,
+		"HTTP/1.1 %d %s\r\n%sContent-Length: 0\r\nDate: %s\r\nServer: EC2ws\r\nConnection: close\r\n"
+		"Content-Type: text/plain\r\n\r\n",
+		forms[i].status, forms[i].reason, forms[i].extra, clock_format_http(now_us, date));
 }
 
 /* What to put in place of some of upstream's header lines; NULL: leave the line out. */
@@ -64,9 +65,10 @@ MUST_USE static int copy_head(struct buffer *to, const struct buffer *head, stru
 		if (edit == NULL) {
 			result = buffer_append(to, line, length, err);
 		} else {
-			result = edit->value == NULL || edit->done ? 0
-			                                           : buffer_printf(to, err, "%.*s: %s\r\n",
-			                                                           (int)strlen(edit->name), line, edit->value);
+			result = edit->value == NULL || edit->done
+			                 ? 0
+			                 : buffer_printf(to, err, "%.*s: %s\r\n", (int)strlen(edit->name), line,
+			                                 edit->value);
 			edit->done = true;
 		}
 		if (result < 0)
@@ -84,8 +86,8 @@ int reply_token(struct buffer *to, const struct buffer *model_head, const char *
                 int64_t now_us, struct error *err)
 {
 	static char current[] = "HTTP/1.1 200 OK\r\n"
-							"X-Aws-Ec2-Metadata-Token-Ttl-Seconds: 0\r\nContent-Length: 0\r\nDate: 0\r\n"
-							"Server: EC2ws\r\nConnection: close\r\nContent-Type: text/plain\r\n\r\n";
+				"X-Aws-Ec2-Metadata-Token-Ttl-Seconds: 0\r\nContent-Length: 0\r\nDate: 0\r\n"
+				"Server: EC2ws\r\nConnection: close\r\nContent-Type: text/plain\r\n\r\n";
 	const struct buffer built_in = {.bytes = current, .length = sizeof(current) - 1};
 	char date[CLOCK_HTTP_BYTES], ttl[24], length[24];
 	(void)snprintf(ttl, sizeof(ttl), "%lld", (long long)ttl_seconds);

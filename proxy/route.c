@@ -112,7 +112,7 @@ static enum route_kind kind_of(const char *path)
 static const struct family {
 	const char *prefix; /* behind the version; `*` stands for the rest of one segment */
 	enum source source;
-	bool has_role;      /* the next segment is the role's name */
+	bool has_role; /* the next segment is the role's name */
 } families[] = {
 	{"meta-data/iam/security-credentials/", SOURCE_IMDS, true},
 	{"meta-data/iam/security-credentials-extended/", SOURCE_IMDS, true},

@@ -163,7 +163,8 @@ struct screen screen_head(const char *bytes, size_t length)
 		struct line line;
 		const char *reason = take_line(bytes + at, length - at, &line);
 		if (reason == NULL && line.length == SIZE_MAX)
-			return length >= SCREEN_HEAD_BYTES ? bad("head-too-long") : (struct screen){.verdict = SCREEN_MORE};
+			return length >= SCREEN_HEAD_BYTES ? bad("head-too-long")
+			                                   : (struct screen){.verdict = SCREEN_MORE};
 		if (reason == NULL && lines == 0)
 			reason = check_request_line(line);
 		else if (reason == NULL && line.length > 0)

@@ -7,13 +7,13 @@
 /* A strict look at the raw bytes of a request's head before libmicrohttpd reads them: even in its strict mode it takes
  * bare LF, folded lines, CL with TE and spaces before colons (RFC 9112 sections 2.2, 5.1, 5.2, 6.1). Pure. */
 
-#define SCREEN_HEAD_BYTES 8192  /* of the whole head; the longest real one is below 1 KB */
+#define SCREEN_HEAD_BYTES 8192 /* of the whole head; the longest real one is below 1 KB */
 #define SCREEN_HEADERS_MAX 64
 
 enum screen_verdict {
 	SCREEN_MORE, /* so far nothing wrong, the head is not complete */
 	SCREEN_GOOD,
-	SCREEN_BAD,  /* answer 400 and close */
+	SCREEN_BAD, /* answer 400 and close */
 };
 
 struct screen {

@@ -11,7 +11,7 @@
  * HMAC-SHA256 over these and the scope. Time is seconds since boot, so that a clock that jumps neither ends nor
  * revives a token; the boot's id is part of the scope. */
 
-#define TOKEN_TEXT_BYTES 57        /* and its NUL */
+#define TOKEN_TEXT_BYTES 57         /* and its NUL */
 #define TOKEN_TTL_MAX_SECONDS 21600 /* EC2 user guide: six hours */
 
 /* Whom a token is good for, as text: see scope_of() in proxy/exchange.c. */
@@ -26,8 +26,8 @@ MUST_USE int token_make(const struct secret_key *key, const char *scope, int64_t
 enum token_verdict {
 	TOKEN_GOOD,
 	TOKEN_MALFORMED,
-	TOKEN_EXPIRED,   /* ours and in scope, but over */
-	TOKEN_STRANGE,   /* not ours, or used outside its scope: a stateless token cannot tell which */
+	TOKEN_EXPIRED, /* ours and in scope, but over */
+	TOKEN_STRANGE, /* not ours, or used outside its scope: a stateless token cannot tell which */
 };
 
 /* *ret_left: remaining seconds of a good token. */

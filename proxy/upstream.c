@@ -14,8 +14,8 @@
 #include "common/secret.h"
 #include "common/text.h"
 
-#define TOKEN_BYTES 256                /* EC2's have 56 characters */
-#define TOKEN_TTL "21600"              /* the longest that IMDS gives */
+#define TOKEN_BYTES 256                 /* EC2's have 56 characters */
+#define TOKEN_TTL "21600"               /* the longest that IMDS gives */
 #define TOKEN_EARLY_MS (15 * 60 * 1000) /* renewed this long before its end */
 #define HEAD_BYTES 16384
 
@@ -199,8 +199,7 @@ MUST_USE static int fetch_token(struct upstream *upstream, const struct upstream
 	note_result(upstream, result == 0, err);
 	if (result < 0 || ret->status != 200)
 		return result;
-	if (ret->body.length == 0 || ret->body.length >= TOKEN_BYTES ||
-	    strpbrk(ret->body.bytes, "\r\n") != NULL)
+	if (ret->body.length == 0 || ret->body.length >= TOKEN_BYTES || strpbrk(ret->body.bytes, "\r\n") != NULL)
 		return error_set(err, ERROR_INPUT, "upstream: a token of %zu bytes", ret->body.length);
 	memcpy(upstream->token, ret->body.bytes, ret->body.length + 1);
 	upstream->token_ends_ms = clock_monotonic_ms() + (int64_t)strtol(TOKEN_TTL, NULL, 10) * 1000;
@@ -263,7 +262,8 @@ int upstream_model(struct upstream *upstream, const struct upstream_request *how
 	explicit_bzero(header, sizeof(header));
 	*ret_status = has_token ? 200 : answer.status;
 	(void)pthread_mutex_lock(&upstream->mutex);
-	int result = has_token ? buffer_append(ret_head, upstream->model_head.bytes, upstream->model_head.length, err) : 0;
+	int result =
+		has_token ? buffer_append(ret_head, upstream->model_head.bytes, upstream->model_head.length, err) : 0;
 	(void)pthread_mutex_unlock(&upstream->mutex);
 	return result;
 }

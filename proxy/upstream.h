@@ -6,9 +6,9 @@
 
 #include "common/buffer.h"
 
-/* The proxy as a client of the metadata service. Each request is built anew from a method, a canonical target and our own
- * token; nothing a client wrote goes upstream. One token is shared by all, fetched when first needed, renewed before
- * it ends, and once more when upstream says 401. All functions may be called from any thread. */
+/* The proxy as a client of the metadata service. Each request is built anew from a method, a canonical target and our
+ * own token; nothing a client wrote goes upstream. One token is shared by all, fetched when first needed, renewed
+ * before it ends, and once more when upstream says 401. All functions may be called from any thread. */
 struct upstream;
 
 struct upstream_options {

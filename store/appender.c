@@ -16,7 +16,8 @@ static const char *const sqls[SQL_COUNT] = {
 	[SQL_ACTOR_FIND] = "SELECT id FROM actor WHERE digest=?1",
 	[SQL_ACTOR_ADD] = "INSERT INTO actor(digest,body) VALUES(?1,?2)",
 	[SQL_KNOWN] = "SELECT 1 FROM record WHERE id=?1",
-	[SQL_ADD] = "INSERT INTO record(seq,id,at,kind,subject,access_key_id,actor,body,chain) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)",
+	[SQL_ADD] = "INSERT INTO record(seq,id,at,kind,subject,access_key_id,actor,body,chain) "
+                    "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)",
 };
 
 struct appender {
@@ -41,7 +42,7 @@ MUST_USE static int read_head(struct appender *appender, struct error *err)
 	sqlite3_stmt *statement = NULL;
 	int result = 0;
 	const char *sql = "SELECT seq, chain, NULL FROM record WHERE seq=(SELECT max(seq) FROM record)"
-					  " UNION ALL SELECT 0, NULL, value FROM meta WHERE name='ledger_id' ORDER BY 1 DESC LIMIT 1";
+			  " UNION ALL SELECT 0, NULL, value FROM meta WHERE name='ledger_id' ORDER BY 1 DESC LIMIT 1";
 	if (sqlite3_prepare_v2(appender->db, sql, -1, &statement, NULL) != SQLITE_OK ||
 	    sqlite3_step(statement) != SQLITE_ROW) {
 		result = store_error(appender->db, "ledger", err);
@@ -65,8 +66,8 @@ int appender_open(const char *path, struct appender **ret, struct error *err)
 		return error_set(err, ERROR_MEMORY, "no memory for the ledger");
 	int result = store_open_write(path, &ledger_schema, &appender->db, err);
 	for (int i = 0; result == 0 && i < SQL_COUNT; i++)
-		if (sqlite3_prepare_v3(appender->db, sqls[i], -1, SQLITE_PREPARE_PERSISTENT, &appender->statements[i], NULL) !=
-		    SQLITE_OK)
+		if (sqlite3_prepare_v3(appender->db, sqls[i], -1, SQLITE_PREPARE_PERSISTENT, &appender->statements[i],
+		                       NULL) != SQLITE_OK)
 			result = store_error(appender->db, path, err);
 	if (result == 0)
 		result = read_head(appender, err);
@@ -137,8 +138,13 @@ MUST_USE static int insert_record(struct appender *appender, const struct packed
 	uint8_t link[DIGEST_BYTES];
 	int64_t none;
 	const struct chain_row row = {
-		.seq = appender->seq + 1, .at_us = packed->at_us, .id = packed->id, .kind = packed->kind,
-		.subject = packed->subject, .access_key_id = packed->access_key_id, .body = packed->body,
+		.seq = appender->seq + 1,
+		.at_us = packed->at_us,
+		.id = packed->id,
+		.kind = packed->kind,
+		.subject = packed->subject,
+		.access_key_id = packed->access_key_id,
+		.body = packed->body,
 	};
 	if (chain_next(appender->head, &row, link, err) < 0)
 		return -1;

@@ -162,7 +162,8 @@ char *packed_to_line(const struct packed *packed)
 MUST_USE static int read_line(const json_t *line, struct packed *packed, struct error *err)
 {
 	const json_t *actors = json_at(line, "actors");
-	const char *kind = json_text_at(line, "kind"), *id = json_text_at(line, "id"), *body = json_text_at(line, "body");
+	const char *kind = json_text_at(line, "kind"), *id = json_text_at(line, "id"),
+		   *body = json_text_at(line, "body");
 	if (kind == NULL || id == NULL || body == NULL || !json_int_at(line, "at", &packed->at_us) ||
 	    json_array_size(actors) > ENTRY_ACTORS_MAX)
 		return error_set(err, ERROR_INPUT, "not a journalled row");

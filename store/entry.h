@@ -36,7 +36,7 @@ struct packed_actor {
 struct packed {
 	char *kind, *id, *subject, *access_key_id; /* owned; subject and key may be NULL */
 	int64_t at_us;
-	char *body; /* owned; processes replaced by their digests in hexadecimal */
+	char *body;                                   /* owned; processes replaced by their digests in hexadecimal */
 	struct packed_actor actors[ENTRY_ACTORS_MAX]; /* distinct; actors[0] is body.process if has_process */
 	size_t actor_count;
 	bool has_process;

@@ -5,7 +5,10 @@
 
 #include <string.h>
 
-#define PIECE(text) {(text), sizeof(text) - 1}
+#define PIECE(text)                                                                                                    \
+	{                                                                                                              \
+		(text), sizeof(text) - 1                                                                               \
+	}
 
 int fingerprint_make(const struct secret_key *host_key, const char *access_key_id, const struct secret *secret,
                      const struct secret *token, struct fingerprint *ret, struct error *err)

@@ -43,7 +43,8 @@ static bool frame_read(const struct journal *journal, off_t at, struct frame *re
 	    frame.generation != journal->generation || frame.length > JOURNAL_BYTES)
 		return false;
 	CLEANUP_FREE char *line = malloc(frame.length + 1);
-	if (line == NULL || pread(journal->fd, line, frame.length, at + (off_t)sizeof(frame)) != (ssize_t)frame.length ||
+	if (line == NULL ||
+	    pread(journal->fd, line, frame.length, at + (off_t)sizeof(frame)) != (ssize_t)frame.length ||
 	    digest_of(line, frame.length, digest, &ignored) < 0 || memcmp(digest, frame.digest, DIGEST_BYTES) != 0 ||
 	    buffer_append(ret_line, line, frame.length, &ignored) < 0)
 		return false;
@@ -130,8 +131,9 @@ bool journal_is_empty(const struct journal *journal)
 	return journal->end == (off_t)sizeof(struct head);
 }
 
-int journal_replay(struct journal *journal, int (*take)(void *context, const char *line, size_t length, struct error *err),
-                   void *context, struct error *err)
+int journal_replay(struct journal *journal,
+                   int (*take)(void *context, const char *line, size_t length, struct error *err), void *context,
+                   struct error *err)
 {
 	struct frame frame;
 	CLEANUP_BUFFER struct buffer line = {0};

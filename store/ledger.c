@@ -99,12 +99,13 @@ static size_t conditions_of(const struct ledger_filter *filter, struct condition
 	size_t count = 0;
 	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
 		if (texts[i].text != NULL)
-			conditions[count++] = (struct condition){
-				.sql = text_condition(texts[i].equal, texts[i].glob, texts[i].text), .text = texts[i].text};
+			conditions[count++] =
+				(struct condition){.sql = text_condition(texts[i].equal, texts[i].glob, texts[i].text),
+			                           .text = texts[i].text};
 	for (size_t i = 0; i < ARRAY_LENGTH(numbers); i++)
 		if (numbers[i].wanted)
-			conditions[count++] =
-				(struct condition){.sql = numbers[i].sql, .number = numbers[i].number, .is_number = true};
+			conditions[count++] = (struct condition){
+				.sql = numbers[i].sql, .number = numbers[i].number, .is_number = true};
 	return count;
 }
 
@@ -120,7 +121,8 @@ MUST_USE static int prepare(struct ledger *ledger, const char *head, const struc
 	for (size_t i = 0; i < count; i++)
 		if (buffer_printf(&sql, err, " AND %s", conditions[i].sql) < 0)
 			return -1;
-	if (filter->credentials_only && buffer_printf(&sql, err, " AND access_key_id IS NOT NULL AND outcome<>'refused'") < 0)
+	if (filter->credentials_only &&
+	    buffer_printf(&sql, err, " AND access_key_id IS NOT NULL AND outcome<>'refused'") < 0)
 		return -1;
 	if (buffer_printf(&sql, err, " %s", tail) < 0)
 		return -1;
@@ -259,8 +261,9 @@ int ledger_keys(struct ledger *ledger, const struct ledger_filter *filter, ledge
 	            " json_extract(body,'$.updated_at') AS updated_at, max(expires_at) AS expires_at,"
 	            " min(delivered_at) AS first_delivered_at, max(delivered_at) AS last_delivered_at,"
 	            " count(*) AS deliveries, count(DISTINCT actor) AS processes FROM v_deliveries",
-	            &wanted, filter->oldest_first ? "GROUP BY access_key_id ORDER BY max(seq)"
-	                                          : "GROUP BY access_key_id ORDER BY max(seq) DESC",
+	            &wanted,
+	            filter->oldest_first ? "GROUP BY access_key_id ORDER BY max(seq)"
+	                                 : "GROUP BY access_key_id ORDER BY max(seq) DESC",
 	            &rows, err) < 0)
 		return -1;
 	return visit_rows(ledger, rows, make_columns, visit, context, err);
@@ -290,9 +293,10 @@ int ledger_processes(struct ledger *ledger, const struct ledger_filter *filter, 
 	struct ledger_filter wanted = *filter;
 	sqlite3_stmt *rows;
 	wanted.credentials_only = true;
-	if (buffer_printf(&head, err, "SELECT (SELECT a.body FROM actor a WHERE a.id=actor) AS _body,"
-	                              " json_group_array(DISTINCT access_key_id) AS _keys, count(*) AS deliveries,"
-	                              " min(delivered_at) AS first_seen, max(delivered_at) AS last_seen, max(CASE grade") < 0)
+	if (buffer_printf(&head, err,
+	                  "SELECT (SELECT a.body FROM actor a WHERE a.id=actor) AS _body,"
+	                  " json_group_array(DISTINCT access_key_id) AS _keys, count(*) AS deliveries,"
+	                  " min(delivered_at) AS first_seen, max(delivered_at) AS last_seen, max(CASE grade") < 0)
 		return -1;
 	for (int i = 0; i < GRADE_COUNT; i++)
 		if (buffer_printf(&head, err, " WHEN '%s' THEN %d", grade_names[i], i) < 0)
@@ -322,8 +326,9 @@ int ledger_placements(struct ledger *ledger, ledger_visit *visit, void *context,
 {
 	sqlite3_stmt *rows;
 	/* Each is true until the next one of the same instance. */
-	const char *sql = "SELECT at, lead(at) OVER (PARTITION BY json_extract(body,'$.instance_id') ORDER BY seq), body"
-	                  " FROM record WHERE kind='placement' ORDER BY seq";
+	const char *sql =
+		"SELECT at, lead(at) OVER (PARTITION BY json_extract(body,'$.instance_id') ORDER BY seq), body"
+		" FROM record WHERE kind='placement' ORDER BY seq";
 	if (sqlite3_prepare_v2(ledger->db, sql, -1, &rows, NULL) != SQLITE_OK)
 		return store_error(ledger->db, ledger->path, err);
 	return visit_rows(ledger, rows, make_placement, visit, context, err);
@@ -333,7 +338,7 @@ int ledger_summary(struct ledger *ledger, json_t **ret, struct error *err)
 {
 	sqlite3_stmt *row = NULL;
 	const char *sql = "SELECT (SELECT value FROM meta WHERE name='ledger_id') AS ledger_id, count(*) AS rows,"
-	                  " min(at) AS _first, max(at) AS _last FROM record";
+			  " min(at) AS _first, max(at) AS _last FROM record";
 	int64_t version;
 	if (store_integer(ledger->db, "PRAGMA user_version", &version, err) < 0)
 		return -1;

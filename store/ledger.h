@@ -30,8 +30,8 @@ struct ledger_filter {
 	const char *grade, *outcome, *source; /* names of store/model.h */
 	bool has_uid, has_pid;
 	int64_t uid, pid;
-	bool credentials_only;      /* rows that carry an access key id and were not refused */
-	bool oldest_first;          /* default: newest first */
+	bool credentials_only; /* rows that carry an access key id and were not refused */
+	bool oldest_first;     /* default: newest first */
 };
 
 /* Each delivery or refusal as the JSON object of docs/ledger.md. */

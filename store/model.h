@@ -10,10 +10,10 @@
  * in here owns memory. Times are microseconds since 1970 in UTC, 0 where unknown. The JSON forms of a delivery and a
  * finding, with all their fields, are documented in docs/ledger.md and docs/findings.md. */
 
-#define KEY_ID_BYTES 129     /* IAM allows 16 to 128 characters (API reference: AccessKey) */
-#define ACCOUNT_BYTES 13     /* 12 digits and NUL; "" where unknown */
+#define KEY_ID_BYTES 129 /* IAM allows 16 to 128 characters (API reference: AccessKey) */
+#define ACCOUNT_BYTES 13 /* 12 digits and NUL; "" where unknown */
 #define ROLE_BYTES 129
-#define INSTANCE_BYTES 33    /* i- and 8 or 17 hexadecimal digits, with room */
+#define INSTANCE_BYTES 33 /* i- and 8 or 17 hexadecimal digits, with room */
 #define REGION_BYTES 33
 #define ADDRESS_TEXT_BYTES 46
 

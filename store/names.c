@@ -31,9 +31,9 @@ int name_index(const char *const *names, int count, const char *name)
 	return -1;
 }
 
-#define PREFIX_CHARACTERS 4      /* ASIA, AKIA */
+#define PREFIX_CHARACTERS 4 /* ASIA, AKIA */
 #define KEY_ID_CHARACTERS 20
-#define DECODED_CHARACTERS 10    /* the first 50 of the 80 bits; 48 are needed */
+#define DECODED_CHARACTERS 10 /* the first 50 of the 80 bits; 48 are needed */
 
 void key_account(const char *access_key_id, char ret[static ACCOUNT_BYTES])
 {

@@ -23,25 +23,25 @@ enum record { RECORD_CREDENTIALS, RECORD_TOKENS, RECORD_ALL };
 struct settings {
 	char user[SETTINGS_TEXT_BYTES];
 	char runtime[SETTINGS_TEXT_BYTES];
-	int on_dead;                               /* enum on_dead */
+	int on_dead; /* enum on_dead */
 	int64_t port;
 	char container_interfaces[SETTINGS_TEXT_BYTES]; /* auto, none, or names and globs */
 	int64_t max_connections;
-	char upstream_ipv4[SETTINGS_TEXT_BYTES];   /* A.B.C.D:PORT */
-	char upstream_ipv6[SETTINGS_TEXT_BYTES];   /* [A::B]:PORT */
+	char upstream_ipv4[SETTINGS_TEXT_BYTES]; /* A.B.C.D:PORT */
+	char upstream_ipv6[SETTINGS_TEXT_BYTES]; /* [A::B]:PORT */
 	int64_t upstream_timeout_ms;
-	int imdsv2_mode;                           /* enum imdsv2_mode */
-	int token_scope;                           /* enum token_scope */
+	int imdsv2_mode; /* enum imdsv2_mode */
+	int token_scope; /* enum token_scope */
 	int64_t put_response_hop_limit;
-	int ebpf;                                  /* enum tristate */
-	int proc_scan;                             /* 0 off, 1 on */
-	int on_unattributed;                       /* enum on_unattributed */
-	char redact[SETTINGS_TEXT_BYTES];          /* further glob patterns, space-separated */
+	int ebpf;                         /* enum tristate */
+	int proc_scan;                    /* 0 off, 1 on */
+	int on_unattributed;              /* enum on_unattributed */
+	char redact[SETTINGS_TEXT_BYTES]; /* further glob patterns, space-separated */
 	char ledger_path[SETTINGS_TEXT_BYTES];
-	int on_failure;                            /* enum on_failure */
+	int on_failure; /* enum on_failure */
 	char jsonl[SETTINGS_TEXT_BYTES];
 	int64_t retain_days;
-	int record;                                /* enum record */
+	int record; /* enum record */
 	int policy_mode;
 	int policy_default;
 	char metrics_listen[SETTINGS_TEXT_BYTES];

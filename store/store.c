@@ -11,8 +11,8 @@
 int store_error(sqlite3 *db, const char *what, struct error *err)
 {
 	int code = sqlite3_errcode(db) & 0xff;
-	return error_set(err, code == SQLITE_NOTADB || code == SQLITE_CORRUPT ? ERROR_INPUT : ERROR_SYSTEM, "%s: %s", what,
-	                 sqlite3_errmsg(db));
+	return error_set(err, code == SQLITE_NOTADB || code == SQLITE_CORRUPT ? ERROR_INPUT : ERROR_SYSTEM, "%s: %s",
+	                 what, sqlite3_errmsg(db));
 }
 
 int store_exec(sqlite3 *db, const char *sql, struct error *err)
@@ -48,7 +48,8 @@ MUST_USE static int check_kind(sqlite3 *db, const struct schema *schema, int64_t
 		return error_set(err, ERROR_INPUT, "not a %s of keytrail", schema->what);
 	if (*ret_version > schema->count)
 		return error_set(err, ERROR_NEWER,
-		                 "a %s of schema version %lld; this program (" KEYTRAIL_VERSION ") knows versions up to %d",
+		                 "a %s of schema version %lld; this program (" KEYTRAIL_VERSION
+		                 ") knows versions up to %d",
 		                 schema->what, (long long)*ret_version, schema->count);
 	return 1;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The writer thread. It owns the database connection and the journal; callers only ever meet the queue. A row is acknowledged
- * when it is on disk, never before. While the database fails, rows go to the journal, and go back in order as soon
- * as the database can be written again. */
+/* The writer thread. It owns the database connection and the journal; callers only ever meet the queue. A row is
+ * acknowledged when it is on disk, never before. While the database fails, rows go to the journal, and go back in order
+ * as soon as the database can be written again. */
 #include "store/writer.h"
 
 #include <errno.h>
@@ -16,9 +16,9 @@
 #include "store/appender.h"
 #include "store/journal.h"
 
-#define QUEUE_MAX 8192       /* rows; at 4 KB each, 32 MB: then callers are refused instead of memory growing */
-#define BATCH_MAX 512        /* rows in one transaction */
-#define RETRY_MS 1000        /* how often a failing database is tried again */
+#define QUEUE_MAX 8192 /* rows; at 4 KB each, 32 MB: then callers are refused instead of memory growing */
+#define BATCH_MAX 512  /* rows in one transaction */
+#define RETRY_MS 1000  /* how often a failing database is tried again */
 
 struct job {
 	struct job *next;

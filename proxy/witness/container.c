@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Control group paths as systemd, Docker, containerd, CRI-O, Podman, Kubernetes and ECS lay them out (v1 and v2, cgroupfs and
- * systemd drivers). */
+/* Control group paths as systemd, Docker, containerd, CRI-O, Podman, Kubernetes and ECS lay them out (v1 and v2,
+ * cgroupfs and systemd drivers). */
 #include "proxy/witness/container.h"
 
 #include <ctype.h>

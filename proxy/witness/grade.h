@@ -8,16 +8,16 @@
 
 /* From evidence to a grade: never better than the evidence. Pure; docs/attribution.md has the same table in words. */
 struct evidence {
-	bool has_tuple;       /* the client's own view of the connection is known */
-	bool is_output;       /* it came by way of OUTPUT, so its socket must lie in our namespace */
-	bool is_found;        /* a socket has that tuple */
-	bool is_ambiguous;    /* in two namespaces */
-	bool is_alive;        /* the same socket (cookie, inode, namespace) was there again at the end */
-	bool has_cgroup;      /* of the socket, and not the root of the hierarchy */
-	size_t holders;       /* pinned, holding it at the end */
-	bool is_complete;     /* every process was looked at */
-	bool owner_differs;   /* the holder seen at accept is not among them */
-	bool is_relay;        /* a holder passes on traffic of others */
+	bool has_tuple;     /* the client's own view of the connection is known */
+	bool is_output;     /* it came by way of OUTPUT, so its socket must lie in our namespace */
+	bool is_found;      /* a socket has that tuple */
+	bool is_ambiguous;  /* in two namespaces */
+	bool is_alive;      /* the same socket (cookie, inode, namespace) was there again at the end */
+	bool has_cgroup;    /* of the socket, and not the root of the hierarchy */
+	size_t holders;     /* pinned, holding it at the end */
+	bool is_complete;   /* every process was looked at */
+	bool owner_differs; /* the holder seen at accept is not among them */
+	bool is_relay;      /* a holder passes on traffic of others */
 };
 
 enum grade grade_of(const struct evidence *evidence);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Reading /proc/PID. All of it is written by the process itself or by its kernel: texts are bounded and cleaned, and only the
- * kernel's own files (cgroup, ns, exe, status) are read, never what a process could have put somewhere. */
+/* Reading /proc/PID. All of it is written by the process itself or by its kernel: texts are bounded and cleaned, and
+ * only the kernel's own files (cgroup, ns, exe, status) are read, never what a process could have put somewhere. */
 #include "proxy/witness/identity.h"
 
 #include <ctype.h>
@@ -20,9 +20,9 @@
 #include "proxy/witness/redact.h"
 #include "store/settings.h"
 
-#define CMDLINE_BYTES 4096         /* of a process; arguments behind are cut */
+#define CMDLINE_BYTES 4096 /* of a process; arguments behind are cut */
 #define ANCESTOR_CMDLINE_BYTES 512
-#define FILE_BYTES 16384           /* of any file in /proc/PID */
+#define FILE_BYTES 16384 /* of any file in /proc/PID */
 
 struct identity_reader {
 	int64_t boot_us;
@@ -130,7 +130,8 @@ static void put_exe(int folder, bool is_foreign, bool in_full, json_t *object)
 		return;
 	json_put_bool(object, "exe_deleted", is_deleted);
 	bool known = fstatat(folder, "exe", &status, 0) == 0;
-	json_put(object, "exe_device", known ? json_sprintf("%u:%u", major(status.st_dev), minor(status.st_dev)) : NULL);
+	json_put(object, "exe_device",
+	         known ? json_sprintf("%u:%u", major(status.st_dev), minor(status.st_dev)) : NULL);
 	json_put(object, "exe_inode", known ? json_integer((json_int_t)status.st_ino) : NULL);
 }
 
@@ -236,9 +237,10 @@ json_t *identity_read(const struct identity_reader *reader, uint32_t pid, uint64
 
 bool identity_is_forwarder(const json_t *process)
 {
-	static const char *const known[] = {"slirp4netns", "passt", "pasta", "pasta.avx2", "passt.avx2", "envoy",
-	                                    "socat", "haproxy", "sshd", "rootlesskit", "rootlessport", "docker-proxy",
-	                                    "conmon", "vpnkit", "gvproxy", "gost", "microsocks", "dante", "sockd"};
+	static const char *const known[] = {"slirp4netns",  "passt",        "pasta",   "pasta.avx2", "passt.avx2",
+	                                    "envoy",        "socat",        "haproxy", "sshd",       "rootlesskit",
+	                                    "rootlessport", "docker-proxy", "conmon",  "vpnkit",     "gvproxy",
+	                                    "gost",         "microsocks",   "dante",   "sockd"};
 	const char *exe = json_text_at(process, "exe");
 	const char *name = exe != NULL ? strrchr(exe, '/') : NULL;
 	for (size_t i = 0; name != NULL && i < ARRAY_LENGTH(known); i++)

@@ -76,7 +76,9 @@ MUST_USE static int send_descriptor(int to, int fd, struct error *err)
 		char bytes[CMSG_SPACE(sizeof(int))];
 	} control = {0};
 	struct iovec data = {&byte, 1};
-	struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control.bytes,
+	struct msghdr message = {.msg_iov = &data,
+	                         .msg_iovlen = 1,
+	                         .msg_control = control.bytes,
 	                         .msg_controllen = sizeof(control.bytes)};
 	struct cmsghdr *head = CMSG_FIRSTHDR(&message);
 	head->cmsg_level = SOL_SOCKET;
@@ -130,7 +132,9 @@ MUST_USE static int receive(struct line *line, char **ret_bytes, size_t *ret_len
 		return error_set(err, ERROR_SYSTEM, "the witness is gone");
 	char *bytes = malloc((size_t)size);
 	struct iovec data = {bytes, (size_t)size};
-	struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control.bytes,
+	struct msghdr message = {.msg_iov = &data,
+	                         .msg_iovlen = 1,
+	                         .msg_control = control.bytes,
 	                         .msg_controllen = sizeof(control.bytes)};
 	ssize_t got = bytes != NULL ? recvmsg(line->fd, &message, MSG_CMSG_CLOEXEC) : -1;
 	if (got != size) {

@@ -11,9 +11,9 @@
 /* Between proxy and witness: fixed-size queries over a socketpair, one line for each of the proxy's workers and one
  * witness thread behind each, so that a slow query holds up nobody else's. The proxy's side of it.
  *
- * A line takes LOOK as soon as a connection is accepted; the answer says whose socket it is, and carries a fresh upstream
- * socket. While the proxy reads the request, the witness looks for the process. WHO, just before an answer that holds a
- * credential leaves, looks again and gives the whole attribution. */
+ * A line takes LOOK as soon as a connection is accepted; the answer says whose socket it is, and carries a fresh
+ * upstream socket. While the proxy reads the request, the witness looks for the process. WHO, just before an answer
+ * that holds a credential leaves, looks again and gives the whole attribution. */
 
 /* An end of a connection; IPv4 in the v4-mapped form never: family says which. */
 struct endpoint {
@@ -33,7 +33,7 @@ bool endpoint_is_imds(const struct endpoint *endpoint);
 
 /* What is known of a client's socket. */
 struct sighting {
-	bool has_tuple;              /* conntrack knew the connection: `client` and `destination` are the client's own view */
+	bool has_tuple; /* conntrack knew the connection: `client` and `destination` are the client's own view */
 	struct endpoint client;      /* true source; without conntrack, the accepted peer */
 	struct endpoint destination; /* where it was going */
 	bool is_local;               /* its socket lies in our network namespace */
@@ -42,10 +42,10 @@ struct sighting {
 	uint32_t uid;                /* of the socket's maker; meaningful only if inode != 0 */
 	uint32_t inode;              /* 0: the client has closed */
 	uint64_t cookie;
-	uint64_t cgroup_id;          /* 0: the kernel does not say */
-	uint64_t netns;              /* inode of the namespace, 0: unknown */
-	uint32_t pid;                /* a holder found so far, 0: none; only in the answer to FIRST */
-	uint64_t start_ticks;        /* of that holder */
+	uint64_t cgroup_id;   /* 0: the kernel does not say */
+	uint64_t netns;       /* inode of the namespace, 0: unknown */
+	uint32_t pid;         /* a holder found so far, 0: none; only in the answer to FIRST */
+	uint64_t start_ticks; /* of that holder */
 };
 
 /* The whole attribution: attribution{}, process{}|null, holders[], for the ledger, and what rules look at. */
@@ -94,8 +94,8 @@ struct query {
 
 struct answer {
 	uint32_t magic;
-	uint32_t grade;        /* of WHO */
-	uint32_t has_socket;   /* of LOOK and SOCKET: a descriptor comes along */
+	uint32_t grade;          /* of WHO */
+	uint32_t has_socket;     /* of LOOK and SOCKET: a descriptor comes along */
 	uint32_t document_bytes; /* of WHO: JSON behind this struct */
 	struct sighting sighting;
 };

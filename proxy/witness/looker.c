@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Looking, once at accept and once before the answer. The proxy is not trusted: a query of another size or kind ends the
- * line. Backends are asked in the order of their worth; an eBPF backend would stand before sock_diag and fill the same
- * sighting. */
+/* Looking, once at accept and once before the answer. The proxy is not trusted: a query of another size or kind ends
+ * the line. Backends are asked in the order of their worth; an eBPF backend would stand before sock_diag and fill the
+ * same sighting. */
 #include "proxy/witness/looker.h"
 
 #include <arpa/inet.h>
@@ -98,7 +98,8 @@ static void look_at_socket(struct looker *looker)
 	else if (sighting->inode == 0)
 		say(looker, "sock_diag: the client had closed before it was looked for");
 	else
-		say(looker, "sock_diag: inode %u, cookie %llx, made by uid %u, control group %llu, network namespace %llu",
+		say(looker,
+		    "sock_diag: inode %u, cookie %llx, made by uid %u, control group %llu, network namespace %llu",
 		    sighting->inode, (unsigned long long)sighting->cookie, sighting->uid,
 		    (unsigned long long)sighting->cgroup_id, (unsigned long long)sighting->netns);
 }
@@ -110,14 +111,17 @@ static void look_at_process(struct looker *looker)
 	const struct sighting *sighting = &looker->sighting;
 	if (!looker->options.proc_scan || !sighting->is_found || sighting->is_ambiguous || sighting->inode == 0)
 		return;
-	const struct holder_search search = {.inode = sighting->inode, .uid = sighting->uid, .stop_at_first = true,
+	const struct holder_search search = {.inode = sighting->inode,
+	                                     .uid = sighting->uid,
+	                                     .stop_at_first = true,
 	                                     .deadline_ms = clock_monotonic_ms() + FIRST_SCAN_MS};
 	procfs_find(&search, &holders);
 	if (holders.count == 0)
 		return;
 	looker->first = holders.items[0];
 	/* Without ancestors: this runs for every connection, and most carry no credential. */
-	looker->first_process = identity_read(looker->options.reader, looker->first.pid, looker->first.start_ticks, false);
+	looker->first_process =
+		identity_read(looker->options.reader, looker->first.pid, looker->first.start_ticks, false);
 	say(looker, "proc: pid %u held the socket as descriptor %d at accept", looker->first.pid, looker->first.fd);
 }
 
@@ -133,8 +137,8 @@ static void look_at_holders(struct looker *looker, struct evidence *evidence, js
 {
 	struct holders holders;
 	const struct sighting *sighting = &looker->sighting;
-	const struct holder_search search = {.inode = sighting->inode, .uid = sighting->uid,
-	                                     .deadline_ms = clock_monotonic_ms() + SECOND_SCAN_MS};
+	const struct holder_search search = {
+		.inode = sighting->inode, .uid = sighting->uid, .deadline_ms = clock_monotonic_ms() + SECOND_SCAN_MS};
 	procfs_find(&search, &holders);
 	bool first_is_there = false;
 	for (size_t i = 0; i < holders.count && i < HOLDERS_MAX; i++) {
@@ -153,7 +157,8 @@ static void look_at_holders(struct looker *looker, struct evidence *evidence, js
 			*ret_process = process;
 		first_is_there |= is_same(holder, &looker->first);
 		(void)json_array_append_new(list, process);
-		say(looker, "proc: pid %u holds the socket as descriptor %d before the answer", holder->pid, holder->fd);
+		say(looker, "proc: pid %u holds the socket as descriptor %d before the answer", holder->pid,
+		    holder->fd);
 	}
 	evidence->is_complete = holders.is_complete && holders.count <= HOLDERS_MAX;
 	evidence->owner_differs = looker->first.pid != 0 && !first_is_there;
@@ -187,8 +192,9 @@ static enum grade look_again(struct looker *looker, json_t *document)
 	bool may_look = sighting->is_found && !sighting->is_ambiguous && sighting->inode != 0;
 	if (may_look) {
 		evidence.is_alive = sockdiag_again(looker->sockdiag, sighting, &problem) == 1;
-		say(looker, "sock_diag: %s", evidence.is_alive ? "the same socket is there before the answer"
-		                                               : "that socket is gone before the answer");
+		say(looker, "sock_diag: %s",
+		    evidence.is_alive ? "the same socket is there before the answer"
+		                      : "that socket is gone before the answer");
 	}
 	if (evidence.is_alive && looker->options.proc_scan)
 		look_at_holders(looker, &evidence, holders, &process);

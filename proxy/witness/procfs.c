@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The last rung of the ladder, and the only one that costs time in proportion to the machine: newest processes first, and
- * those of the socket's user before others, since that is where it is found nearly always. */
+/* The last rung of the ladder, and the only one that costs time in proportion to the machine: newest processes first,
+ * and those of the socket's user before others, since that is where it is found nearly always. */
 #include "proxy/witness/procfs.h"
 
 #include <dirent.h>
@@ -109,8 +109,8 @@ static void look_at(struct scan *scan, uint32_t pid)
 		note(scan, pid, found, is_relay);
 }
 
-/* Processes that held a socket a moment ago, most recent first: whoever asks, often asks again. Only where to look first,
- * never an answer. */
+/* Processes that held a socket a moment ago, most recent first: whoever asks, often asks again. Only where to look
+ * first, never an answer. */
 #define RECENT_MAX 16
 static pthread_mutex_t recent_mutex = PTHREAD_MUTEX_INITIALIZER;
 static uint32_t recent[RECENT_MAX];

@@ -28,9 +28,9 @@ struct holders {
 
 struct holder_search {
 	uint32_t inode;
-	uint32_t uid;           /* of the socket: such processes are looked at first */
+	uint32_t uid; /* of the socket: such processes are looked at first */
 	bool stop_at_first;
-	int64_t deadline_ms;    /* monotonic */
+	int64_t deadline_ms; /* monotonic */
 };
 
 void procfs_find(const struct holder_search *search, struct holders *ret);

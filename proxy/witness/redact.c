@@ -28,8 +28,8 @@ static const char *const names[] = {
 };
 
 /* Options whose value is the next argument. */
-static const char *const options[] = {"--secret", "--password", "--token", "--secret-key", "--session-token",
-                                      "--secret-access-key", "--api-key"};
+static const char *const options[] = {"--secret",        "--password",          "--token",  "--secret-key",
+                                      "--session-token", "--secret-access-key", "--api-key"};
 
 static bool has_pattern(const char *patterns, const char *argument)
 {
@@ -106,7 +106,8 @@ bool redact_argument(const char *argument, const char *previous, const char *pat
 	for (const char *at = argument; *at != '\0' && used < size - 1;) {
 		const char *value = value_behind_name(at);
 		size_t token = token_at(at);
-		if (value != NULL && *value != '\0' && *value != '$' && strncmp(value, REDACTED, strlen(REDACTED)) != 0) {
+		if (value != NULL && *value != '\0' && *value != '$' &&
+		    strncmp(value, REDACTED, strlen(REDACTED)) != 0) {
 			/* Up to the end of the value: quote, white space, or the next form field. */
 			bool is_header = memchr(at, ':', (size_t)(value - at)) != NULL;
 			size_t length = strcspn(value, is_header ? "\"'\r\n" : "\"' &\r\n");

@@ -23,7 +23,7 @@
 struct sockdiag {
 	struct mnl_socket *socket; /* in our own namespace */
 	uint32_t sequence;
-	int own_namespace;         /* descriptor to come back by */
+	int own_namespace; /* descriptor to come back by */
 	uint64_t own_inode;
 };
 
@@ -70,7 +70,8 @@ void sockdiag_close(struct sockdiag *sockdiag)
 static int on_attribute(const struct nlattr *attribute, void *context)
 {
 	uint64_t *cgroup_id = context;
-	if (mnl_attr_get_type(attribute) == CGROUP_ID_ATTRIBUTE && mnl_attr_get_payload_len(attribute) == sizeof(uint64_t))
+	if (mnl_attr_get_type(attribute) == CGROUP_ID_ATTRIBUTE &&
+	    mnl_attr_get_payload_len(attribute) == sizeof(uint64_t))
 		*cgroup_id = mnl_attr_get_u64(attribute);
 	return MNL_CB_OK;
 }

@@ -50,7 +50,9 @@ static int take_line(int main_fd, bool *ret_ended)
 		char bytes[CMSG_SPACE(sizeof(int))];
 	} control = {0};
 	struct iovec data = {&byte, 1};
-	struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control.bytes,
+	struct msghdr message = {.msg_iov = &data,
+	                         .msg_iovlen = 1,
+	                         .msg_control = control.bytes,
 	                         .msg_controllen = sizeof(control.bytes)};
 	ssize_t got = recvmsg(main_fd, &message, MSG_CMSG_CLOEXEC);
 	int fd = -1;

@@ -5,8 +5,8 @@
 
 #include "store/settings.h"
 
-/* The privileged process: it answers fixed-size queries (line.h) and parses nothing else from the proxy. It ends when the
- * other end of its main socket closes. */
+/* The privileged process: it answers fixed-size queries (line.h) and parses nothing else from the proxy. It ends when
+ * the other end of its main socket closes. */
 
 #define WITNESS_MARK 0x4b54u /* SO_MARK of the proxy's upstream sockets; iptables/keytrail-redirect has the same */
 
