@@ -24,6 +24,7 @@ struct raw {
 
 struct node {
 	const char *name;
+	size_t name_length;
 	const struct node *children; /* an object's fields; NULL: a text */
 	size_t child_count;
 	size_t offset, size;
@@ -31,11 +32,11 @@ struct node {
 
 #define TEXT(json, field)                                                                                              \
 	{                                                                                                              \
-		json, NULL, 0, offsetof(struct raw, field), sizeof(((struct raw *)NULL)->field)                        \
+		json, sizeof(json) - 1, NULL, 0, offsetof(struct raw, field), sizeof(((struct raw *)NULL)->field)      \
 	}
 #define OBJECT(json, table)                                                                                            \
 	{                                                                                                              \
-		json, table, ARRAY_LENGTH(table), 0, 0                                                                 \
+		json, sizeof(json) - 1, table, ARRAY_LENGTH(table), 0, 0                                               \
 	}
 
 static const struct node issuer[] = {
@@ -74,10 +75,10 @@ static const struct node top_fields[] = {RECORD_FIELDS, OBJECT("detail", record_
 
 /* ---- reading */
 
-static const struct node *node_of(const struct node *nodes, size_t count, const char *name)
+static const struct node *node_of(const struct node *nodes, size_t count, const struct walk_name *name)
 {
 	for (size_t i = 0; i < count; i++)
-		if (strcmp(nodes[i].name, name) == 0)
+		if (nodes[i].name_length == name->length && memcmp(nodes[i].name, name->text, name->length) == 0)
 			return &nodes[i];
 	return NULL;
 }
@@ -97,17 +98,17 @@ static bool read_text(struct walk *walk, const struct node *node, struct raw *ra
 /* As deep as the tables are. */
 static bool read_object(struct walk *walk, const struct node *nodes, size_t count, struct raw *raw)
 {
-	char name[40];
+	struct walk_name name;
 	if (!walk_enter(walk, '{'))
 		return false;
 	for (bool first = true;; first = false) {
-		enum walk_step step = walk_next(walk, first, name, sizeof(name));
+		enum walk_step step = walk_next(walk, first, &name);
 		if (step != WALK_MEMBER)
 			return step == WALK_END;
-		const struct node *node = node_of(nodes, count, name);
+		const struct node *node = node_of(nodes, count, &name);
 		char c = walk_peek(walk);
 		bool read;
-		if (nodes == top_fields && c == '"' && strcmp(name, "CloudTrailEvent") == 0)
+		if (nodes == top_fields && c == '"' && walk_name_is(&name, "CloudTrailEvent"))
 			raw->nested = walk->at;
 		if (node != NULL && node->children != NULL && c == '{')
 			read = read_object(walk, node->children, node->child_count, raw);

@@ -166,8 +166,8 @@ MUST_USE static ssize_t fill_unpacked(void *filler, char *to, size_t size, struc
 	if (unpacker->problem == NULL || stream->avail_out < size)
 		return (ssize_t)(size - stream->avail_out);
 	return error_set(err, ERROR_INPUT, "at byte %llu: expected %s%s%s",
-	                 (unsigned long long)(unpacker->input->total - stream->avail_in), unpacker->problem,
-	                 stream->msg != NULL ? ": " : "", stream->msg != NULL ? stream->msg : "");
+			 (unsigned long long)(unpacker->input->total - stream->avail_in), unpacker->problem,
+			 stream->msg != NULL ? ": " : "", stream->msg != NULL ? stream->msg : "");
 }
 
 struct reading {

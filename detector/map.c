@@ -31,11 +31,16 @@ uint64_t map_hash(const char *bytes, size_t length)
 	return hash;
 }
 
-static struct map_entry *slot_of(const struct map *map, const char *text, size_t length)
+static bool is_same(const struct map_entry *slot, uint32_t tag, const char *text, size_t length)
 {
-	size_t i = (size_t)map_hash(text, length) & (map->capacity - 1);
-	while (map->slots[i].text != NULL &&
-	       (map->slots[i].length != length || memcmp(map->slots[i].text, text, length) != 0))
+	return slot->tag == tag && strncmp(slot->text, text, length) == 0 && slot->text[length] == '\0';
+}
+
+/* The text's slot, or the free one that it would go into. */
+static struct map_entry *slot_of(const struct map *map, uint64_t hash, const char *text, size_t length)
+{
+	size_t i = (size_t)hash & (map->capacity - 1);
+	while (map->slots[i].text != NULL && !is_same(&map->slots[i], (uint32_t)(hash >> 32), text, length))
 		i = (i + 1) & (map->capacity - 1);
 	return &map->slots[i];
 }
@@ -44,8 +49,14 @@ uint32_t map_find(const struct map *map, const char *text, size_t length)
 {
 	if (map->count == 0)
 		return MAP_NONE;
-	const struct map_entry *slot = slot_of(map, text, length);
+	const struct map_entry *slot = slot_of(map, map_hash(text, length), text, length);
 	return slot->text != NULL ? slot->value : MAP_NONE;
+}
+
+static struct map_entry *slot_for(const struct map *map, const char *text)
+{
+	size_t length = strlen(text);
+	return slot_of(map, map_hash(text, length), text, length);
 }
 
 MUST_USE static int grow(struct map *map, struct error *err)
@@ -59,7 +70,7 @@ MUST_USE static int grow(struct map *map, struct error *err)
 	}
 	for (size_t i = 0; i < old.capacity; i++)
 		if (old.slots[i].text != NULL)
-			*slot_of(map, old.slots[i].text, old.slots[i].length) = old.slots[i];
+			*slot_for(map, old.slots[i].text) = old.slots[i];
 	free(old.slots);
 	return 0;
 }
@@ -89,12 +100,13 @@ int map_add(struct map *map, const char *text, size_t length, uint32_t value, st
 {
 	if (map->count * 2 >= map->capacity && grow(map, err) < 0)
 		return -1;
-	struct map_entry *slot = slot_of(map, text, length);
+	uint64_t hash = map_hash(text, length);
+	struct map_entry *slot = slot_of(map, hash, text, length);
 	if (slot->text == NULL) {
 		char *copy = keep(map, text, length);
 		if (copy == NULL)
 			return error_set(err, ERROR_MEMORY, "no memory for a text");
-		*slot = (struct map_entry){.text = copy, .length = (uint32_t)length, .value = value};
+		*slot = (struct map_entry){.text = copy, .tag = (uint32_t)(hash >> 32), .value = value};
 		map->count++;
 	}
 	if (ret != NULL)

@@ -10,7 +10,7 @@
 /* Texts and a number for each: for keys and instances by the million, and for texts that are to be kept once. */
 struct map_entry {
 	const char *text; /* NUL-terminated, owned by the map, never moves; NULL in a free slot */
-	uint32_t length;
+	uint32_t tag;     /* of its hash: most others are told apart by it */
 	uint32_t value;
 };
 

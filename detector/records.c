@@ -5,7 +5,6 @@
  * text is not trusted: a line that is cut costs that line, a file that is cut what stands behind the cut. */
 #include "detector/records.h"
 
-#include <ctype.h>
 #include <string.h>
 
 #define BATCH 32         /* blocks: 2 KiB of text, 1.5 KiB of bits */
@@ -35,18 +34,6 @@ static void check_gap(struct records *records, const char *bytes, size_t to)
 		i++;
 	if (i < to)
 		complain(records, i, "a record, which is an object");
-}
-
-/* An escape may spell out a letter, digit or mark that the hints look for. That of `<`, as some services write it,
- * cannot. */
-static bool escape_may_hide(const char *at)
-{
-	if (at[1] != 'u' || at[2] != '0' || at[3] != '0')
-		return false;
-	const char hex[3] = {at[4], at[5], '\0'};
-	char *end;
-	long code = strtol(hex, &end, 16);
-	return *end == '\0' && code > 0 && (isalnum((int)code) || strchr("-:/_", (int)code) != NULL);
 }
 
 /* ---- one bracket */
@@ -138,35 +125,6 @@ MUST_USE static int take_close(struct records *records, const char *bytes, size_
 
 /* ---- one block */
 
-/* Takes quotes that are escaped out of the block; says whether an escape may hide something. */
-static bool take_backslashes(struct records *records, const char *bytes, struct scan_block *block)
-{
-	uint64_t escaped = records->is_escaped ? 1 : 0;
-	bool may_hide = false;
-	for (uint64_t bits = block->backslash; bits != 0; bits &= bits - 1) {
-		int i = __builtin_ctzll(bits);
-		may_hide = may_hide || escape_may_hide(bytes + i);
-		if ((escaped >> i & 1) != 0)
-			continue; /* itself escaped */
-		if (i < 63)
-			escaped |= UINT64_C(2) << i;
-	}
-	records->is_escaped = (block->backslash & ~escaped) >> 63 != 0;
-	block->quote &= ~escaped;
-	return may_hide;
-}
-
-/* Bit i of the result: is byte i inside a string? */
-static uint64_t find_strings(struct records *records, uint64_t quotes)
-{
-	for (unsigned shift = 1; shift < 64; shift *= 2)
-		quotes ^= quotes << shift;
-	if (records->in_string)
-		quotes = ~quotes;
-	records->in_string = quotes >> 63 != 0;
-	return quotes;
-}
-
 static void take_hint(struct records *records, const char *at, const char *end)
 {
 	if (records->in_record && !records->is_suspect)
@@ -198,20 +156,15 @@ MUST_USE static int take_brackets(struct records *records, const struct view *vi
 	return SCAN_BLOCK_BYTES;
 }
 
-static void cut_block(struct scan_block *block, uint64_t valid)
+/* Is there a bracket that opens a line? It may end a record that was cut. */
+static bool opens_line(const struct view *view, size_t at, const struct scan_block *block)
 {
-	block->quote &= valid;
-	block->backslash &= valid;
-	block->open &= valid;
-	block->close &= valid;
-	block->newline &= valid;
-	block->hint &= valid;
-}
-
-/* Bits of the bytes that stand first on their lines. */
-static uint64_t fresh_lines(const struct view *view, size_t at, const struct scan_block *block)
-{
-	return block->newline << 1 | (at > 0 && view->bytes[at - 1] == '\n');
+	for (uint64_t bits = block->open; bits != 0; bits &= bits - 1) {
+		size_t i = at + (size_t)__builtin_ctzll(bits);
+		if (i > 0 && view->bytes[i - 1] == '\n')
+			return true;
+	}
+	return false;
 }
 
 /* As take_brackets. */
@@ -219,27 +172,22 @@ MUST_USE static int take_block(struct records *records, const struct view *view,
 			       struct error *err)
 {
 	int stop = SCAN_BLOCK_BYTES;
-	records->may_hide = false;
-	if (view->length - at < SCAN_BLOCK_BYTES)
-		cut_block(block, (UINT64_C(1) << (view->length - at)) - 1);
-	if (block->backslash != 0 || records->is_escaped)
-		records->may_hide = take_backslashes(records, view->bytes + at, block);
-	uint64_t strings = find_strings(records, block->quote);
-	if ((block->newline & strings) != 0) {
-		stop = __builtin_ctzll(block->newline & strings); /* no JSON from here on */
-		cut_block(block, (UINT64_C(1) << stop) - 1);
+	if (block->broken != 0) {
+		stop = __builtin_ctzll(block->broken);
+		uint64_t valid = (UINT64_C(1) << stop) - 1;
+		block->open &= valid;
+		block->close &= valid;
+		block->hint &= valid;
 	}
-	block->open &= ~strings;
-	block->close &= ~strings;
-
-	int closing = __builtin_popcountll(block->close);
-	records->is_suspect = records->is_suspect || records->may_hide;
-	bool may_be_cut = records->level == 0 && (block->open & fresh_lines(view, at, block)) != 0;
-	if (records->in_record && records->depth - closing > records->level && !may_be_cut) {
-		records->depth += __builtin_popcountll(block->open) - closing;
+	/* Whatever record an escape's block touches is suspect. */
+	records->may_hide = block->may_hide;
+	records->is_suspect = records->is_suspect || block->may_hide;
+	if (records->in_record && block->broken == 0 && records->depth - block->closes > records->level &&
+	    (records->level > 0 || !opens_line(view, at, block))) {
+		records->depth += block->opens - block->closes;
 		for (uint64_t bits = block->hint; bits != 0 && !records->is_suspect; bits &= bits - 1)
 			take_hint(records, view->bytes + at + __builtin_ctzll(bits), view->bytes + view->length);
-		return stop;
+		return SCAN_BLOCK_BYTES;
 	}
 	int result = take_brackets(records, view, at, block, err);
 	return result == SCAN_BLOCK_BYTES ? stop : result;
@@ -254,9 +202,9 @@ MUST_USE static int walk_window(struct records *records, const struct view *view
 	struct scan_block blocks[BATCH];
 	while (*at < view->length) {
 		size_t left = view->length - *at;
-		size_t count = (left + SCAN_BLOCK_BYTES - 1) / SCAN_BLOCK_BYTES;
-		count = count < BATCH ? count : BATCH;
-		records->scan(view->bytes + *at, count, blocks);
+		size_t length = left < (size_t)BATCH * SCAN_BLOCK_BYTES ? left : (size_t)BATCH * SCAN_BLOCK_BYTES;
+		size_t count = (length + SCAN_BLOCK_BYTES - 1) / SCAN_BLOCK_BYTES;
+		records->scan(view->bytes + *at, length, &records->state, blocks);
 		for (size_t i = 0; i < count; i++) {
 			int stop = take_block(records, view, *at, &blocks[i], err);
 			if (stop < 0)
@@ -284,7 +232,8 @@ static void resync(struct records *records, const struct view *view, size_t *at)
 	records->gap = *at;
 	records->depth = 0;
 	records->level = -1;
-	records->in_string = records->is_escaped = records->in_record = false;
+	records->in_record = false;
+	records->state = (struct scan_state){0};
 }
 
 /* A cut record is kept from its beginning: it is walked again when there is more of it. */
@@ -294,7 +243,8 @@ static size_t keep(struct records *records, const struct view *view)
 	if (records->in_record) {
 		used = records->start;
 		records->depth = records->level;
-		records->in_string = records->is_escaped = records->in_record = false;
+		records->in_record = false;
+		records->state = (struct scan_state){0};
 	} else if (records->depth == 0 || records->level > 0) {
 		check_gap(records, view->bytes, view->length);
 	}
@@ -313,10 +263,10 @@ int records_feed(struct records *records, const char *bytes, size_t length, bool
 		bool is_broken = false;
 		if (walk_window(records, &view, &at, &is_broken, err) < 0)
 			return -1;
-		if (is_broken || (at == length && is_last && (records->depth > 0 || records->in_string)))
+		if (is_broken || (at == length && is_last && (records->depth > 0 || records->state.in_string)))
 			resync(records, &view, &at);
 	}
-	if (is_last && length == 0 && (records->depth > 0 || records->in_string))
+	if (is_last && length == 0 && (records->depth > 0 || records->state.in_string))
 		resync(records, &view, &at);
 	if (records->is_given_up) {
 		*ret_used = length;

@@ -39,11 +39,10 @@ struct records {
 	uint64_t number; /* records seen */
 	int64_t depth;   /* open brackets */
 	int64_t level;   /* records open at this depth; -1 while outside of what holds records */
-	bool in_string;
-	bool is_escaped;  /* the next byte is, by a backslash before it */
+	struct scan_state state;
 	bool is_given_up; /* what follows cannot be cut */
 	unsigned resyncs;
-	bool may_hide;       /* the block at hand holds such an escape: whatever record it touches is suspect */
+	bool may_hide; /* the block at hand holds such an escape: whatever record it touches is suspect */
 	/* Within the window that is being read: */
 	bool in_record, is_suspect, is_object;
 	size_t start; /* of the record */

@@ -2,15 +2,13 @@
 
 /* What is a top-level object: one record, or something that holds records? Told by the names of its members, so that
  * the order in which a tool writes them does not matter. Pure. */
-#include <string.h>
-
 #include "detector/records.h"
 #include "detector/walk.h"
 
-static bool is_one_of(const char *const *names, size_t count, const char *name)
+static bool is_one_of(const char *const *names, size_t count, const struct walk_name *name)
 {
 	for (size_t i = 0; i < count; i++)
-		if (strcmp(names[i], name) == 0)
+		if (walk_name_is(name, names[i]))
 			return true;
 	return false;
 }
@@ -52,20 +50,20 @@ enum records_kind records_look(const char *bytes, size_t length, size_t *ret_arr
 		"detail-type",
 	};
 	struct walk walk = {bytes, bytes + length};
-	char name[32];
+	struct walk_name name;
 	if (!walk_enter(&walk, '{'))
 		return RECORDS_ONE;
 	for (bool first = true;; first = false) {
-		enum walk_step step = walk_next(&walk, first, name, sizeof(name));
+		enum walk_step step = walk_next(&walk, first, &name);
 		if (step == WALK_END)
 			return RECORDS_ONE;
 		if (step == WALK_BROKEN || walk_peek(&walk) == '\0')
 			return walk_peek(&walk) == '\0' ? RECORDS_UNDECIDED : RECORDS_ONE;
-		if (is_one_of(holders, ARRAY_LENGTH(holders), name) && walk_peek(&walk) == '[') {
+		if (is_one_of(holders, ARRAY_LENGTH(holders), &name) && walk_peek(&walk) == '[') {
 			*ret_array = (size_t)(walk.at - bytes);
 			return RECORDS_HOLDER;
 		}
-		if (is_one_of(fields, ARRAY_LENGTH(fields), name))
+		if (is_one_of(fields, ARRAY_LENGTH(fields), &name))
 			return RECORDS_ONE;
 		if (!walk_skip(&walk))
 			return walk_peek(&walk) == '\0' ? RECORDS_UNDECIDED : RECORDS_ONE;

@@ -33,36 +33,57 @@ bool walk_enter(struct walk *walk, char open)
 	return take(walk, open);
 }
 
-enum walk_step walk_next(struct walk *walk, bool first, char *name, size_t size)
+/* The closing quote of the string that begins at `at` (behind its opening one), or NULL; *ret_plain: it holds no
+ * escapes. */
+static const char *find_quote(const char *at, const char *end, bool *ret_plain)
 {
+	const char *quote = memchr(at, '"', (size_t)(end - at));
+	*ret_plain = quote == NULL || memchr(at, '\\', (size_t)(quote - at)) == NULL;
+	while (quote != NULL && !*ret_plain) {
+		const char *slash = quote;
+		while (slash > at && slash[-1] == '\\')
+			slash--;
+		if ((quote - slash) % 2 == 0)
+			break;
+		quote = memchr(quote + 1, '"', (size_t)(end - quote - 1));
+	}
+	return quote;
+}
+
+bool walk_name_is(const struct walk_name *name, const char *text)
+{
+	return strlen(text) == name->length && memcmp(name->text, text, name->length) == 0;
+}
+
+enum walk_step walk_next(struct walk *walk, bool first, struct walk_name *ret)
+{
+	bool is_plain;
 	if (take(walk, '}'))
 		return WALK_END;
-	if (!first && !take(walk, ','))
+	if ((!first && !take(walk, ',')) || walk_peek(walk) != '"')
 		return WALK_BROKEN;
-	if (!walk_text(walk, name, size, NULL) || !take(walk, ':'))
-		return WALK_BROKEN;
-	return WALK_MEMBER;
+	const char *start = walk->at + 1, *quote = find_quote(start, walk->end, &is_plain);
+	if (quote != NULL && is_plain) {
+		ret->text = start;
+		ret->length = (size_t)(quote - start);
+		walk->at = quote + 1;
+	} else {
+		/* Also where the text ends within the name: walk_text then leaves the cursor at the end. */
+		if (!walk_text(walk, ret->room, sizeof(ret->room), NULL))
+			return WALK_BROKEN;
+		ret->text = ret->room;
+		ret->length = strlen(ret->room);
+	}
+	return take(walk, ':') ? WALK_MEMBER : WALK_BROKEN;
 }
 
 /* Over a string; the cursor stands on its opening quote. */
 static bool skip_string(struct walk *walk)
 {
-	const char *at = walk->at + 1;
-	while (at < walk->end) {
-		const char *quote = memchr(at, '"', (size_t)(walk->end - at));
-		if (quote == NULL)
-			break;
-		const char *slash = quote;
-		while (slash > at && slash[-1] == '\\')
-			slash--;
-		at = quote + 1;
-		if ((quote - slash) % 2 == 0) {
-			walk->at = at;
-			return true;
-		}
-	}
-	walk->at = walk->end;
-	return false;
+	bool ignored;
+	const char *quote = find_quote(walk->at + 1, walk->end, &ignored);
+	walk->at = quote != NULL ? quote + 1 : walk->end;
+	return quote != NULL;
 }
 
 bool walk_skip(struct walk *walk)
@@ -166,12 +187,22 @@ static bool take_escape(struct walk *walk, char to[static 4], size_t *ret_length
 	return true;
 }
 
-bool walk_text(struct walk *walk, char *to, size_t size, bool *ret_fits)
+/* Of a text without escapes. */
+static bool copy_plain(const char *from, size_t length, char *to, size_t size)
+{
+	bool fits = length < size;
+	length = fits ? length : size - 1;
+	memcpy(to, from, length);
+	for (char *nul; (nul = memchr(to, '\0', length)) != NULL;)
+		*nul = ' ';
+	to[length] = '\0';
+	return fits;
+}
+
+MUST_USE static bool copy_escaped(struct walk *walk, char *to, size_t size, bool *ret_fits)
 {
 	size_t used = 0;
 	bool fits = true;
-	if (!take(walk, '"'))
-		return false;
 	while (walk->at < walk->end && *walk->at != '"') {
 		char decoded[4] = {*walk->at};
 		size_t length = 1;
@@ -188,7 +219,27 @@ bool walk_text(struct walk *walk, char *to, size_t size, bool *ret_fits)
 		}
 	}
 	to[used] = '\0';
+	*ret_fits = fits;
+	return take(walk, '"');
+}
+
+bool walk_text(struct walk *walk, char *to, size_t size, bool *ret_fits)
+{
+	bool fits, is_plain;
+	if (!take(walk, '"'))
+		return false;
+	const char *quote = find_quote(walk->at, walk->end, &is_plain);
+	if (quote == NULL) {
+		walk->at = walk->end;
+		return false;
+	}
+	if (is_plain) {
+		fits = copy_plain(walk->at, (size_t)(quote - walk->at), to, size);
+		walk->at = quote + 1;
+	} else if (!copy_escaped(walk, to, size, &fits)) {
+		return false;
+	}
 	if (ret_fits != NULL)
 		*ret_fits = fits;
-	return take(walk, '"');
+	return true;
 }

@@ -18,9 +18,18 @@ enum walk_step { WALK_MEMBER, WALK_END, WALK_BROKEN };
 /* Steps over an opening `{` or `[`. */
 MUST_USE bool walk_enter(struct walk *walk, char open);
 
-/* To the next member's value (`first`: directly behind walk_enter), or over the closing brace. The name is decoded
- * into `name`; names that do not fit are cut. */
-MUST_USE enum walk_step walk_next(struct walk *walk, bool first, char *name, size_t size);
+#define WALK_NAME_BYTES 40
+
+/* A member's name: lent from the text, or from `room` if it had to be decoded (then cut if longer). */
+struct walk_name {
+	const char *text; /* no NUL behind it */
+	size_t length;
+	char room[WALK_NAME_BYTES];
+};
+bool walk_name_is(const struct walk_name *name, const char *text);
+
+/* To the next member's value (`first`: directly behind walk_enter), or over the closing brace. */
+MUST_USE enum walk_step walk_next(struct walk *walk, bool first, struct walk_name *ret);
 
 /* The first byte of the value that comes, '\0' if there is none. */
 char walk_peek(struct walk *walk);
