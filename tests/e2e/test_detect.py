@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""keytrail detect and keytrail findings from outside, on real CloudTrail records and on ledgers that the daemon's own
+writer has filled.
+
+$KEYTRAIL_BIN names the folder of the programs (default: the release build's); make_ledger lies in ../tests of it.
+"""
+
+import calendar
+import gzip
+import json
+import os
+import random
+import stat
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(os.environ.get("KEYTRAIL_BIN", ROOT / "build/release/bin"))
+KEYTRAIL = BIN / "keytrail"
+MAKE_LEDGER = BIN.parent / "tests" / "make_ledger"
+DATA = ROOT / "tests/data/cloudtrail"
+OTRF = DATA / "otrf/ec2_proxy_s3_exfiltration.jsonl"
+
+KEY = "ASIA5FLZVX4OPVKKVBMX"
+INSTANCE = "i-0317f6c6b66ae9c40"
+ACCOUNT = "123456789123"
+THIEF = "210987654321"
+
+pytestmark = pytest.mark.skipif(not KEYTRAIL.exists() or not MAKE_LEDGER.exists(), reason="not built")
+
+
+def at_us(text):
+    return calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ")) * 1000000
+
+
+def delivery(when, pid=7, exe="/usr/sbin/nginx", **fields):
+    process = dict(pid=pid, started_at="2020-09-14T00:00:00.000000Z", uid=33, user="www-data", exe=exe,
+                   exe_sha256=None, exe_foreign_mount=False, cmdline=[exe], unit="nginx.service", container_id=None,
+                   pod_uid=None, ancestors=[])
+    body = dict(access_key_id=KEY, account_id="904882667292", role="web", source="imds",
+                path="/latest/meta-data/iam/security-credentials/web", expires_at="2020-09-14T07:10:27.000000Z",
+                updated_at="2020-09-14T00:48:30.000000Z", outcome="delivered", reason=None,
+                client=dict(address="127.0.0.1", port=50000, netns=1), user_agent="curl/7.68.0",
+                attribution=dict(grade="exact", method="sock_diag", evidence=[]), process=process, holders=[process],
+                host=dict(instance_id=INSTANCE, account_id=ACCOUNT, region="us-east-1"))
+    body.update(fields)
+    return dict(kind="delivery", at_us=at_us(when), access_key_id=KEY, body=body)
+
+
+def placement(*addresses):
+    return dict(kind="placement", at_us=at_us("2020-09-14T00:45:00Z"), access_key_id=None,
+                body=dict(account_id=ACCOUNT, region="us-east-1", instance_id=INSTANCE, addresses=list(addresses),
+                          vpc_ids=["vpc-1"], owner_ids=[ACCOUNT], clock_offset_ms=0))
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    def make(*rows, name="ledger.db"):
+        path = tmp_path / name
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        subprocess.run([MAKE_LEDGER, path], input=text, text=True, check=True)
+        return path
+    return make
+
+
+@pytest.fixture
+def known(ledger):
+    return ledger(delivery("2020-09-14T00:50:00Z"), delivery("2020-09-14T03:00:00Z", pid=8, exe="/usr/bin/late"))
+
+
+def run(*arguments, stdin=None):
+    return subprocess.run([KEYTRAIL, *map(str, arguments)], input=stdin, capture_output=True, timeout=120)
+
+
+def detect(ledger, *arguments, stdin=None):
+    result = run("detect", "--ledger", ledger, "-o", "jsonl", *arguments, stdin=stdin)
+    return result.returncode, [json.loads(line) for line in result.stdout.splitlines()], result.stderr.decode()
+
+
+def test_no_such_file(known, tmp_path):
+    code, findings, complaint = detect(known, tmp_path / "nowhere.json")
+    assert (code, findings) == (1, [])
+    assert "nowhere.json" in complaint
+
+
+def test_nothing_of_ours(known):
+    code, findings, _ = detect(known, DATA / "stratus/aws.defense-evasion.cloudtrail-stop.json")
+    assert (code, findings) == (0, [])
+
+
+@pytest.mark.parametrize("explained", [
+    dict(trusted_egress=["1.2.3.4"]),
+    dict(own=[dict(account_id=ACCOUNT, egress=["1.2.3.0/24"])]),
+    dict(own=[dict(account_id=ACCOUNT, networks=["1.2.3.4/32"])]),
+])
+def test_explained_by_the_inventory(known, tmp_path, explained):
+    inventory = tmp_path / "inventory.json"
+    inventory.write_text(json.dumps(explained))
+    code, findings, summary = detect(known, "--inventory", inventory, OTRF)
+    assert (code, findings) == (0, [])
+    assert "11 at home" in summary
+
+
+def test_bad_inventory(known, tmp_path):
+    inventory = tmp_path / "inventory.json"
+    inventory.write_text('{"own": [{"account_id": "%s", "ips": []}]}' % ACCOUNT)
+    code, findings, complaint = detect(known, "--inventory", inventory, OTRF)
+    assert (code, findings) == (1, [])
+    assert "ips" in complaint and "inventory.json" in complaint
+
+
+def test_explained_by_the_ledger(ledger):
+    path = ledger(delivery("2020-09-14T00:50:00Z"), placement("1.2.3.4", "10.0.0.0/16"))
+    code, findings, _ = detect(path, OTRF)
+    assert (code, findings) == (0, [])
+
+
+def test_legitimate(ledger):
+    path = ledger(delivery("2020-09-14T00:50:00Z"), placement("198.51.100.10", "10.0.0.0/16"))
+    code, findings, _ = detect(path, DATA / "synthetic/legitimate.json")
+    assert (code, findings) == (0, [])
+
+
+def test_real_theft(known):
+    code, findings, _ = detect(known, OTRF)
+    assert code == 3
+    [finding] = findings
+    assert finding["type"] == "InstanceCredentialExfiltration.OutsideAWS"
+    assert finding["severity"] == "HIGH" and finding["score"] == 8.0
+    assert finding["access_key_id"] == KEY
+    assert finding["count"] == 11 and len(finding["event_ids"]) == 11
+    assert finding["owner"] == dict(account_id=ACCOUNT, instance_id=INSTANCE, role="web")
+    assert [suspect["process"]["exe"] for suspect in finding["suspects"]] == ["/usr/sbin/nginx", "/usr/bin/late"]
+    assert "recorded after first use" in finding["suspects"][1]["reasons"]
+    assert {call["name"] for call in finding["calls"]} == {"ListObjects", "GetObject", "ListBuckets"}
+
+
+def test_inside_aws(known, tmp_path):
+    source = DATA / "synthetic/inside_aws_endpoint.json"
+    code, [finding], _ = detect(known, source)
+    assert (code, finding["severity"]) == (3, "HIGH")
+    assert finding["type"] == "InstanceCredentialExfiltration.InsideAWS"
+    assert finding["remote"]["account_id"] == THIEF and finding["remote"]["relation"] == "unaffiliated"
+    inventory = tmp_path / "inventory.json"
+    inventory.write_text(json.dumps(dict(affiliated=[dict(account_id=THIEF)])))
+    code, [again], _ = detect(known, "--inventory", inventory, source)
+    assert (code, again["severity"], again["id"]) == (3, "MEDIUM", finding["id"])
+    code, [_], _ = detect(known, "--inventory", inventory, "--fail-on", "HIGH", source)
+    assert code == 0
+
+
+def test_standard_input(known):
+    plain = OTRF.read_bytes()
+    wanted = detect(known, OTRF)[1]
+    assert detect(known, "-", stdin=plain)[:2] == (3, wanted)
+    assert detect(known, "-", stdin=gzip.compress(plain[:5000]) + gzip.compress(plain[5000:]))[:2] == (3, wanted)
+    assert detect(known, "-", stdin=b"")[:2] == (0, [])
+
+
+def test_order_repetition_and_portions(known, tmp_path):
+    lines = OTRF.read_bytes().splitlines(keepends=True)
+    [wanted] = detect(known, "--findings", tmp_path / "wanted.db", OTRF)[1]
+    random.seed(1)
+    for turn in range(3):
+        shuffled = lines + random.choices(lines, k=40)
+        random.shuffle(shuffled)
+        first, second = tmp_path / "1.jsonl", tmp_path / "2.jsonl.gz"
+        first.write_bytes(b"".join(shuffled[:70]))
+        second.write_bytes(gzip.compress(b"".join(shuffled[70:])))
+        kept = tmp_path / ("findings%d.db" % turn)
+        detect(known, "--findings", kept, second)
+        detect(known, "--findings", kept, first)
+        assert detect(known, "--findings", kept, second, first)[1] == [wanted]
+
+
+def test_kept_beside_the_ledger(known):
+    detect(known, OTRF)
+    kept = known.parent / "findings.db"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o640
+    result = run("findings", "--ledger", known, "-o", "jsonl")
+    assert [json.loads(line)["access_key_id"] for line in result.stdout.splitlines()] == [KEY]
+    result = run("who", KEY, "--ledger", known, "-o", "jsonl")
+    assert b'"finding"' in result.stdout
+
+
+def test_damage_costs_what_is_damaged(known, tmp_path):
+    folder = tmp_path / "logs"
+    (folder / "CloudTrail-Digest").mkdir(parents=True)
+    (folder / "CloudTrail-Digest" / "d.json.gz").write_bytes(b"no digest")
+    (folder / "notes.txt").write_text("no log")
+    packed = gzip.compress(OTRF.read_bytes())
+    (folder / "a.json.gz").write_bytes(packed[: len(packed) // 3])
+    (folder / "b.json").write_text("hello")
+    (folder / "c.jsonl").write_bytes(OTRF.read_bytes())
+    (folder / "d.json").write_text('{"Records":[{"eventTime":"2020')
+    code, findings, complaint = detect(known, folder)
+    assert (code, len(findings), findings[0]["count"]) == (3, 1, 11)
+    for name in ("a.json.gz", "b.json", "d.json"):
+        assert name in complaint
+    assert "2 skipped" in complaint and "2 unreadable" in complaint
+
+
+def test_all_of_the_odd_records(known):
+    code, findings, summary = detect(known, DATA / "stratus")
+    assert (code, findings) == (0, [])
+    assert "310 records" in summary and "0 malformed" in summary
+
+
+def test_without_a_ledger():
+    code, [finding], summary = detect("none", OTRF)
+    assert (code, finding["suspects"]) == (3, [])
+    assert any("without a ledger" in line for line in finding["evidence"])
+    assert "not stored" in summary
+
+
+def test_several_ledgers(ledger):
+    first = ledger(delivery("2020-09-14T00:50:00Z"), name="a.db")
+    second = ledger(delivery("2020-09-14T00:51:00Z", pid=9, exe="/usr/bin/other"), name="b.db")
+    code, [finding], _ = detect(first, "--ledger", second, OTRF)
+    assert code == 3
+    assert {suspect["process"]["exe"] for suspect in finding["suspects"]} == {"/usr/sbin/nginx", "/usr/bin/other"}
+
+
+def test_ranges_of_ones_own(known, tmp_path):
+    ranges = tmp_path / "ip-ranges.json"
+    ranges.write_text(json.dumps(dict(
+        syncToken="1", createDate="2031-01-02-03-04-05", ipv6_prefixes=[],
+        prefixes=[dict(ip_prefix="1.2.3.0/24", region="us-east-1", service="EC2", network_border_group="us-east-1")])))
+    code, [finding], summary = detect(known, "--ip-ranges", ranges, OTRF)
+    assert (code, finding["severity"], finding["rung"]) == (3, "MEDIUM", 5)
+    assert finding["remote"]["account_id"] is None and finding["remote"]["network"] == "AWS EC2 us-east-1"
+    assert "2031-01-02" in summary
