@@ -12,7 +12,7 @@
 #include "common/text.h"
 #include "store/fingerprint.h"
 
-#define DEPTH_MAX 8
+#define DEPTH_MAX 64 /* deeper ones are found by their text */
 static const char member[] = "AccessKeyId";
 
 struct search {
@@ -96,20 +96,41 @@ MUST_USE static int walk(struct search *search, const json_t *value, int depth, 
 	return 0;
 }
 
-/* "AccessKeyId" : "ASIA..." in a body that is no JSON. */
-MUST_USE static int take_bare(struct search *search, const char *from, const char *end, struct error *err)
+static bool is_known(const struct search *search, const char *id)
+{
+	for (int i = 0; i < search->count; i++)
+		if (strcmp(search->keys[i].access_key_id, id) == 0)
+			return true;
+	return false;
+}
+
+/* The key id behind one mention of the member: `AccessKeyId" : "ASIA...`, `AccessKeyId=ASIA...`. */
+MUST_USE static int take_mention(struct search *search, const char *from, const char *end, struct error *err)
 {
 	char id[KEY_ID_BYTES];
 	size_t length = 0;
-	while (from < end && strchr("\" :=\t", *from) != NULL)
+	while (from < end && memchr("\" :='\t", *from, 6) != NULL)
 		from++;
 	while (from + length < end && length < sizeof(id) - 1 && isalnum((unsigned char)from[length]))
 		length++;
 	memcpy(id, from, length);
 	id[length] = '\0';
-	if (!is_key_id(id) || strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") != length)
+	if (!is_key_id(id) || !isalpha((unsigned char)id[0]) ||
+	    strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") != length || is_known(search, id))
 		return 0;
 	return take_document(search, NULL, id, err);
+}
+
+/* Every mention in a body that is no JSON, or hides its keys in some other way. */
+MUST_USE static int take_mentions(struct search *search, const char *body, const char *end, struct error *err)
+{
+	const char *found;
+	while (body < end && (found = memmem(body, (size_t)(end - body), member, sizeof(member) - 1)) != NULL) {
+		body = found + sizeof(member) - 1;
+		if (take_mention(search, body, end, err) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 int credential_find(const char *body, size_t length, const struct secret_key *host_key,
@@ -121,10 +142,10 @@ int credential_find(const char *body, size_t length, const struct secret_key *ho
 	const char *found = length > 0 ? memmem(body, length, member, sizeof(member) - 1) : NULL;
 	if (found == NULL)
 		return 0;
-	int result;
+	int result = 0;
 	if (json_read(body, length, &tree, &no_json) == 0)
 		result = walk(&search, tree, 0, err);
-	else
-		result = take_bare(&search, found + sizeof(member) - 1, body + length, err);
+	if (result == 0 && search.count == 0)
+		result = take_mentions(&search, found, body + length, err);
 	return result < 0 ? -1 : search.count;
 }

@@ -57,7 +57,7 @@ static const struct argp parser = {
 	.options = options,
 	.parser = on_argument,
 	.doc = "Keytrail's daemon: a transparent proxy in front of the EC2 instance metadata service that writes down "
-               "which "
+	       "which "
 	       "process received which access key. Stays in the foreground and logs to standard error.",
 };
 

@@ -50,6 +50,16 @@ static struct edit *edit_of(struct edit *edits, size_t count, const char *line, 
 	return NULL;
 }
 
+static bool has_line(const struct buffer *head, const char *name)
+{
+	struct edit wanted = {.name = name};
+	const char *line = head->bytes, *end = head->bytes + head->length, *next;
+	for (; line < end && (next = memchr(line, '\n', (size_t)(end - line))) != NULL; line = next + 1)
+		if (edit_of(&wanted, 1, line, (size_t)(next - line)) != NULL)
+			return true;
+	return false;
+}
+
 /* Copies a head line by line; an edited line keeps upstream's spelling of the name. */
 MUST_USE static int copy_head(struct buffer *to, const struct buffer *head, struct edit *edits, size_t count,
                               struct error *err)
@@ -106,7 +116,7 @@ int reply_relay(struct buffer *to, const struct buffer *head, const struct buffe
                 struct error *err)
 {
 	char ttl[24], length[24];
-	bool is_chunked = memmem(head->bytes, head->length, "\r\nTransfer-Encoding:", 20) != NULL;
+	bool is_chunked = has_line(head, "Transfer-Encoding");
 	(void)snprintf(ttl, sizeof(ttl), "%lld", (long long)ttl_left);
 	(void)snprintf(length, sizeof(length), "%zu", body != NULL ? body->length : 0);
 	struct edit edits[] = {

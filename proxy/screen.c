@@ -169,11 +169,13 @@ struct screen screen_head(const char *bytes, size_t length)
 			reason = check_request_line(line);
 		else if (reason == NULL && line.length > 0)
 			reason = check_header(line, seen, &screen);
-		if (reason == NULL && lines > SCREEN_HEADERS_MAX)
+		if (reason == NULL && line.length > 0 && lines > SCREEN_HEADERS_MAX)
 			reason = "too-many-headers";
 		if (reason != NULL)
 			return bad(reason);
 		at += line.length + 2;
+		if (at > SCREEN_HEAD_BYTES)
+			return bad("head-too-long");
 		if (lines++ > 0 && line.length == 0)
 			break;
 	}

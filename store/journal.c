@@ -27,7 +27,8 @@ struct frame {
 struct journal {
 	int fd;
 	uint64_t generation;
-	off_t end; /* where the next frame goes */
+	off_t end;           /* where the next frame goes */
+	bool head_is_unsure; /* a failed journal_clear may have left another generation on the disk */
 };
 
 static const char magic[8] = "KTJRNL1";
@@ -56,8 +57,10 @@ MUST_USE static int head_write(struct journal *journal, struct error *err)
 {
 	struct head head = {.generation = journal->generation};
 	memcpy(head.magic, magic, sizeof(magic));
+	journal->head_is_unsure = true;
 	if (pwrite(journal->fd, &head, sizeof(head), 0) != (ssize_t)sizeof(head) || fdatasync(journal->fd) < 0)
 		return error_errno(err, "journal");
+	journal->head_is_unsure = false;
 	return 0;
 }
 
@@ -116,6 +119,8 @@ int journal_append(struct journal *journal, const char *line, size_t length, str
 	struct frame frame = {.generation = journal->generation, .length = length};
 	if (journal->end + (off_t)(sizeof(frame) + length) > JOURNAL_BYTES)
 		return error_set(err, ERROR_LIMIT, "the journal is full");
+	if (journal->head_is_unsure && head_write(journal, err) < 0)
+		return -1;
 	if (digest_of(line, length, frame.digest, err) < 0 || buffer_append(&bytes, &frame, sizeof(frame), err) < 0 ||
 	    buffer_append(&bytes, line, length, err) < 0)
 		return -1;
@@ -146,7 +151,12 @@ int journal_replay(struct journal *journal,
 
 int journal_clear(struct journal *journal, struct error *err)
 {
+	/* The old lines stay ours until the new generation is on the disk. */
 	journal->generation++;
+	if (head_write(journal, err) < 0) {
+		journal->generation--;
+		return -1;
+	}
 	journal->end = sizeof(struct head);
-	return head_write(journal, err);
+	return 0;
 }

@@ -27,11 +27,27 @@ static bool ends_with(const char *text, size_t length, const char *end)
 	return length > wanted && strncmp(text + length - wanted, end, wanted) == 0;
 }
 
+/* On Fargate: the task's 32 digits, a dash, and a number. */
+static bool is_fargate_id(const char *segment, size_t length)
+{
+	if (length < 34 || length > ID_DIGITS || segment[32] != '-' || !is_hex(segment, 32))
+		return false;
+	for (size_t i = 33; i < length; i++)
+		if (!isdigit((unsigned char)segment[i]))
+			return false;
+	return true;
+}
+
 /* `docker-<id>.scope`, `cri-containerd-<id>.scope`, `crio-<id>`, `<id>`. */
 static bool container_id_of(const char *segment, size_t length, char ret[static ID_DIGITS + 1])
 {
 	if (ends_with(segment, length, ".scope"))
 		length -= strlen(".scope");
+	if (is_fargate_id(segment, length)) {
+		memcpy(ret, segment, length);
+		ret[length] = '\0';
+		return true;
+	}
 	if (length < ID_DIGITS)
 		return false;
 	const char *id = segment + length - ID_DIGITS;
@@ -91,8 +107,10 @@ static void take_line(const char *line, size_t length, struct container *found)
 	if (colon == NULL)
 		return;
 	for (const char *at = colon + 1; at < end;) {
-		const char *slash = memchr(at, '/', (size_t)(end - at));
-		size_t segment = (size_t)((slash != NULL ? slash : end) - at);
+		/* A colon parts names, too: containerd takes the systemd form `slice:cri-containerd:ID` for a path. */
+		size_t segment = 0;
+		while (at + segment < end && at[segment] != '/' && at[segment] != ':')
+			segment++;
 		if (segment > 0)
 			take_segment(at, segment, found);
 		at += segment + 1;
@@ -112,6 +130,8 @@ void container_parse(const char *text, struct container *ret)
 			contradiction = true;
 		if (line.container_id[0] != '\0')
 			(void)text_copy(merged.container_id, sizeof(merged.container_id), line.container_id);
+		if (line.pod_uid[0] != '\0' && merged.pod_uid[0] != '\0' && strcmp(line.pod_uid, merged.pod_uid) != 0)
+			contradiction = true;
 		if (line.pod_uid[0] != '\0')
 			(void)text_copy(merged.pod_uid, sizeof(merged.pod_uid), line.pod_uid);
 		if (line.unit[0] != '\0')

@@ -115,13 +115,17 @@ static void put_exe(int folder, bool is_foreign, bool in_full, json_t *object)
 {
 	static const char deleted[] = " (deleted)";
 	char path[PATH_MAX];
-	struct stat status;
+	struct stat status, named;
 	ssize_t length = readlinkat(folder, "exe", path, sizeof(path) - 1);
 	bool is_deleted = false;
 	path[length > 0 ? length : 0] = '\0';
+	bool known = fstatat(folder, "exe", &status, 0) == 0;
+	/* The kernel's mark, unless a file of that very name is what runs. */
 	if (length > (ssize_t)strlen(deleted) && strcmp(path + length - strlen(deleted), deleted) == 0) {
-		path[(size_t)length - strlen(deleted)] = '\0';
-		is_deleted = true;
+		is_deleted = !known || stat(path, &named) < 0 || named.st_dev != status.st_dev ||
+		             named.st_ino != status.st_ino;
+		if (is_deleted)
+			path[(size_t)length - strlen(deleted)] = '\0';
 	}
 	json_put_text(object, "exe", length > 0 ? path : NULL);
 	json_put(object, "exe_sha256", NULL);
@@ -129,7 +133,6 @@ static void put_exe(int folder, bool is_foreign, bool in_full, json_t *object)
 	if (!in_full)
 		return;
 	json_put_bool(object, "exe_deleted", is_deleted);
-	bool known = fstatat(folder, "exe", &status, 0) == 0;
 	json_put(object, "exe_device",
 	         known ? json_sprintf("%u:%u", major(status.st_dev), minor(status.st_dev)) : NULL);
 	json_put(object, "exe_inode", known ? json_integer((json_int_t)status.st_ino) : NULL);

@@ -14,7 +14,9 @@
 #define ANSWER_TIMEOUT_MS 3000 /* the witness bounds its own work well below this */
 
 struct line {
+	int main_fd; /* borrowed: new lines are made over it */
 	int fd;
+	bool is_broken; /* an answer is still due, or was none: nothing that comes can be believed any more */
 };
 
 void endpoint_from_sockaddr(const struct sockaddr_storage *from, struct endpoint *ret)
@@ -90,22 +92,45 @@ MUST_USE static int send_descriptor(int to, int fd, struct error *err)
 	return 0;
 }
 
-int line_open(int main_fd, struct line **ret, struct error *err)
+/* A fresh pair of ends, one of them given to the witness. */
+MUST_USE static int connect_line(int main_fd, int *ret_fd, struct error *err)
 {
 	int pair[2];
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_errno(err, "cannot open a line to the witness");
 	CLEANUP_FD int ours = pair[0];
 	CLEANUP_FD int theirs = pair[1];
+	if (send_descriptor(main_fd, theirs, err) < 0)
+		return -1;
+	*ret_fd = steal_fd(&ours);
+	return 0;
+}
+
+int line_open(int main_fd, struct line **ret, struct error *err)
+{
 	struct line *line = calloc(1, sizeof(*line));
 	if (line == NULL)
 		return error_set(err, ERROR_MEMORY, "no memory for a line to the witness");
-	if (send_descriptor(main_fd, theirs, err) < 0) {
+	line->main_fd = main_fd;
+	if (connect_line(main_fd, &line->fd, err) < 0) {
 		free(line);
 		return -1;
 	}
-	line->fd = steal_fd(&ours);
 	*ret = line;
+	return 0;
+}
+
+/* A line that an answer was missed on is given up: what comes late must not be taken for the next client's. */
+MUST_USE static int mend(struct line *line, struct error *err)
+{
+	int fd;
+	if (!line->is_broken)
+		return 0;
+	if (connect_line(line->main_fd, &fd, err) < 0)
+		return -1;
+	(void)close(line->fd);
+	line->fd = fd;
+	line->is_broken = false;
 	return 0;
 }
 
@@ -156,6 +181,9 @@ MUST_USE static int ask(struct line *line, const struct query *query, struct ans
 {
 	CLEANUP_FREE char *bytes = NULL;
 	size_t length = 0;
+	if (line->is_broken)
+		return error_set(err, ERROR_SYSTEM, "the witness was lost over this client");
+	line->is_broken = true; /* until a good answer is here */
 	if (send(line->fd, query, sizeof(*query), MSG_NOSIGNAL) != (ssize_t)sizeof(*query))
 		return error_errno(err, "cannot ask the witness");
 	if (receive(line, &bytes, &length, ret_fd, err) < 0)
@@ -164,8 +192,10 @@ MUST_USE static int ask(struct line *line, const struct query *query, struct ans
 		memcpy(ret, bytes, sizeof(*ret));
 	if (length < sizeof(*ret) || ret->magic != LINE_MAGIC || length != sizeof(*ret) + ret->document_bytes) {
 		cleanup_descriptor(ret_fd);
+		*ret_fd = -1;
 		return error_set(err, ERROR_INPUT, "the witness sent %zu bytes that are no answer", length);
 	}
+	line->is_broken = false;
 	if (ret_document != NULL) {
 		memmove(bytes, bytes + sizeof(*ret), ret->document_bytes);
 		*ret_document = steal_pointer(&bytes);
@@ -178,7 +208,8 @@ int line_look(struct line *line, const struct endpoint *peer, const struct endpo
 {
 	const struct query query = {.magic = LINE_MAGIC, .kind = QUERY_LOOK, .peer = *peer, .local = *local};
 	struct answer answer;
-	if (ask(line, &query, &answer, NULL, ret_socket, err) < 0)
+	/* A new client may have a new line; the other questions are about a client that only the old one knew. */
+	if (mend(line, err) < 0 || ask(line, &query, &answer, NULL, ret_socket, err) < 0)
 		return -1;
 	*ret = answer.sighting;
 	return 0;

@@ -5,6 +5,7 @@
 #include "proxy/witness/procfs.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
@@ -67,6 +68,7 @@ struct scan {
 	const struct holder_search *search;
 	struct holders *holders;
 	char wanted[32]; /* "socket:[N]" */
+	bool is_blind;   /* there was a process that could not be looked at */
 };
 
 static void note(struct scan *scan, uint32_t pid, int fd, bool is_relay)
@@ -86,8 +88,11 @@ static void look_at(struct scan *scan, uint32_t pid)
 	char path[32], link[64];
 	(void)snprintf(path, sizeof(path), "/proc/%u/fd", pid);
 	DIR *folder = opendir(path);
-	if (folder == NULL)
+	if (folder == NULL) {
+		scan->is_blind |=
+			errno == EACCES || errno == EPERM || errno == EMFILE || errno == ENFILE || errno == ENOMEM;
 		return;
+	}
 	int found = -1;
 	bool is_relay = false;
 	for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
@@ -96,8 +101,10 @@ static void look_at(struct scan *scan, uint32_t pid)
 		if (!text_to_u64(entry->d_name, INT32_MAX, &fd))
 			continue;
 		length = readlinkat(dirfd(folder), entry->d_name, link, sizeof(link) - 1);
-		if (length <= 0)
+		if (length <= 0) {
+			scan->is_blind |= length < 0 && (errno == EACCES || errno == EPERM);
 			continue;
+		}
 		link[length] = '\0';
 		if (found < 0 && strcmp(link, scan->wanted) == 0)
 			found = (int)fd;
@@ -185,7 +192,7 @@ void procfs_find(const struct holder_search *search, struct holders *ret)
 		return;
 	size_t count = list_pids(pids);
 	if (pass(&scan, pids, count, true))
-		ret->is_complete = pass(&scan, pids, count, false);
+		ret->is_complete = pass(&scan, pids, count, false) && !scan.is_blind && count < PIDS_MAX;
 	if (ret->count > 0)
 		remember(ret->items[0].pid);
 	qsort(ret->items, ret->count < HOLDERS_MAX ? ret->count : HOLDERS_MAX, sizeof(ret->items[0]), by_pid);

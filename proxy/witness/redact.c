@@ -28,8 +28,9 @@ static const char *const names[] = {
 };
 
 /* Options whose value is the next argument. */
-static const char *const options[] = {"--secret",        "--password",          "--token",  "--secret-key",
-                                      "--session-token", "--secret-access-key", "--api-key"};
+static const char *const options[] = {"--secret",         "--password",          "--token",   "--secret-key",
+                                      "--session-token",  "--secret-access-key", "--api-key", "aws_secret_access_key",
+                                      "aws_session_token"};
 
 static bool has_pattern(const char *patterns, const char *argument)
 {
@@ -81,6 +82,13 @@ static size_t token_at(const char *at)
 	return length >= 40 ? length : 0;
 }
 
+/* `$NAME`, `${NAME}`, `$(...)`: not the secret itself. */
+static bool is_variable(const char *value)
+{
+	return value[0] == '$' &&
+	       (isalpha((unsigned char)value[1]) || (value[1] != '\0' && strchr("_{(", value[1]) != NULL));
+}
+
 static size_t append(char *to, size_t size, size_t used, const char *text, size_t length)
 {
 	if (used + length >= size)
@@ -106,7 +114,7 @@ bool redact_argument(const char *argument, const char *previous, const char *pat
 	for (const char *at = argument; *at != '\0' && used < size - 1;) {
 		const char *value = value_behind_name(at);
 		size_t token = token_at(at);
-		if (value != NULL && *value != '\0' && *value != '$' &&
+		if (value != NULL && *value != '\0' && !is_variable(value) &&
 		    strncmp(value, REDACTED, strlen(REDACTED)) != 0) {
 			/* Up to the end of the value: quote, white space, or the next form field. */
 			bool is_header = memchr(at, ':', (size_t)(value - at)) != NULL;
