@@ -155,6 +155,37 @@ static void comes_back_from_its_line(void **state)
 		}
 }
 
+/* What log shippers get: the processes in full, named fields in place. */
+static const struct {
+	const char *name, *kind, *subject, *body, *object;
+} shipped[] = {
+	{"delivery", "delivery", NULL,
+	 "{\"role\":\"r\",\"process\":{\"pid\":1},\"holders\":[{\"pid\":2},{\"pid\":1}]}",
+	 "{\"delivered_at\":\"2023-11-14T22:13:20.123456Z\",\"holders\":[{\"pid\":2},{\"pid\":1}],"
+	 "\"id\":\"0123456789abcdef\",\"kind\":\"delivery\",\"process\":{\"pid\":1},\"role\":\"r\"}"},
+	{"nobody known", "delivery", NULL, "{\"process\":null,\"holders\":[]}",
+	 "{\"delivered_at\":\"2023-11-14T22:13:20.123456Z\",\"holders\":[],\"id\":\"0123456789abcdef\","
+	 "\"kind\":\"delivery\",\"process\":null}"},
+	{"outcome", "outcome", "fedcba9876543210", "{\"outcome\":\"delivered\"}",
+	 "{\"at\":\"2023-11-14T22:13:20.123456Z\",\"id\":\"0123456789abcdef\",\"kind\":\"outcome\","
+	 "\"outcome\":\"delivered\",\"subject\":\"fedcba9876543210\"}"},
+};
+
+static void ships_processes_in_full(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(shipped); i++) {
+		CLEANUP_JSON json_t *body = json_of(shipped[i].body);
+		const struct entry entry = {.kind = shipped[i].kind, .id = "0123456789abcdef", .subject = shipped[i].subject,
+		                            .at_us = INT64_C(1700000000123456), .body = body};
+		struct packed packed;
+		assert_int_equal(packed_make(&entry, &packed, NULL), 0);
+		CLEANUP_FREE char *object = packed_to_object(&packed);
+		packed_done(&packed);
+		CHECK_TEXT(shipped[i].name, object, shipped[i].object);
+	}
+}
+
 static const struct {
 	const char *name, *line;
 } broken[] = {
@@ -226,6 +257,7 @@ int main(void)
 		cmocka_unit_test(is_canonical),
 		cmocka_unit_test(leaves_what_it_packs_alone),
 		cmocka_unit_test(comes_back_from_its_line),
+		cmocka_unit_test(ships_processes_in_full),
 		cmocka_unit_test(makes_ids_that_differ),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

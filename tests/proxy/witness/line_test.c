@@ -229,6 +229,57 @@ static void leaves_no_number_of_a_closed_descriptor(void **state)
 	assert_int_equal(fd, -1);
 }
 
+/* ---- a witness that answers its first question too late */
+
+struct late {
+	int main_fd;
+	int line;
+};
+
+static void *late_run(void *argument)
+{
+	struct late *late = argument;
+	struct query query;
+	late->line = take_line(late->main_fd);
+	for (uint32_t uid = 1; uid <= 2; uid++) {
+		/* Both questions are read before the first is answered: the asker has given up on it. */
+		if (recv(late->line, &query, sizeof(query), 0) != (ssize_t)sizeof(query))
+			return NULL;
+		if (uid == 1)
+			continue;
+		for (uint32_t each = 1; each <= 2; each++) {
+			struct answer answer = {.magic = LINE_MAGIC, .sighting = {.has_tuple = true, .uid = each}};
+			(void)send(late->line, &answer, sizeof(answer), MSG_NOSIGNAL);
+		}
+	}
+	return NULL;
+}
+
+/* An answer that comes when nobody waits for it any more must never be taken for the next client's. */
+static void takes_no_late_answer_for_another_client(void **state)
+{
+	struct late late = {.line = -1};
+	struct endpoint first = endpoint_of("192.0.2.1", 1), second = endpoint_of("192.0.2.2", 2);
+	struct sighting sighting = {0};
+	struct line *line;
+	pthread_t thread;
+	int pair[2], fd = -1;
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair), 0);
+	late.main_fd = pair[1];
+	assert_int_equal(line_open(pair[0], &line, NULL), 0);
+	assert_int_equal(pthread_create(&thread, NULL, late_run, &late), 0);
+	assert_int_equal(line_look(line, &first, &first, &sighting, &fd, NULL), -1); /* after its patience */
+	int result = line_look(line, &second, &second, &sighting, &fd, NULL);
+	line_close(line);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	(void)close(late.line);
+	(void)close(pair[0]);
+	(void)close(pair[1]);
+	if (result == 0 && sighting.uid == 1)
+		fail_msg("the second client was taken for the first");
+}
+
 static void refuses_a_document_that_is_no_json(void **state)
 {
 	struct stage stage = {.witness = {.answer = {.magic = LINE_MAGIC, .document_bytes = 3}, .document = "{x}"}};
@@ -353,6 +404,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refuses_what_is_no_answer),
 		cmocka_unit_test(leaves_no_number_of_a_closed_descriptor),
+		cmocka_unit_test(takes_no_late_answer_for_another_client),
 		cmocka_unit_test(refuses_a_document_that_is_no_json),
 		cmocka_unit_test(says_when_there_is_no_socket),
 		cmocka_unit_test(says_when_the_witness_is_gone),
