@@ -35,7 +35,8 @@ const struct schema findings_schema = {
 struct findings {
 	sqlite3 *db;
 	sqlite3_stmt *statements[STATEMENT_COUNT]; /* made when the first event is judged */
-	bool was_empty;                            /* no event was stored when it was opened */
+	bool was_empty;    /* no event was stored when it was opened */
+	bool is_gathering; /* in one transaction, for speed; nothing of it is in the file */
 };
 
 /* ---- opening */
@@ -69,14 +70,14 @@ int findings_open(const char *path, bool read_only, struct findings **ret, struc
 	 */
 	if (result == 0)
 		result = read_only ? store_open_read(path != NULL ? path : "", &findings_schema, &findings->db, err)
-				   : store_open_write(path != NULL ? path : "", &findings_schema, &findings->db, err);
+		                   : store_open_write(path != NULL ? path : "", &findings_schema, &findings->db, err);
 	if (result == 0 && !read_only && sqlite3_db_readonly(findings->db, "main") == 1)
 		result = error_set(err, ERROR_SYSTEM, "%s: may not be written", path);
 	if (result == 0 && !read_only)
 		result = store_exec(findings->db, run_tables, err);
 	if (result == 0)
 		result = store_integer(findings->db, "SELECT count(*) FROM (SELECT 1 FROM main.event LIMIT 1)", &events,
-				       err);
+		                       err);
 	findings->was_empty = events == 0;
 	if (result < 0) {
 		findings_close(findings);
@@ -104,7 +105,7 @@ static sqlite3_stmt *statement_of(struct findings *findings, enum statement whic
 	sqlite3_stmt **statement = &findings->statements[which];
 	if (*statement == NULL)
 		(void)sqlite3_prepare_v3(findings->db, statements[which], -1, SQLITE_PREPARE_PERSISTENT, statement,
-					 NULL);
+		                         NULL);
 	else
 		(void)sqlite3_reset(*statement);
 	return *statement;
@@ -139,7 +140,7 @@ int findings_id(const struct findings_use *use, char ret[static DIGEST_HEX_BYTES
 }
 
 MUST_USE static int add_use(struct findings *findings, const struct findings_event *event,
-			    const struct findings_use *use, struct error *err)
+                            const struct findings_use *use, struct error *err)
 {
 	char id[DIGEST_HEX_BYTES];
 	bool row;
@@ -154,7 +155,7 @@ MUST_USE static int add_use(struct findings *findings, const struct findings_eve
 		return -1;
 
 	const char *const texts[] = {use->service, use->name, use->error_code, use->region, use->user_agent,
-				     use->address, facts};
+	                             use->address, facts};
 	statement = statement_of(findings, ADD_USE);
 	bind_text(statement, 1, id);
 	bind_text(statement, 2, event->id);
@@ -172,7 +173,7 @@ MUST_USE static int add_use(struct findings *findings, const struct findings_eve
 
 /* One statement about an event; *ret_row: it gave a row. */
 MUST_USE static int run_event(struct findings *findings, enum statement which, const struct findings_event *event,
-			      bool *ret_row, struct error *err)
+                              bool *ret_row, struct error *err)
 {
 	sqlite3_stmt *statement = statement_of(findings, which);
 	bind_text(statement, 1, event->id);
@@ -187,8 +188,14 @@ MUST_USE static int run_event(struct findings *findings, enum statement which, c
 int findings_judge(struct findings *findings, const struct findings_event *event, struct error *err)
 {
 	bool is_older = false, row;
-	if (event->use_count == 0 && !event->is_addendum)
-		return findings->was_empty ? 0 : run_event(findings, CLEAR_EVENT, event, &row, err);
+	bool is_nothing = event->use_count == 0 && !event->is_addendum;
+	if (is_nothing && findings->was_empty)
+		return 0;
+	if (!findings->is_gathering && store_exec(findings->db, "BEGIN", err) < 0)
+		return -1;
+	findings->is_gathering = true;
+	if (is_nothing)
+		return run_event(findings, CLEAR_EVENT, event, &row, err);
 	if (run_event(findings, OLDER_VERSION, event, &is_older, err) < 0 || is_older)
 		return is_older ? 0 : -1;
 	if (run_event(findings, FORGET_USES, event, &row, err) < 0 ||
@@ -210,7 +217,7 @@ MUST_USE static int read_row(sqlite3_stmt *row, int column, json_t **ret, struct
 }
 
 MUST_USE static int put_list(struct findings *findings, const char *id, json_t *finding, size_t which,
-			     struct error *err)
+                             struct error *err)
 {
 	sqlite3_stmt *rows = NULL;
 	json_t *list = json_array(), *entry;
@@ -229,7 +236,7 @@ MUST_USE static int put_list(struct findings *findings, const char *id, json_t *
 
 /* `sum` and `best` stand on their rows. */
 MUST_USE static int make_finding(struct findings *findings, const char *id, sqlite3_stmt *sum, sqlite3_stmt *best,
-				 json_t **ret, struct error *err)
+                                 json_t **ret, struct error *err)
 {
 	CLEANUP_JSON json_t *finding = NULL;
 	int severity = sqlite3_column_int(sum, 3);
@@ -254,7 +261,7 @@ MUST_USE static int make_finding(struct findings *findings, const char *id, sqli
 }
 
 MUST_USE static int put_finding(struct findings *findings, const char *id, sqlite3_stmt *sum, const json_t *finding,
-				struct error *err)
+                                struct error *err)
 {
 	bool row;
 	CLEANUP_FREE char *body = json_line(finding);
@@ -273,7 +280,7 @@ MUST_USE static int put_finding(struct findings *findings, const char *id, sqlit
 
 /* Makes one finding anew; one without uses is gone. */
 MUST_USE static int refresh(struct findings *findings, const char *id, findings_complete *complete, void *context,
-			    struct error *err)
+                            struct error *err)
 {
 	CLEANUP_JSON json_t *finding = NULL;
 	sqlite3_stmt *sum = statement_of(findings, SUM), *best = statement_of(findings, BEST);
@@ -293,7 +300,7 @@ MUST_USE static int refresh(struct findings *findings, const char *id, findings_
 }
 
 MUST_USE static int refresh_touched(struct findings *findings, findings_complete *complete, void *context,
-				    struct error *err)
+                                    struct error *err)
 {
 	sqlite3_stmt *touched = statement_of(findings, ALL_TOUCHED);
 	int code = SQLITE_DONE, result = 0;
@@ -308,7 +315,12 @@ MUST_USE static int refresh_touched(struct findings *findings, findings_complete
 
 int findings_commit(struct findings *findings, findings_complete *complete, void *context, struct error *err)
 {
-	int result = store_exec(findings->db, merge, err);
+	int result = 0;
+	if (findings->is_gathering)
+		result = store_exec(findings->db, "COMMIT", err);
+	findings->is_gathering = false;
+	if (result == 0)
+		result = store_exec(findings->db, merge, err);
 	if (result == 0)
 		result = refresh_touched(findings, complete, context, err);
 	if (result == 0)
@@ -322,7 +334,7 @@ int findings_commit(struct findings *findings, findings_complete *complete, void
 
 /* Texts with `*` or `?` are globs, as in the ledger's lists. */
 MUST_USE static int prepare_list(struct findings *findings, const struct findings_filter *filter, sqlite3_stmt **ret,
-				 struct error *err)
+                                 struct error *err)
 {
 	const struct {
 		const char *column, *text;
@@ -337,12 +349,12 @@ MUST_USE static int prepare_list(struct findings *findings, const struct finding
 	};
 	CLEANUP_BUFFER struct buffer sql = {0};
 	if (buffer_printf(&sql, err, "SELECT body FROM v_findings WHERE 1%s",
-			  filter->of_this_run ? " AND id IN (SELECT finding FROM temp.shown)" : "") < 0)
+	                  filter->of_this_run ? " AND id IN (SELECT finding FROM temp.shown)" : "") < 0)
 		return -1;
 	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
 		if (texts[i].text != NULL &&
 		    buffer_printf(&sql, err, " AND %s %s ?%zu", texts[i].column,
-				  strpbrk(texts[i].text, "*?") != NULL ? "GLOB" : "=", i + 1) < 0)
+		                  strpbrk(texts[i].text, "*?") != NULL ? "GLOB" : "=", i + 1) < 0)
 			return -1;
 	if ((filter->since_us != 0 && buffer_printf(&sql, err, " AND last_seen_us >= ?20") < 0) ||
 	    (filter->until_us != 0 && buffer_printf(&sql, err, " AND last_seen_us < ?21") < 0) ||
@@ -362,7 +374,7 @@ MUST_USE static int prepare_list(struct findings *findings, const struct finding
 }
 
 int findings_list(struct findings *findings, const struct findings_filter *filter, ledger_visit *visit, void *context,
-		  struct error *err)
+                  struct error *err)
 {
 	sqlite3_stmt *rows = NULL;
 	int code = SQLITE_DONE, result = 0;

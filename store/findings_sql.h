@@ -34,7 +34,9 @@ static const char *const findings_migrations[] = {
 	" first_seen AS first_seen_us, last_seen AS last_seen_us, " OF("count") " AS count, body FROM finding;",
 };
 
+/* The temporary tables are never rolled back: a run that fails is over. */
 static const char run_tables[] =
+	"PRAGMA temp.journal_mode = OFF; PRAGMA temp.cache_size = -16384; PRAGMA main.cache_size = -16384;"
 	"CREATE TEMP TABLE run_event(id TEXT PRIMARY KEY, is_addendum INTEGER, version INTEGER,"
 	"  is_stale INTEGER DEFAULT 0) WITHOUT ROWID;"
 	"CREATE TEMP TABLE run_facts(id INTEGER PRIMARY KEY, body TEXT UNIQUE);"
