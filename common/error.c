@@ -59,8 +59,9 @@ int error_prefix(struct error *err, const char *format, ...)
 	va_start(arguments, format);
 	int used = vsnprintf(err->text, sizeof(err->text), format, arguments);
 	va_end(arguments);
-	if (used >= 0 && (size_t)used < sizeof(err->text))
-		(void)snprintf(err->text + used, sizeof(err->text) - (size_t)used, ": %s", below);
+	size_t left = used >= 0 && (size_t)used < sizeof(err->text) ? sizeof(err->text) - (size_t)used : 0;
+	if (left > 2) /* cut where it does not fit */
+		(void)snprintf(err->text + used, left, ": %.*s", (int)left - 3, below);
 	make_printable(err->text);
 	return -1;
 }

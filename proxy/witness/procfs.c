@@ -15,6 +15,7 @@
 #include "common/text.h"
 
 #define PIDS_MAX 65536
+#define INIT_PID 1
 
 static int by_pid_descending(const void *a, const void *b)
 {
@@ -89,12 +90,13 @@ static void look_at(struct scan *scan, uint32_t pid)
 	(void)snprintf(path, sizeof(path), "/proc/%u/fd", pid);
 	DIR *folder = opendir(path);
 	if (folder == NULL) {
-		scan->is_blind |=
-			errno == EACCES || errno == EPERM || errno == EMFILE || errno == ENFILE || errno == ENOMEM;
+		bool is_denied = errno == EACCES || errno == EPERM;
+		bool is_short = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
+		scan->is_blind |= is_short || (is_denied && pid != INIT_PID);
 		return;
 	}
 	int found = -1;
-	bool is_relay = false;
+	bool is_relay = false, is_hidden = false;
 	for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
 		uint64_t fd;
 		ssize_t length;
@@ -102,7 +104,7 @@ static void look_at(struct scan *scan, uint32_t pid)
 			continue;
 		length = readlinkat(dirfd(folder), entry->d_name, link, sizeof(link) - 1);
 		if (length <= 0) {
-			scan->is_blind |= length < 0 && (errno == EACCES || errno == EPERM);
+			is_hidden |= length < 0 && (errno == EACCES || errno == EPERM);
 			continue;
 		}
 		link[length] = '\0';
@@ -111,6 +113,9 @@ static void look_at(struct scan *scan, uint32_t pid)
 		is_relay |= strcmp(link, "/dev/net/tun") == 0;
 	}
 	(void)closedir(folder);
+	/* Some machines hide their init even from root. It may read every process's memory anyway, so a socket in its
+	 * hands would tell nothing new. */
+	scan->is_blind |= is_hidden && pid != INIT_PID;
 	scan->holders->looked_at++;
 	if (found >= 0)
 		note(scan, pid, found, is_relay);
