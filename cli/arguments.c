@@ -49,7 +49,7 @@ static void *place(const struct reading *reading, size_t offset)
 }
 
 static int refuse(const struct reading *reading, const struct argument *argument, const char *value,
-		  const char *expected)
+                  const char *expected)
 {
 	return error_set(reading->err, ERROR_USAGE, "--%s %.80s: %s", argument->name, value, expected);
 }
@@ -76,7 +76,7 @@ static int take_time(struct reading *reading, const struct argument *argument, c
 	int64_t time_us;
 	if (!clock_parse_when(value, reading->now_us, &time_us))
 		return refuse(reading, argument, value,
-			      "no time, expected 90s, 15m, 6h, 7d or 2w ago, 2026-01-31, or 2026-01-31T12:00:00Z");
+		              "no time, expected 90s, 15m, 6h, 7d or 2w ago, 2026-01-31, or 2026-01-31T12:00:00Z");
 	*(int64_t *)place(reading, argument->offset) = time_us;
 	*(int64_t *)place(reading, argument->second) = time_us;
 	return 0;
@@ -143,7 +143,7 @@ static int take_form(struct reading *reading, const struct argument *argument, c
 	for (size_t i = 0; i < ARRAY_LENGTH(later); i++)
 		if (strcmp(later[i], value) == 0)
 			return refuse(reading, argument, value,
-				      "not served by this version, expected table, json, jsonl or csv");
+			              "not served by this version, expected table, json, jsonl or csv");
 	int index = word_index(reading, argument, value);
 	if (index < 0)
 		return -1;
@@ -188,19 +188,19 @@ _Static_assert(ARRAY_LENGTH(fail_on_names) == FAIL_ON_NONE + 1, "one name a seve
 
 static const struct argument table[] = {
 	{"output", 'o', "FORM", OPTIONS_OUTPUT, take_form, WORDS(form_names, FORM_COUNT),
-	 .help = "table, json, jsonl or csv (default: table on a terminal, else jsonl)"},
+         .help = "table, json, jsonl or csv (default: table on a terminal, else jsonl)"},
 	{"config", 'c', "FILE", OPTIONS_SETTINGS, take_text, AT(settings),
-	 .help = "settings (default /etc/keytrail/keytrail.conf, which need not exist)"},
+         .help = "settings (default /etc/keytrail/keytrail.conf, which need not exist)"},
 	{"ledger", 0, "FILE", OPTIONS_LEDGER, take_ledger,
-	 .help = "ledger to read (default: [ledger] path of the settings). `detect` takes several, or `none`"},
+         .help = "ledger to read (default: [ledger] path of the settings). `detect` takes several, or `none`"},
 	{"findings", 0, "FILE", OPTIONS_STORED | OPTIONS_DETECT, take_findings, AT(findings),
-	 .help = "database of findings (default: findings.db beside the ledger). `detect` takes `none`: store nothing"},
+         .help = "database of findings (default: findings.db beside the ledger). `detect` takes `none`: store nothing"},
 	{"follow", 'f', NULL, OPTIONS_FOLLOW, take_flag, AT(follow),
-	 .help = "wait for new rows and show them, oldest first, until interrupted; earlier ones only with --since"},
+         .help = "wait for new rows and show them, oldest first, until interrupted; earlier ones only with --since"},
 	{"finding", 0, "FILE", OPTIONS_WHO, take_text, AT(reported),
-	 .help = "take the keys from a finding of GuardDuty or Security Hub, JSON; - is standard input"},
+         .help = "take the keys from a finding of GuardDuty or Security Hub, JSON; - is standard input"},
 	{"since", 0, "TIME", BOTH, take_time, AT(rows.since_us), AND(found.since_us),
-	 .help = "at or after this time: 6h (ago; s, m, h, d, w), 2026-01-31, or 2026-01-31T12:00:00Z"},
+         .help = "at or after this time: 6h (ago; s, m, h, d, w), 2026-01-31, or 2026-01-31T12:00:00Z"},
 	{"until", 0, "TIME", BOTH, take_time, AT(rows.until_us), AND(found.until_us), .help = "before this time"},
 	{"key", 0, "KEY", BOTH, take_key, AT(rows.access_key_id), AND(found.access_key_id), .help = "access key id"},
 	{"role", 0, "NAME", BOTH, take_text, AT(rows.role), AND(found.role), .help = "role of the instance or task"},
@@ -213,29 +213,29 @@ static const struct argument table[] = {
 	{"pid", 0, "NUMBER", OPTIONS_ROWS, take_number, AT(rows.pid), FLAG(rows.has_pid), .help = "process id"},
 	{"path", 0, "PATH", OPTIONS_ROWS, take_text, AT(rows.path), .help = "path that was requested"},
 	{"grade", 0, "NAME", OPTIONS_ROWS, take_word, AT(rows.grade), WORDS(grade_names, GRADE_COUNT),
-	 .help = "how sure the attribution is: exact, shared, relay, cgroup, netns, uid, gone, none"},
+         .help = "how sure the attribution is: exact, shared, relay, cgroup, netns, uid, gone, none"},
 	{"outcome", 0, "NAME", OPTIONS_ROWS, take_word, AT(rows.outcome), WORDS(outcome_names, OUTCOME_COUNT),
-	 .help = "recorded, delivered, refused or aborted"},
+         .help = "recorded, delivered, refused or aborted"},
 	{"source", 0, "NAME", OPTIONS_ROWS, take_word, AT(rows.source), WORDS(source_names, SOURCE_COUNT),
-	 .help = "imds, identity, ecs, eks or self"},
+         .help = "imds, identity, ecs, eks or self"},
 	{"type", 0, "NAME", OPTIONS_FINDINGS, take_text, AT(found.type), .help = "type of finding"},
 	{"severity", 0, "NAME", OPTIONS_FINDINGS, take_word, AT(found.severity), WORDS(severity_names, SEVERITY_COUNT),
-	 .help = "LOW, MEDIUM or HIGH"},
+         .help = "LOW, MEDIUM or HIGH"},
 	{"id", 0, "ID", OPTIONS_FINDINGS, take_text, AT(found.id), .help = "id of the finding"},
 	{"account", 0, "ACCOUNT", OPTIONS_FINDINGS, take_account, AT(found.remote_account),
-	 .help = "account from which the key was used, 12 digits"},
+         .help = "account from which the key was used, 12 digits"},
 	{"inventory", 0, "FILE", OPTIONS_DETECT, take_text, AT(inventory),
-	 .help = "own accounts and networks (default /etc/keytrail/inventory.json, which need not exist)"},
+         .help = "own accounts and networks (default /etc/keytrail/inventory.json, which need not exist)"},
 	{"ip-ranges", 0, "FILE", OPTIONS_DETECT, take_text, AT(ip_ranges),
-	 .help = "AWS's ip-ranges.json (default: the copy that is built in)"},
+         .help = "AWS's ip-ranges.json (default: the copy that is built in)"},
 	{"fail-on", 0, "SEVERITY", OPTIONS_DETECT, take_fail_on, WORDS(fail_on_names, FAIL_ON_NONE + 1),
-	 .help = "exit status 3 from this severity on: LOW, MEDIUM (default), HIGH or NONE"},
+         .help = "exit status 3 from this severity on: LOW, MEDIUM (default), HIGH or NONE"},
 	{"rules", 0, NULL, OPTIONS_DETECT, take_flag, AT(list_rules), .help = "list the rules and do nothing else"},
 	{"dry-run", 'n', NULL, OPTIONS_REDIRECT, take_flag, AT(dry_run),
-	 .help = "print what would be done, change nothing"},
+         .help = "print what would be done, change nothing"},
 	{"quiet", 'q', NULL, OPTIONS_REDIRECT, take_flag, AT(quiet), .help = "check: only the exit status"},
 	{"accept-existing", 0, NULL, OPTIONS_REDIRECT, take_flag, AT(accept_existing),
-	 .help = "go ahead although other rules close the metadata service to somebody"},
+         .help = "go ahead although other rules close the metadata service to somebody"},
 	{"help", 'h', NULL, 0, take_flag, AT(wants_help), .help = "show this help"},
 	{"version", 'V', NULL, 0, take_flag, AT(wants_version), .help = "show the version"},
 };
@@ -273,9 +273,9 @@ static struct argp make_parser(const struct command *command, struct argp_option
 	for (size_t i = 0; i < ARRAY_LENGTH(table); i++)
 		if (is_taken(command, &table[i]))
 			rows[used++] = (struct argp_option){.name = table[i].name,
-							    .key = option_key(i),
-							    .arg = table[i].value,
-							    .doc = table[i].help};
+			                                    .key = option_key(i),
+			                                    .arg = table[i].value,
+			                                    .doc = table[i].help};
 	return (struct argp){.options = rows, .parser = on_word, .args_doc = command->operands};
 }
 
@@ -288,14 +288,14 @@ static int refuse_word(const struct reading *reading, int argc, char **argv)
 	for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
 		const struct argument *argument = &table[i];
 		bool is_this = (text_starts(argv[at], "--") && strcmp(argv[at] + 2, argument->name) == 0) ||
-			       (argument->letter != 0 && argv[at][1] == argument->letter && argv[at][2] == '\0');
+		               (argument->letter != 0 && argv[at][1] == argument->letter && argv[at][2] == '\0');
 		if (is_this && is_taken(reading->command, argument) && argument->value != NULL)
 			return error_set(reading->err, ERROR_USAGE, "%.80s: a value is missing, expected %s %s",
-					 argv[at], argv[at], argument->value);
+			                 argv[at], argv[at], argument->value);
 	}
 	return error_set(reading->err, ERROR_USAGE,
-			 "%.80s: no option of `%s`, or a bad use of one, expected what `keytrail %s --help` lists",
-			 argv[at], reading->command->name, reading->command->name);
+	                 "%.80s: no option of `%s`, or a bad use of one, expected what `keytrail %s --help` lists",
+	                 argv[at], reading->command->name, reading->command->name);
 }
 
 MUST_USE static int check_operands(const struct arguments *arguments, struct error *err)
@@ -308,22 +308,22 @@ MUST_USE static int check_operands(const struct arguments *arguments, struct err
 		return error_set(err, ERROR_USAGE, "--since is not before --until: nothing can lie between them");
 	if (arguments->without_ledger && arguments->ledger_count > 0)
 		return error_set(err, ERROR_USAGE, "--ledger none and --ledger %.80s: expected one or the other",
-				 arguments->ledgers[0]);
+		                 arguments->ledgers[0]);
 	if (arguments->reported != NULL && arguments->operand_count > 0)
 		return error_set(err, ERROR_USAGE, "%.80s: expected a KEY or --finding, not both",
-				 arguments->operands[0]);
+		                 arguments->operands[0]);
 	if (arguments->operand_count < command->minimum && arguments->reported == NULL)
 		return error_set(err, ERROR_USAGE, "%s: something is missing, expected `keytrail %s [OPTION...] %s`",
-				 command->name, command->name, command->operands);
+		                 command->name, command->name, command->operands);
 	if (command->maximum >= 0 && arguments->operand_count > command->maximum)
 		return error_set(err, ERROR_USAGE, "%.80s: too much, expected `keytrail %s [OPTION...]%s%s`",
-				 arguments->operands[command->maximum], command->name,
-				 command->operands[0] != '\0' ? " " : "", command->operands);
+		                 arguments->operands[command->maximum], command->name,
+		                 command->operands[0] != '\0' ? " " : "", command->operands);
 	return 0;
 }
 
 int arguments_parse(const struct command *command, int argc, char **argv, int64_t now_us, struct arguments *ret,
-		    struct error *err)
+                    struct error *err)
 {
 	struct argp_option rows[OPTION_ROWS] = {0};
 	struct argp parser = make_parser(command, rows);
@@ -365,7 +365,7 @@ void arguments_help(const struct command *command, FILE *to)
 	char name[64], text[4096];
 	(void)snprintf(name, sizeof(name), "keytrail %s", command->name);
 	(void)snprintf(text, sizeof(text), "%s.%s%s\vExamples:\n%s", command->summary,
-		       command->details[0] != '\0' ? "\n\n" : "", command->details, command->examples);
+	               command->details[0] != '\0' ? "\n\n" : "", command->details, command->examples);
 	parser.doc = text;
 	/* Its note on values of long options says nothing that the list does not. */
 	(void)setenv("ARGP_HELP_FMT", "no-dup-args-note", 0);

@@ -48,7 +48,7 @@ struct arguments {
 /* Reads what stands behind the command's name: argv[0] is the name itself. ERROR_USAGE in one line when it is not what
  * the command takes. `now_us` is what --since 6h counts from. Writes and exits nothing. */
 MUST_USE int arguments_parse(const struct command *command, int argc, char **argv, int64_t now_us,
-			     struct arguments *ret, struct error *err);
+                             struct arguments *ret, struct error *err);
 void arguments_done(struct arguments *arguments);
 #define CLEANUP_ARGUMENTS CLEANUP(arguments_done)
 

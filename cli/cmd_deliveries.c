@@ -47,7 +47,7 @@ MUST_USE static int wait_a_little(struct error *err)
 }
 
 MUST_USE static int follow_ledger(struct ledger *ledger, const struct arguments *arguments, struct follower *follower,
-				  struct error *err)
+                                  struct error *err)
 {
 	struct ledger_filter filter = arguments->rows;
 	filter.oldest_first = true;
@@ -94,7 +94,7 @@ MUST_USE static int follow(const struct arguments *arguments, struct error *err)
 static int run(const struct arguments *arguments, enum status *ret, struct error *err)
 {
 	int result = arguments->follow ? follow(arguments, err)
-				       : list_show(arguments, &columns_deliveries, ledger_deliveries, err);
+	                               : list_show(arguments, &columns_deliveries, ledger_deliveries, err);
 	if (result < 0)
 		return -1;
 	*ret = STATUS_FINE;

@@ -65,23 +65,23 @@ static void on_progress(void *context, uint64_t done_bytes, uint64_t total_bytes
 static void print_summary(const struct detect_summary *summary)
 {
 	complain("%" PRIu64 " files read, %" PRIu64 " unreadable, %" PRIu64 " skipped; %" PRIu64 " records in %" PRIu64
-		 " MiB, %" PRIu64 " malformed",
-		 summary->files, summary->files_unreadable, summary->files_skipped, summary->records,
-		 summary->bytes >> 20, summary->records_malformed);
+	         " MiB, %" PRIu64 " malformed",
+	         summary->files, summary->files_unreadable, summary->files_skipped, summary->records,
+	         summary->bytes >> 20, summary->records_malformed);
 	complain("%" PRIu64 " uses of known keys: %" PRIu64 " at home, %" PRIu64 " by AWS for us, %" PRIu64
-		 " of unknown origin; address ranges of %s",
-		 summary->uses, summary->uses_at_home, summary->uses_by_aws, summary->uses_unknown,
-		 summary->ranges_date[0] != '\0' ? summary->ranges_date : "unknown date");
+	         " of unknown origin; address ranges of %s",
+	         summary->uses, summary->uses_at_home, summary->uses_by_aws, summary->uses_unknown,
+	         summary->ranges_date[0] != '\0' ? summary->ranges_date : "unknown date");
 	complain("findings: %" PRIu64 " HIGH, %" PRIu64 " MEDIUM, %" PRIu64 " LOW%s", summary->findings[SEVERITY_HIGH],
-		 summary->findings[SEVERITY_MEDIUM], summary->findings[SEVERITY_LOW],
-		 summary->findings_stored ? "" : " (not stored)");
+	         summary->findings[SEVERITY_MEDIUM], summary->findings[SEVERITY_LOW],
+	         summary->findings_stored ? "" : " (not stored)");
 	if (summary->notice[0] != '\0')
 		complain("%s", summary->notice);
 }
 
 /* The detector looks for the system's ledger at its default path; the settings may say otherwise. */
 MUST_USE static int choose_ledgers(const struct arguments *arguments, struct place *place, const char **ledger,
-				   struct detect_options *options, struct error *err)
+                                   struct detect_options *options, struct error *err)
 {
 	options->without_ledger = arguments->without_ledger;
 	options->ledgers = arguments->ledgers;

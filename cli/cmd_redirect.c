@@ -20,7 +20,7 @@ static int run(const struct arguments *arguments, enum status *ret, struct error
 			verb = verbs[i];
 	if (verb == NULL)
 		return error_set(err, ERROR_USAGE, "redirect %.80s: unknown, expected up, down, check or repair",
-				 arguments->operands[0]);
+		                 arguments->operands[0]);
 	if (redirect_self(program, err) < 0 || redirect_find(program, script, err) < 0)
 		return -1;
 	if (arguments->settings != NULL) {

@@ -26,7 +26,7 @@ static enum part_state read_ledger(const struct place *place, json_t **ret, stru
 }
 
 static enum part_state check_redirect(const struct arguments *arguments, int *ret_status, json_t **ret_lines,
-				      struct error *err)
+                                      struct error *err)
 {
 	if (geteuid() != 0)
 		return PART_FORBIDDEN;

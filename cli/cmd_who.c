@@ -93,8 +93,8 @@ MUST_USE static int show_finding_texts(struct who *who, const char *key, struct 
 		return -1;
 	if (who->shown == 0)
 		(void)printf("\nFindings      %s\n", who->findings != NULL
-							     ? "none on this key"
-							     : "none yet: `keytrail detect` has not run here");
+		                                             ? "none on this key"
+		                                             : "none yet: `keytrail detect` has not run here");
 	return 0;
 }
 
@@ -176,7 +176,7 @@ MUST_USE static int show_json(struct who *who, struct error *err)
 }
 
 MUST_USE static int choose_keys(const struct arguments *arguments, json_t **ret_reports, json_t **ret_keys,
-				struct error *err)
+                                struct error *err)
 {
 	if (arguments->reported != NULL)
 		return reported_read(arguments->reported, ret_reports, ret_keys, err);
@@ -199,14 +199,14 @@ static int run(const struct arguments *arguments, enum status *ret, struct error
 	    place_open_ledger(&place, &ledger, err) < 0 || place_open_findings(arguments, &place, &findings, err) < 0)
 		return -1;
 	struct who who = {.arguments = arguments,
-			  .ledger = ledger,
-			  .findings = findings,
-			  .keys = keys,
-			  .reports = reports,
-			  .look = table_look_at(stdout)};
+	                  .ledger = ledger,
+	                  .findings = findings,
+	                  .keys = keys,
+	                  .reports = reports,
+	                  .look = table_look_at(stdout)};
 	int result = arguments->form == FORM_TABLE  ? show_text(&who, err)
-		     : arguments->form == FORM_JSON ? show_json(&who, err)
-						    : show_rows(&who, err);
+	             : arguments->form == FORM_JSON ? show_json(&who, err)
+	                                            : show_rows(&who, err);
 	json_decref(who.previous);
 	if (result < 0)
 		return -1;

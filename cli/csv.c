@@ -46,7 +46,7 @@ MUST_USE static int add_text(struct buffer *to, const char *text, struct error *
 	size_t length = strlen(text);
 	bool guarded = length > 0 && strchr(formula, text[0]) != NULL;
 	bool quoted = guarded || strpbrk(text, ",\"\r\n\t") != NULL ||
-		      (length > 0 && (text[0] == ' ' || text[length - 1] == ' '));
+	              (length > 0 && (text[0] == ' ' || text[length - 1] == ' '));
 
 	if ((quoted && add(to, "\"", err) < 0) || (guarded && add(to, "'", err) < 0))
 		return -1;

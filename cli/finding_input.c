@@ -39,13 +39,13 @@ static const struct {
 	const char *paths[FORMAT_COUNT][2];
 } remote_fields[] = {
 	{"account_id",
-	 {{"service.action.awsApiCallAction.remoteAccountDetails.accountId"},
-	  {PRODUCT "action/awsApiCallAction/remoteAccountDetails/accountId"}}},
+         {{"service.action.awsApiCallAction.remoteAccountDetails.accountId"},
+          {PRODUCT "action/awsApiCallAction/remoteAccountDetails/accountId"}}},
 	{"address",
-	 {{"service.action.awsApiCallAction.remoteIpDetails.ipAddressV4",
-	   "service.action.awsApiCallAction.remoteIpDetails.ipAddressV6"},
-	  {"action.awsApiCallAction.remoteIpDetails.ipAddressV4",
-	   PRODUCT "action/awsApiCallAction/remoteIpDetails/ipAddressV6"}}},
+         {{"service.action.awsApiCallAction.remoteIpDetails.ipAddressV4",
+           "service.action.awsApiCallAction.remoteIpDetails.ipAddressV6"},
+          {"action.awsApiCallAction.remoteIpDetails.ipAddressV4",
+           PRODUCT "action/awsApiCallAction/remoteIpDetails/ipAddressV6"}}},
 };
 
 static const json_t *member(const json_t *object, const char *name)
@@ -54,7 +54,7 @@ static const json_t *member(const json_t *object, const char *name)
 	const json_t *value = json_object_get(object, name);
 	if (value == NULL && text_copy(other, sizeof(other), name)) {
 		other[0] = (char)(islower((unsigned char)other[0]) ? toupper((unsigned char)other[0])
-								   : tolower((unsigned char)other[0]));
+		                                                   : tolower((unsigned char)other[0]));
 		value = json_object_get(object, other);
 	}
 	return json_is_null(value) ? NULL : value;
@@ -156,14 +156,14 @@ static void take_finding(json_t *reports, const json_t *finding, enum format for
 {
 	if (format == FORMAT_GUARDDUTY) {
 		add_report(reports, finding, format,
-			   json_string_value(member_at(finding, "resource.accessKeyDetails.accessKeyId")));
+		           json_string_value(member_at(finding, "resource.accessKeyDetails.accessKeyId")));
 		return;
 	}
 	const json_t *resources = member(finding, "resources");
 	for (size_t i = 0; i < json_array_size(resources); i++)
 		add_report(reports, finding, format,
-			   resource_name(json_array_get(resources, i), "AwsIamAccessKey",
-					 "details.awsIamAccessKey.accessKeyId", "AWS::IAM::AccessKey:"));
+		           resource_name(json_array_get(resources, i), "AwsIamAccessKey",
+		                         "details.awsIamAccessKey.accessKeyId", "AWS::IAM::AccessKey:"));
 }
 
 /* Looks through lists, `Findings` and EventBridge's `detail`; returns how many findings there were. */
@@ -196,7 +196,7 @@ int finding_input_read(const json_t *document, json_t **ret, size_t *ret_finding
 	size_t findings = look_through(reports, document, 0);
 	if (findings == 0)
 		return error_set(err, ERROR_INPUT,
-				 "no finding in it, expected JSON of GuardDuty or of Security Hub (ASFF)");
+		                 "no finding in it, expected JSON of GuardDuty or of Security Hub (ASFF)");
 	*ret = steal_pointer(&reports);
 	*ret_findings = findings;
 	return 0;

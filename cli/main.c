@@ -18,19 +18,19 @@ static const struct command *const commands[] = {
 
 /* Known names: saying so is better than "unknown command". */
 static const char *const later[] = {"verify", "watch", "report", "contain", "inventory",
-				    "policy", "sql",   "ledger", "seal"};
+                                    "policy", "sql",   "ledger", "seal"};
 
 static void print_usage(FILE *to)
 {
 	(void)fprintf(to, "Usage: keytrail COMMAND [OPTION...]\n"
-			  "Which process of this machine was handed which AWS key, and who has it now.\n\n");
+	                  "Which process of this machine was handed which AWS key, and who has it now.\n\n");
 	for (size_t i = 0; i < ARRAY_LENGTH(commands); i++)
 		(void)fprintf(to, "  %-11s %s\n", commands[i]->name, commands[i]->summary);
 	(void)fprintf(to, "  %-11s %s\n  %-11s %s\n\n", "help", "This text, or that of a command", "--version",
-		      "The version");
+	              "The version");
 	(void)fprintf(to,
-		      "`keytrail COMMAND --help` shows options and examples. Exit status: 0 fine, 1 error, 2 usage,\n"
-		      "3 found or not whole, 4 nothing found but the evidence is incomplete.\n");
+	              "`keytrail COMMAND --help` shows options and examples. Exit status: 0 fine, 1 error, 2 usage,\n"
+	              "3 found or not whole, 4 nothing found but the evidence is incomplete.\n");
 }
 
 static const struct command *find_command(const char *name)

@@ -49,9 +49,9 @@ int place_open_ledger(const struct place *place, struct ledger **ret, struct err
 {
 	if (access(place->ledger, R_OK) < 0 && (errno == ENOENT || errno == ENOTDIR))
 		return error_set(err, ERROR_MISSING,
-				 "ledger %.200s: there is none, expected one that keytraild keeps; name another with "
-				 "--ledger FILE",
-				 place->ledger);
+		                 "ledger %.200s: there is none, expected one that keytraild keeps; name another with "
+		                 "--ledger FILE",
+		                 place->ledger);
 	if (access(place->ledger, R_OK) < 0 && errno == EACCES)
 		return error_set(
 			err, ERROR_SYSTEM,
@@ -63,7 +63,7 @@ int place_open_ledger(const struct place *place, struct ledger **ret, struct err
 }
 
 int place_open_findings(const struct arguments *arguments, const struct place *place, struct findings **ret,
-			struct error *err)
+                        struct error *err)
 {
 	if (arguments->findings == NULL && access(place->findings, F_OK) < 0 && (errno == ENOENT || errno == ENOTDIR)) {
 		*ret = NULL;

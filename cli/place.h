@@ -21,7 +21,7 @@ MUST_USE int place_open_ledger(const struct place *place, struct ledger **ret, s
 
 /* Opens the findings for reading; *ret is NULL when nothing was ever stored there. With --findings it must exist. */
 MUST_USE int place_open_findings(const struct arguments *arguments, const struct place *place, struct findings **ret,
-				 struct error *err);
+                                 struct error *err);
 
 static inline void cleanup_ledger(struct ledger **ledger)
 {

@@ -23,7 +23,7 @@ int printable_text(struct buffer *to, const char *text, struct error *err)
 		if (*text == '\0')
 			break;
 		if (*text == '\\' ? add(to, "\\\\", err) < 0
-				  : buffer_printf(to, err, "\\x%02x", (unsigned)(unsigned char)*text) < 0)
+		                  : buffer_printf(to, err, "\\x%02x", (unsigned)(unsigned char)*text) < 0)
 			return -1;
 		text++;
 	}
@@ -61,8 +61,7 @@ int printable_command(struct buffer *to, const json_t *arguments, struct error *
 {
 	size_t index;
 	json_t *value;
-	json_array_foreach(arguments, index, value)
-	{
+	json_array_foreach (arguments, index, value) {
 		const char *argument = json_string_value(value);
 		if (argument == NULL)
 			continue;
@@ -78,8 +77,7 @@ MUST_USE static int add_list(struct buffer *to, const json_t *list, struct error
 {
 	size_t index;
 	json_t *value;
-	json_array_foreach(list, index, value)
-	{
+	json_array_foreach (list, index, value) {
 		if (index > 0 && add(to, ", ", err) < 0)
 			return -1;
 		if (printable_value(to, value, err) < 0)

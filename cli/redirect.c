@@ -47,7 +47,7 @@ int redirect_find(const char *program, char ret[static PATH_MAX], struct error *
 		if (access(installed[i], X_OK) == 0 && text_copy(ret, PATH_MAX, installed[i]))
 			return 0;
 	return error_set(err, ERROR_MISSING,
-			 SCRIPT ": not found, expected in /usr/sbin, /usr/libexec/keytrail or the source tree");
+	                 SCRIPT ": not found, expected in /usr/sbin, /usr/libexec/keytrail or the source tree");
 }
 
 int redirect_self(char ret[static PATH_MAX], struct error *err)
@@ -63,7 +63,7 @@ int redirect_self(char ret[static PATH_MAX], struct error *err)
 static void run_check(const char *script, const char *settings, int output)
 {
 	char *const arguments[] = {(char[]){SCRIPT}, settings != NULL ? (char[]){"-c"} : (char[]){"check"},
-				   settings != NULL ? strdup(settings) : NULL, (char[]){"check"}, NULL};
+	                           settings != NULL ? strdup(settings) : NULL, (char[]){"check"}, NULL};
 	(void)signal(SIGPIPE, SIG_DFL);
 	if (dup2(output, STDOUT_FILENO) < 0)
 		_exit(127);

@@ -78,12 +78,12 @@ int reported_read(const char *path, json_t **ret_reports, json_t **ret_keys, str
 		return error_prefix(err, "--finding %.80s", path);
 	if (json_array_size(reports) == 0)
 		return error_set(err, ERROR_INPUT,
-				 "--finding %.80s: no access key in it, expected a finding about a key "
-				 "(accessKeyDetails, or a resource of type AwsIamAccessKey)",
-				 path);
+		                 "--finding %.80s: no access key in it, expected a finding about a key "
+		                 "(accessKeyDetails, or a resource of type AwsIamAccessKey)",
+		                 path);
 	if (json_array_size(reports) < findings)
 		complain("--finding %.80s: %zu of %zu findings name no access key", path,
-			 findings - json_array_size(reports), findings);
+		         findings - json_array_size(reports), findings);
 	for (size_t i = 0; i < json_array_size(reports); i++) {
 		json_t *key = json_object_get(json_array_get(reports, i), "access_key_id");
 		if (!holds(keys, key))

@@ -44,17 +44,17 @@ static void judge_answer(const json_t *daemon, json_t *faults)
 	const json_t *backends = json_at(daemon, "witness.backends");
 	if (is_false(daemon, "ledger.writable"))
 		add_point(faults, "ledger-not-written", true, "the daemon cannot write its ledger: %s",
-			  or_unknown(problem));
+		          or_unknown(problem));
 	int64_t dropped;
 	if (json_int_at(daemon, "ledger.dropped", &dropped) && dropped > 0)
 		add_point(faults, "rows-lost", true,
-			  "%lld rows could neither be written to the ledger nor to its journal", (long long)dropped);
+		          "%lld rows could neither be written to the ledger nor to its journal", (long long)dropped);
 	if (is_false(daemon, "upstream.reachable"))
 		add_point(faults, "upstream-unreachable", true, "the metadata service does not answer the daemon: %s",
-			  or_unknown(json_text_at(daemon, "upstream.last_error")));
+		          or_unknown(json_text_at(daemon, "upstream.last_error")));
 	if (json_is_array(backends) && json_array_size(backends) == 0)
 		add_point(faults, "no-attribution", true,
-			  "the witness has nothing to look with: no process can be named");
+		          "the witness has nothing to look with: no process can be named");
 }
 
 static void judge_daemon(const struct status_parts *parts, json_t *faults, json_t *bypasses)
@@ -65,16 +65,16 @@ static void judge_daemon(const struct status_parts *parts, json_t *faults, json_
 		break;
 	case CONTROL_DOWN:
 		add_point(bypasses, "daemon-down", true, "keytraild does not run (%s): nothing is recorded",
-			  or_unknown(parts->daemon_problem));
+		          or_unknown(parts->daemon_problem));
 		break;
 	case CONTROL_FORBIDDEN:
 		add_point(bypasses, "daemon-unchecked", false,
-			  "the daemon was not asked (%s): run as root or as a member of group keytrail",
-			  or_unknown(parts->daemon_problem));
+		          "the daemon was not asked (%s): run as root or as a member of group keytrail",
+		          or_unknown(parts->daemon_problem));
 		break;
 	case CONTROL_UNCLEAR:
 		add_point(faults, "daemon-unclear", true, "the daemon gave no answer that can be read: %s",
-			  or_unknown(parts->daemon_problem));
+		          or_unknown(parts->daemon_problem));
 		break;
 	}
 }
@@ -85,7 +85,7 @@ static void judge_ledger(const struct status_parts *parts, json_t *faults)
 		add_point(faults, "ledger-unchecked", false, "%s", or_unknown(parts->ledger_problem));
 	else if (parts->ledger_state != PART_READ)
 		add_point(faults, parts->ledger_state == PART_MISSING ? "ledger-missing" : "ledger-unreadable", true,
-			  "%s", or_unknown(parts->ledger_problem));
+		          "%s", or_unknown(parts->ledger_problem));
 }
 
 /* `check` begins each line with the family that it is about. */
@@ -107,17 +107,17 @@ static void judge_redirect(const struct status_parts *parts, json_t *bypasses)
 	}
 	if (parts->redirect_state != PART_READ) {
 		add_point(bypasses, "redirect-unchecked", false, "the redirect could not be checked: %s",
-			  or_unknown(parts->redirect_problem));
+		          or_unknown(parts->redirect_problem));
 		return;
 	}
 	if (parts->redirect_status == 0)
 		return;
 	add_point(bypasses, "redirect-not-whole", true,
-		  "the redirect is not whole: requests can reach the metadata service unrecorded; `keytrail redirect "
-		  "repair` mends it");
+	          "the redirect is not whole: requests can reach the metadata service unrecorded; `keytrail redirect "
+	          "repair` mends it");
 	if (speaks_of_ipv6_chains(parts->redirect_lines))
 		add_point(bypasses, "ipv6-not-redirected", true,
-			  "rules for the IPv6 address of the metadata service are missing");
+		          "rules for the IPv6 address of the metadata service are missing");
 }
 
 static json_t *redirect_object(const struct status_parts *parts)
@@ -232,7 +232,7 @@ static void print_verdict(const json_t *report, FILE *to, bool colours)
 	};
 	enum status verdict = status_report_verdict(report);
 	(void)fprintf(to, "%s%s%s\n", colours ? verdicts[verdict].colour : "", verdicts[verdict].text,
-		      colours ? "\033[0m" : "");
+	              colours ? "\033[0m" : "");
 }
 
 int status_report_print(const json_t *report, FILE *to, bool colours, struct error *err)

@@ -42,7 +42,7 @@ struct table_look table_look_at(FILE *stream)
 	else if (isatty(fileno(stream)))
 		look.width = 80;
 	look.colours = isatty(fileno(stream)) && (no_colour == NULL || no_colour[0] == '\0') &&
-		       (terminal == NULL || strcmp(terminal, "dumb") != 0);
+	               (terminal == NULL || strcmp(terminal, "dumb") != 0);
 	return look;
 }
 
@@ -84,10 +84,10 @@ int table_new(const struct columns *columns, const struct table_look *look, stru
 	for (size_t i = 0; i < columns->count; i++) {
 		const struct column *column = &columns->column[i];
 		int flags = (column->kind == COLUMN_NUMBER ? SCOLS_FL_RIGHT : 0) | (column->wraps ? SCOLS_FL_WRAP : 0) |
-			    (look->steady && column->width > 0 ? SCOLS_FL_STRICTWIDTH : 0);
+		            (look->steady && column->width > 0 ? SCOLS_FL_STRICTWIDTH : 0);
 		if (is_shown(table, column) &&
 		    scols_table_new_column(table->grid, column->heading, look->steady ? (double)column->width : 0,
-					   flags) == NULL) {
+		                           flags) == NULL) {
 			table_free(table);
 			return no_memory(err);
 		}
@@ -168,7 +168,7 @@ void table_free(struct table *table)
 }
 
 MUST_USE static int tree_add(struct libscols_table *grid, const json_t *process, struct libscols_line **line,
-			     struct error *err)
+                             struct error *err)
 {
 	CLEANUP_BUFFER struct buffer text = {0};
 	struct libscols_line *child = scols_table_new_line(grid, *line);

@@ -22,7 +22,7 @@ struct table_look {
 struct table_look table_look_at(FILE *stream);
 
 MUST_USE int table_new(const struct columns *columns, const struct table_look *look, struct table **ret,
-		       struct error *err);
+                       struct error *err);
 MUST_USE int table_add(struct table *table, const json_t *object, struct error *err);
 
 /* Prints what was added since the last time, headings the first time only. */

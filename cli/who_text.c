@@ -19,7 +19,7 @@ MUST_USE static int print_value(const json_t *object, const struct line *line, F
 	if (value == NULL && !line->always)
 		return 0;
 	int result = line->is_command && json_array_size(value) > 0 ? printable_command(&text, value, err)
-								    : printable_value(&text, value, err);
+	                                                            : printable_value(&text, value, err);
 	if (result < 0)
 		return -1;
 	(void)fprintf(to, "%-13s %s\n", line->heading, text.bytes);
@@ -27,7 +27,7 @@ MUST_USE static int print_value(const json_t *object, const struct line *line, F
 }
 
 MUST_USE static int print_lines(const json_t *object, const struct line *lines, size_t count, FILE *to,
-				struct error *err)
+                                struct error *err)
 {
 	for (size_t i = 0; i < count; i++)
 		if (print_value(object, &lines[i], to, err) < 0)
@@ -130,7 +130,7 @@ int who_text_finding(const json_t *finding, const struct table_look *look, struc
 	if (printable_value(&text, json_at(finding, "severity"), err) < 0)
 		return -1;
 	(void)fprintf(look->stream, "\n%s%-13s %s%s\n", look->colours ? "\033[1m" : "", "Finding", text.bytes,
-		      look->colours ? "\033[0m" : "");
+	              look->colours ? "\033[0m" : "");
 	if (print_lines(finding, finding_lines, ARRAY_LENGTH(finding_lines), look->stream, err) < 0)
 		return -1;
 	return print_reasons(finding, look->stream, err);
@@ -168,7 +168,7 @@ MUST_USE static int print_heading(const json_t *delivery, const struct table_loo
 	if (printable_text(&text, at != NULL ? at : "at an unknown time", err) < 0)
 		return -1;
 	(void)fprintf(look->stream, "\n%s%-13s %s%s\n", look->colours ? "\033[1m" : "",
-		      index >= 0 ? headings[index] : "Recorded", text.bytes, look->colours ? "\033[0m" : "");
+	              index >= 0 ? headings[index] : "Recorded", text.bytes, look->colours ? "\033[0m" : "");
 	return 0;
 }
 

@@ -17,4 +17,4 @@ MUST_USE int who_text_finding(const json_t *finding, const struct table_look *lo
 
 /* One receiver. `previous` is the process of the delivery shown before, or NULL: the same one is not told again. */
 MUST_USE int who_text_delivery(const json_t *delivery, const json_t *previous, const struct table_look *look,
-			       struct error *err);
+                               struct error *err);

@@ -36,7 +36,7 @@ char *address_format(const struct address *address, char to[static ADDRESS_MAX_B
 	bool mapped = is_mapped(address);
 	/* Cannot fail: the family is known and the room is enough. */
 	(void)inet_ntop(mapped ? AF_INET : AF_INET6, address->bytes + (mapped ? sizeof(mapped_prefix) : 0), to,
-			ADDRESS_MAX_BYTES);
+	                ADDRESS_MAX_BYTES);
 	return to;
 }
 
@@ -117,7 +117,7 @@ char *cidr_format(const struct cidr *cidr, char to[static CIDR_MAX_BYTES])
 	char text[ADDRESS_MAX_BYTES];
 	bool dotted = cidr->bits >= MAPPED_BITS && is_mapped(&cidr->address);
 	(void)snprintf(to, CIDR_MAX_BYTES, "%s/%d", address_format(&cidr->address, text),
-		       dotted ? cidr->bits - MAPPED_BITS : cidr->bits);
+	               dotted ? cidr->bits - MAPPED_BITS : cidr->bits);
 	return to;
 }
 

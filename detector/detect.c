@@ -40,7 +40,7 @@ static void complain(struct run *run, const char *line)
 	if (run->output->complain == NULL || run->complaints > COMPLAINTS_MAX + 1)
 		return;
 	run->output->complain(run->output->context,
-			      run->complaints <= COMPLAINTS_MAX ? line : "... and more in this file");
+	                      run->complaints <= COMPLAINTS_MAX ? line : "... and more in this file");
 }
 
 static void complain_file(struct run *run, const char *path, const char *why)
@@ -56,7 +56,7 @@ static void complain_record(void *context, uint64_t number, uint64_t offset, con
 	struct run *run = context;
 	struct error line;
 	(void)error_set(&line, ERROR_INPUT, "%s: record %llu, at byte %llu: expected %s", run->path,
-			(unsigned long long)number, (unsigned long long)offset, expected);
+	                (unsigned long long)number, (unsigned long long)offset, expected);
 	run->summary->records_malformed++;
 	complain(run, line.text);
 }
@@ -95,7 +95,7 @@ static int take_window(void *context, const struct window *window, size_t *ret_u
 	run->summary->bytes += *ret_used;
 	if (run->options->progress != NULL)
 		run->options->progress(run->options->progress_context, run->done_bytes + window->file_bytes,
-				       run->total_bytes);
+		                       run->total_bytes);
 	return 0;
 }
 
@@ -223,7 +223,7 @@ static void run_close(struct run *run)
 }
 
 int detect_run(const struct detect_options *options, const struct detect_output *output, struct detect_summary *ret,
-	       struct error *err)
+               struct error *err)
 {
 	struct detect_summary summary = {0};
 	CLEANUP(run_close) struct run run = {.options = options, .output = output, .summary = &summary};

@@ -50,4 +50,4 @@ struct detect_output {
 
 /* Returns -1 only when nothing could be judged at all (no ledger, bad inventory, no source readable as a path, ...). */
 MUST_USE int detect_run(const struct detect_options *options, const struct detect_output *output,
-			struct detect_summary *ret, struct error *err);
+                        struct detect_summary *ret, struct error *err);

@@ -166,7 +166,7 @@ static void take_endpoint(struct event *event)
 	else if (is_aws_name(event->endpoint_id))
 		event->endpoint = EVENT_ENDPOINT_AWS;
 	else if (text_starts(event->endpoint_id, "vpce-") && strspn(digits, "0123456789abcdef") == strlen(digits) &&
-		 (strlen(digits) == 8 || strlen(digits) == 17))
+	         (strlen(digits) == 8 || strlen(digits) == 17))
 		event->endpoint = EVENT_ENDPOINT_ID;
 	else
 		event->endpoint = EVENT_ENDPOINT_ODD;

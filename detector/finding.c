@@ -29,7 +29,7 @@ static json_t *owner_of(const struct use *use)
 	json_t *owner = json_object();
 	json_put_text(owner, "account_id", or_null(use->home_account));
 	json_put_text(owner, "instance_id",
-		      or_null(first_of(key != NULL ? key->instance_id : NULL, use->event->session_instance)));
+	              or_null(first_of(key != NULL ? key->instance_id : NULL, use->event->session_instance)));
 	json_put_text(owner, "role", or_null(first_of(key != NULL ? key->role : NULL, use->event->role)));
 	return owner;
 }
@@ -53,15 +53,15 @@ static json_t *evidence_of(const struct use *use, const struct ruling *ruling)
 		(void)json_array_append_new(evidence, json_from_bytes(ruling->evidence, strlen(ruling->evidence)));
 	for (size_t i = 0; i < origin->evidence_count; i++)
 		(void)json_array_append_new(evidence,
-					    json_from_bytes(origin->evidence[i], strlen(origin->evidence[i])));
+		                            json_from_bytes(origin->evidence[i], strlen(origin->evidence[i])));
 	if (use->key == NULL && use->is_session_tracked)
 		(void)json_array_append_new(evidence,
-					    json_string("the instance is in the ledger, but this key of its was not "
-							"handed out by the proxy there"));
+		                            json_string("the instance is in the ledger, but this key of its was not "
+		                                        "handed out by the proxy there"));
 	else if (use->key == NULL)
 		(void)json_array_append_new(evidence,
-					    json_string("without a ledger: judged as a session of an instance, not "
-							"as a key known to have been handed out"));
+		                            json_string("without a ledger: judged as a session of an instance, not "
+		                                        "as a key known to have been handed out"));
 	return evidence;
 }
 
@@ -72,7 +72,7 @@ static int confidence_of(const struct use *use, const struct ruling *ruling)
 }
 
 int finding_make(const struct rule *rule, const struct use *use, const struct ruling *ruling, struct finding *ret,
-		 struct error *err)
+                 struct error *err)
 {
 	const struct event *event = use->event;
 	const struct origin *origin = use->origin;
@@ -116,10 +116,10 @@ void finding_done(struct finding *finding)
 uint64_t finding_version(const struct event *event)
 {
 	const char *const texts[] = {event->access_key_id,    event->principal_id, event->account_id,
-				     event->source_text,      event->endpoint_id,  event->endpoint_account,
-				     event->service,          event->name,         event->error_code,
-				     event->user_agent,       event->region,       event->role_delivery,
-				     event->recipient_account};
+	                             event->source_text,      event->endpoint_id,  event->endpoint_account,
+	                             event->service,          event->name,         event->error_code,
+	                             event->user_agent,       event->region,       event->role_delivery,
+	                             event->recipient_account};
 	uint64_t version = (uint64_t)event->at_us;
 	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
 		version = version * UINT64_C(0x9e3779b97f4a7c15) ^ map_hash(texts[i], strlen(texts[i]));

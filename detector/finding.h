@@ -11,7 +11,7 @@ struct finding {
 };
 
 MUST_USE int finding_make(const struct rule *rule, const struct use *use, const struct ruling *ruling,
-			  struct finding *ret, struct error *err);
+                          struct finding *ret, struct error *err);
 void finding_done(struct finding *finding);
 
 /* A number that is the same for records that say the same, however they are written. */

@@ -166,8 +166,8 @@ MUST_USE static ssize_t fill_unpacked(void *filler, char *to, size_t size, struc
 	if (unpacker->problem == NULL || stream->avail_out < size)
 		return (ssize_t)(size - stream->avail_out);
 	return error_set(err, ERROR_INPUT, "at byte %llu: expected %s%s%s",
-			 (unsigned long long)(unpacker->input->total - stream->avail_in), unpacker->problem,
-			 stream->msg != NULL ? ": " : "", stream->msg != NULL ? stream->msg : "");
+	                 (unsigned long long)(unpacker->input->total - stream->avail_in), unpacker->problem,
+	                 stream->msg != NULL ? ": " : "", stream->msg != NULL ? stream->msg : "");
 }
 
 struct reading {
@@ -237,7 +237,7 @@ int inflate_run(struct inflate *inflate, int fd, inflate_visit *visit, void *con
 
 	if (is_gzip && length < PACKED_WHOLE_BYTES &&
 	    inflate_whole_run(inflate->whole, inflate->packed.bytes, length, &inflate->space, &unpacked) ==
-		    INFLATE_WHOLE_DONE) {
+	            INFLATE_WHOLE_DONE) {
 		memset(inflate->space.bytes + unpacked, 0, INFLATE_PADDING);
 		struct window window = {inflate->space.bytes, unpacked, true, length};
 		return visit(context, &window, &used, err);

@@ -49,4 +49,4 @@ struct inflate_whole;
 struct inflate_whole *inflate_whole_new(void);
 void inflate_whole_free(struct inflate_whole *whole);
 MUST_USE enum inflate_whole_result inflate_whole_run(struct inflate_whole *whole, const char *packed, size_t length,
-						     struct inflate_space *space, size_t *ret_length);
+                                                     struct inflate_space *space, size_t *ret_length);

@@ -48,7 +48,7 @@ static bool is_padding(const char *bytes, size_t length)
 }
 
 enum inflate_whole_result inflate_whole_run(struct inflate_whole *whole, const char *packed, size_t length,
-					    struct inflate_space *space, size_t *ret_length)
+                                            struct inflate_space *space, size_t *ret_length)
 {
 	size_t used = 0, at = 0;
 	if (length < SMALLEST_MEMBER)
@@ -59,7 +59,7 @@ enum inflate_whole_result inflate_whole_run(struct inflate_whole *whole, const c
 		size_t taken = 0, made = 0;
 		enum libdeflate_result result =
 			libdeflate_gzip_decompress_ex(whole->decompressor, packed + at, length - at,
-						      space->bytes + used, space->capacity - used, &taken, &made);
+		                                      space->bytes + used, space->capacity - used, &taken, &made);
 		if (result == LIBDEFLATE_INSUFFICIENT_SPACE) {
 			if (space->capacity >= INFLATE_WHOLE_BYTES ||
 			    !inflate_space_grow(space, space->capacity * 2 + 1))

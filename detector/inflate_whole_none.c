@@ -18,7 +18,7 @@ void inflate_whole_free(struct inflate_whole *whole)
 }
 
 enum inflate_whole_result inflate_whole_run(struct inflate_whole *whole, const char *packed, size_t length,
-					    struct inflate_space *space, size_t *ret_length)
+                                            struct inflate_space *space, size_t *ret_length)
 {
 	(void)whole;
 	(void)packed;

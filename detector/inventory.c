@@ -29,7 +29,7 @@ MUST_USE static int read_prefix(const char *text, struct cidr *ret, struct error
 {
 	if (!cidr_parse(text, ret))
 		return error_set(err, ERROR_INPUT, "\"%.60s\": expected an address or a prefix such as 192.0.2.0/24",
-				 text);
+		                 text);
 	bool is_v4 = strchr(text, ':') == NULL;
 	if (ret->bits < (is_v4 ? NARROWEST_V4 : NARROWEST_V6))
 		return error_set(err, ERROR_INPUT, "\"%.60s\": wider than any one account's network", text);
@@ -37,7 +37,7 @@ MUST_USE static int read_prefix(const char *text, struct cidr *ret, struct error
 }
 
 MUST_USE static int add_prefix(struct inventory *inventory, size_t account, int use, const char *text,
-			       struct error *err)
+                               struct error *err)
 {
 	struct cidr cidr;
 	if (read_prefix(text, &cidr, err) < 0)
@@ -46,19 +46,19 @@ MUST_USE static int add_prefix(struct inventory *inventory, size_t account, int 
 }
 
 MUST_USE static int add_name(struct inventory *inventory, size_t account, const char *prefix, const char *text,
-			     struct error *err)
+                             struct error *err)
 {
 	struct map_entry entry;
 	const char *digits = text + strlen(prefix);
 	if (!text_starts(text, prefix) || strspn(digits, "0123456789abcdef") != strlen(digits) ||
 	    (strlen(digits) != 8 && strlen(digits) != 17))
 		return error_set(err, ERROR_INPUT, "\"%.60s\": expected %s and 8 or 17 hexadecimal digits", text,
-				 prefix);
+		                 prefix);
 	if (map_add(&inventory->by_name, text, strlen(text), (uint32_t)account, &entry, err) < 0)
 		return -1;
 	if (entry.value != account)
 		return error_set(err, ERROR_INPUT, "%s belongs to two accounts: %s and %s", text,
-				 inventory->accounts[entry.value].id, inventory->accounts[account].id);
+		                 inventory->accounts[entry.value].id, inventory->accounts[account].id);
 	return 0;
 }
 
@@ -75,15 +75,15 @@ static const struct list {
 };
 
 MUST_USE static int read_list(struct inventory *inventory, size_t account, const struct list *list,
-			      const json_t *values, struct error *err)
+                              const json_t *values, struct error *err)
 {
 	if (!json_is_array(values) && !json_is_null(values))
 		return error_set(err, ERROR_INPUT, "%s: expected a list", list->name);
 	for (size_t i = 0; i < json_array_size(values); i++) {
 		const char *text = json_string_value(json_array_get(values, i));
 		int result = text == NULL           ? error_set(err, ERROR_INPUT, "entry %zu: expected a string", i + 1)
-			     : list->prefix == NULL ? add_prefix(inventory, account, list->use, text, err)
-						    : add_name(inventory, account, list->prefix, text, err);
+		             : list->prefix == NULL ? add_prefix(inventory, account, list->use, text, err)
+		                                    : add_name(inventory, account, list->prefix, text, err);
 		if (result < 0)
 			return error_prefix(err, "%s", list->name);
 	}
@@ -91,7 +91,7 @@ MUST_USE static int read_list(struct inventory *inventory, size_t account, const
 }
 
 MUST_USE static int read_member(struct inventory *inventory, size_t account, const char *name, const json_t *value,
-				struct error *err)
+                                struct error *err)
 {
 	for (size_t i = 0; i < ARRAY_LENGTH(lists); i++)
 		if (strcmp(lists[i].name, name) == 0)
@@ -104,7 +104,7 @@ MUST_USE static int read_member(struct inventory *inventory, size_t account, con
 		return error_set(err, ERROR_INPUT, "name: expected a string");
 	if (json_is_string(value))
 		(void)text_copy(inventory->accounts[account].name, sizeof(inventory->accounts[account].name),
-				json_string_value(value));
+		                json_string_value(value));
 	return 0;
 }
 
@@ -129,8 +129,9 @@ MUST_USE static int read_account(struct inventory *inventory, const json_t *obje
 		return error_set(err, ERROR_INPUT, "account %s stands in it twice", id);
 
 	json_t *members = (json_t *)(uintptr_t)object; /* jansson iterates over what it takes as changeable */
-	json_object_foreach(members, name, value) if (read_member(inventory, account, name, value, err) <
-						      0) return error_prefix(err, "account %s", id);
+	json_object_foreach (members, name, value)
+		if (read_member(inventory, account, name, value, err) < 0)
+			return error_prefix(err, "account %s", id);
 	return 0;
 }
 
@@ -171,8 +172,8 @@ MUST_USE static int check_owners(const struct inventory *inventory, struct error
 		    !address_is_public(&entry->cidr.address))
 			continue;
 		return error_set(err, ERROR_INPUT, "overlapping owners: %s of account %s lies in %s of account %s",
-				 cidr_format(&entry->cidr, text), inventory->accounts[entry->value / USES].id,
-				 cidr_format(&wider->cidr, wider_text), inventory->accounts[wider->value / USES].id);
+		                 cidr_format(&entry->cidr, text), inventory->accounts[entry->value / USES].id,
+		                 cidr_format(&wider->cidr, wider_text), inventory->accounts[wider->value / USES].id);
 	}
 	return 0;
 }
@@ -187,8 +188,9 @@ MUST_USE static int read_file(struct inventory *inventory, const char *path, str
 		return -1;
 	if (!json_is_object(file))
 		return error_set(err, ERROR_INPUT, "%s: expected an object with own, affiliated, trusted_egress", path);
-	json_object_foreach(file, name, value) if (name_index(known, ARRAY_LENGTH(known), name) < 0) return error_set(
-		err, ERROR_INPUT, "%s: %.60s: unknown member", path, name);
+	json_object_foreach (file, name, value)
+		if (name_index(known, ARRAY_LENGTH(known), name) < 0)
+			return error_set(err, ERROR_INPUT, "%s: %.60s: unknown member", path, name);
 	if (read_accounts(inventory, json_at(file, "own"), true, err) < 0 ||
 	    read_accounts(inventory, json_at(file, "affiliated"), false, err) < 0 ||
 	    read_trusted(inventory, json_at(file, "trusted_egress"), err) < 0)
@@ -252,7 +254,7 @@ const struct inventory_account *inventory_owner(const struct inventory *inventor
 }
 
 bool inventory_use(const struct inventory *inventory, const char *account_id, const struct address *address,
-		   enum inventory_use *ret)
+                   enum inventory_use *ret)
 {
 	const struct cidr_entry *entry = cidr_set_find(&inventory->prefixes, address);
 	for (; entry != NULL; entry = cidr_set_parent(&inventory->prefixes, entry))

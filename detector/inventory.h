@@ -39,7 +39,7 @@ const struct inventory_account *inventory_owner(const struct inventory *inventor
 
 /* What the address, public or not, is to this account. */
 MUST_USE bool inventory_use(const struct inventory *inventory, const char *account_id, const struct address *address,
-			    enum inventory_use *ret);
+                            enum inventory_use *ret);
 
 /* Egress that everybody may use: addresses on premises, a hub's. */
 bool inventory_is_trusted(const struct inventory *inventory, const struct address *address);

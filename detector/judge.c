@@ -93,7 +93,7 @@ int judge_event(struct judge *judge, const struct event *event, struct error *er
 		known_home = instance != NULL ? instance->home_account : NULL;
 
 	struct origin_home home = {.account_id =
-					   first_of(known_home, first_of(event->scope_account, event->account_id))};
+	                                   first_of(known_home, first_of(event->scope_account, event->account_id))};
 	const char *instance_id = first_of(key != NULL ? key->instance_id : NULL, event->session_instance);
 	home.placements = tracked_placements(&judge->setup->tracked, instance_id, event->at_us, &home.placement_count);
 

@@ -28,7 +28,7 @@ uint32_t map_find(const struct map *map, const char *text, size_t length);
 
 /* Adds a text with `value` unless it is there; gives its entry's text and value. `ret` may be NULL. */
 MUST_USE int map_add(struct map *map, const char *text, size_t length, uint32_t value, struct map_entry *ret,
-		     struct error *err);
+                     struct error *err);
 
 void map_done(struct map *map);
 

@@ -100,13 +100,13 @@ static bool judge_endpoint_owner(const struct call *c)
 		return false;
 	if (strcmp(owner, home) == 0 || owns_interface(c->home, owner)) {
 		origin_say(c->origin, "endpoint %s belongs to account %s, where the instance is", event->endpoint_id,
-			   owner);
+		           owner);
 		return decide(c, VERDICT_HOME, 0, SURE_HOME);
 	}
 	origin_say(c->origin,
-		   "the call came through VPC endpoint %s, which CloudTrail says belongs to account %s; the key "
-		   "is at home in account %s",
-		   event->endpoint_id, owner, home);
+	           "the call came through VPC endpoint %s, which CloudTrail says belongs to account %s; the key "
+	           "is at home in account %s",
+	           event->endpoint_id, owner, home);
 	return decide_account(c, owner, 1, SURE_ENDPOINT_OWNER);
 }
 
@@ -115,7 +115,7 @@ static bool is_aws_endpoint(const struct event *event)
 {
 	bool is_short = strlen(event->endpoint_id) == strlen("vpce-12345678");
 	bool is_open = event->source == EVENT_SOURCE_AWS ||
-		       (event->source == EVENT_SOURCE_ADDRESS && address_is_public(&event->address));
+	               (event->source == EVENT_SOURCE_ADDRESS && address_is_public(&event->address));
 	return is_short && is_open && event->endpoint_account[0] == '\0';
 }
 
@@ -145,9 +145,9 @@ static bool judge_endpoint(const struct call *c)
 		return decide(c, VERDICT_AWS, -1, SURE_HOME);
 	}
 	origin_say(c->origin,
-		   "the call came through VPC endpoint %s, which is in no inventory; the record (version %s) "
-		   "does not say whose it is",
-		   event->endpoint_id, event->version[0] != '\0' ? event->version : "unknown");
+	           "the call came through VPC endpoint %s, which is in no inventory; the record (version %s) "
+	           "does not say whose it is",
+	           event->endpoint_id, event->version[0] != '\0' ? event->version : "unknown");
 	return decide(c, VERDICT_INSIDE, 2, SURE_ENDPOINT_UNKNOWN);
 }
 
@@ -184,9 +184,9 @@ static bool judge_home(const struct call *c)
 	(void)text_copy(c->origin->account_id, sizeof(c->origin->account_id), home);
 	c->origin->relation = RELATION_AFFILIATED;
 	origin_say(c->origin,
-		   "%s belongs to another machine of the home account in the inventory, and was not the "
-		   "instance's own at that time",
-		   text);
+	           "%s belongs to another machine of the home account in the inventory, and was not the "
+	           "instance's own at that time",
+	           text);
 	return decide(c, VERDICT_ELSEWHERE, 4, SURE_INVENTORY);
 }
 
@@ -196,7 +196,7 @@ static bool judge_private(const struct call *c, const char *what)
 	origin_say(c->origin, "%s without an endpoint: %s", what, c->origin->address);
 	if (is_place_known)
 		origin_say(c->origin,
-			   "it is not among the addresses and networks that the ledger knows of the instance");
+		           "it is not among the addresses and networks that the ledger knows of the instance");
 	return decide(c, is_place_known ? VERDICT_ELSEWHERE : VERDICT_UNKNOWN, 7, SURE_PRIVATE);
 }
 
@@ -217,16 +217,16 @@ static bool judge_public(const struct call *c)
 		origin_say(origin, "where the instance was at that time is not known");
 	if (range.is_ec2) {
 		origin_say(origin, "%s is an address of EC2 in %s (ranges of %s) that belongs to nobody known",
-			   origin->address, range.region, ranges_date(c->world->ranges));
+		           origin->address, range.region, ranges_date(c->world->ranges));
 		origin_say(origin, "unexplained egress: a NAT gateway missing from the inventory?");
 		return decide(c, VERDICT_INSIDE, 5, SURE_RANGE);
 	}
 	if (is_aws)
 		origin_say(origin, "%s is one of AWS's addresses (%s), but not one that EC2 instances have",
-			   origin->address, range.service);
+		           origin->address, range.service);
 	else
 		origin_say(origin, "%s is in none of AWS's address ranges of %s", origin->address,
-			   ranges_date(c->world->ranges));
+		           ranges_date(c->world->ranges));
 	return decide(c, VERDICT_OUTSIDE, 6, is_place_known ? SURE_OUTSIDE : SURE_OUTSIDE_NO_PLACE);
 }
 
@@ -247,7 +247,7 @@ static bool judge_address(const struct call *c)
 }
 
 void origin_judge(const struct event *event, const struct origin_home *home, const struct origin_world *world,
-		  struct origin *ret)
+                  struct origin *ret)
 {
 	*ret = (struct origin){.verdict = VERDICT_UNKNOWN, .rung = 7};
 	const struct call c = {event, home, world, ret};

@@ -49,7 +49,7 @@ struct origin_world {
 };
 
 void origin_judge(const struct event *event, const struct origin_home *home, const struct origin_world *world,
-		  struct origin *ret);
+                  struct origin *ret);
 
 /* Adds a line of evidence while there is room. */
 void origin_say(struct origin *origin, const char *format, ...) PRINTF_LIKE(2, 3);

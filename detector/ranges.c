@@ -12,11 +12,11 @@
 #include "common/text.h"
 
 __asm__(".pushsection .rodata\n"
-	".global ranges_built_in\n"
-	"ranges_built_in:\n"
-	".incbin \"" RANGES_FILE "\"\n"
-	".byte 0\n"
-	".popsection\n");
+        ".global ranges_built_in\n"
+        "ranges_built_in:\n"
+        ".incbin \"" RANGES_FILE "\"\n"
+        ".byte 0\n"
+        ".popsection\n");
 extern const char ranges_built_in[];
 
 #define LABELS_MAX 65536
@@ -95,7 +95,7 @@ MUST_USE static int read_built_in(struct ranges *ranges, struct error *err)
 
 /* Files list one service after the other, so that the last label is nearly always the right one. */
 MUST_USE static int label_of(struct ranges *ranges, const char *region, const char *service, uint32_t *ret,
-			     struct error *err)
+                             struct error *err)
 {
 	for (size_t i = ranges->label_count; i-- > 0;)
 		if (strcmp(ranges->labels[i].region, region) == 0 && strcmp(ranges->labels[i].service, service) == 0) {
@@ -129,7 +129,7 @@ MUST_USE static int read_file(struct ranges *ranges, const char *path, struct er
 	const char *date = json_text_at(file, "createDate");
 	if (date == NULL || !json_is_array(json_at(file, "prefixes")) || !json_is_array(json_at(file, "ipv6_prefixes")))
 		return error_set(err, ERROR_INPUT,
-				 "%s: expected AWS's ip-ranges.json: createDate, prefixes, ipv6_prefixes", path);
+		                 "%s: expected AWS's ip-ranges.json: createDate, prefixes, ipv6_prefixes", path);
 	(void)text_copy(ranges->date, sizeof(ranges->date), date);
 	if (read_list(ranges, json_at(file, "prefixes"), "ip_prefix", err) < 0 ||
 	    read_list(ranges, json_at(file, "ipv6_prefixes"), "ipv6_prefix", err) < 0)

@@ -138,7 +138,7 @@ struct view {
 
 /* Where in the block the walk cannot go on (its bit), or 64. */
 MUST_USE static int take_brackets(struct records *records, const struct view *view, size_t at,
-				  const struct scan_block *block, struct error *err)
+                                  const struct scan_block *block, struct error *err)
 {
 	for (uint64_t bits = block->open | block->close | block->hint; bits != 0; bits &= bits - 1) {
 		int i = __builtin_ctzll(bits);
@@ -169,7 +169,7 @@ static bool opens_line(const struct view *view, size_t at, const struct scan_blo
 
 /* As take_brackets. */
 MUST_USE static int take_block(struct records *records, const struct view *view, size_t at, struct scan_block *block,
-			       struct error *err)
+                               struct error *err)
 {
 	int stop = SCAN_BLOCK_BYTES;
 	if (block->broken != 0) {
@@ -197,7 +197,7 @@ MUST_USE static int take_block(struct records *records, const struct view *view,
 
 /* From `at` to the end of the window, or to where the text is broken (then *ret_broken). */
 MUST_USE static int walk_window(struct records *records, const struct view *view, size_t *at, bool *ret_broken,
-				struct error *err)
+                                struct error *err)
 {
 	struct scan_block blocks[BATCH];
 	while (*at < view->length) {
@@ -253,7 +253,7 @@ static size_t keep(struct records *records, const struct view *view)
 }
 
 int records_feed(struct records *records, const char *bytes, size_t length, bool is_last, size_t *ret_used,
-		 struct error *err)
+                 struct error *err)
 {
 	struct view view = {bytes, length};
 	size_t at = 0;

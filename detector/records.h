@@ -55,7 +55,7 @@ void records_begin(struct records *records, const struct records_reader *reader)
 /* Reads a window with 128 readable bytes behind it. `ret_used`: how much is done with; the rest must come again in
  * front of the next window. */
 MUST_USE int records_feed(struct records *records, const char *bytes, size_t length, bool is_last, size_t *ret_used,
-			  struct error *err);
+                          struct error *err);
 
 /* What a top-level object is: decided from its first members. */
 enum records_kind { RECORDS_ONE, RECORDS_HOLDER, RECORDS_UNDECIDED };

@@ -31,7 +31,7 @@ static bool escape_may_hide(const char *at)
 
 /* Bits of the bytes that are escaped. `valid`: the bytes of the block that there are. */
 static uint64_t take_backslashes(const char *bytes, uint64_t backslashes, uint64_t valid, struct scan_state *state,
-				 bool *may_hide)
+                                 bool *may_hide)
 {
 	uint64_t last = valid ^ valid >> 1;
 	uint64_t escaped = state->is_escaped ? 1 : 0;
@@ -47,7 +47,7 @@ static uint64_t take_backslashes(const char *bytes, uint64_t backslashes, uint64
 }
 
 INLINE void understand(const char *bytes, const struct raw *raw, uint64_t valid, struct scan_state *state,
-		       struct scan_block *ret)
+                       struct scan_block *ret)
 {
 	uint64_t quotes = raw->quote & valid;
 	ret->may_hide = false;
@@ -72,7 +72,7 @@ INLINE void understand(const char *bytes, const struct raw *raw, uint64_t valid,
 typedef void look_function(const char *at, struct raw *ret);
 
 INLINE void scan(const char *bytes, size_t length, struct scan_state *state, struct scan_block *ret,
-		 look_function *look)
+                 look_function *look)
 {
 	for (; length > 0; ret++, bytes += SCAN_BLOCK_BYTES) {
 		size_t part = length < SCAN_BLOCK_BYTES ? length : SCAN_BLOCK_BYTES;
@@ -163,7 +163,7 @@ AVX2 INLINE struct raw look_half(const char *at)
 	__m256i first = load_avx2(at), third = load_avx2(at + 2);
 	__m256i curly = _mm256_or_si256(first, _mm256_set1_epi8(0x20));
 	__m256i key = _mm256_and_si256(_mm256_and_si256(equal_avx2(first, 'A'), equal_avx2(third, 'I')),
-				       equal_avx2(load_avx2(at + 3), 'A'));
+	                               equal_avx2(load_avx2(at + 3), 'A'));
 	__m256i mark = _mm256_or_si256(equal_avx2(first, ':'), equal_avx2(first, '/'));
 	__m256i session =
 		_mm256_and_si256(_mm256_and_si256(mark, equal_avx2(third, '-')), equal_avx2(load_avx2(at + 1), 'i'));

@@ -67,7 +67,7 @@ static char *path_beside(const char *ledger)
 }
 
 MUST_USE static int open_findings(const struct detect_options *options, struct setup *setup,
-				  struct detect_summary *summary, struct error *err)
+                                  struct detect_summary *summary, struct error *err)
 {
 	CLEANUP_FREE char *beside = NULL;
 	const char *path = options->findings;
@@ -89,7 +89,7 @@ MUST_USE static int open_findings(const struct detect_options *options, struct s
 }
 
 int setup_open(const struct detect_options *options, struct setup *ret, struct detect_summary *summary,
-	       struct error *err)
+               struct error *err)
 {
 	*ret = (struct setup){.without_ledger = options->without_ledger};
 	if (open_ledgers(options, ret, err) < 0 || open_inventory(options, ret, err) < 0 ||

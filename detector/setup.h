@@ -21,5 +21,5 @@ struct setup {
 
 /* Notes in *summary what the user should know: the date of the ranges, where findings go. */
 MUST_USE int setup_open(const struct detect_options *options, struct setup *ret, struct detect_summary *summary,
-			struct error *err);
+                        struct error *err);
 void setup_close(struct setup *setup);

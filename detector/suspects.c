@@ -64,7 +64,7 @@ static char *identity_of(const json_t *delivery)
 {
 	static const char *const paths[] = {"host.instance_id", "process.pid", "process.started_at", "process.exe"};
 	static const char *const client_paths[] = {"host.instance_id", "attribution.grade", "client.address",
-						   "client.netns"};
+	                                           "client.netns"};
 	bool has_process = json_at(delivery, "process") != NULL;
 	CLEANUP_JSON json_t *identity = json_array();
 	for (size_t i = 0; i < ARRAY_LENGTH(paths); i++) {
@@ -101,9 +101,9 @@ static int take_delivery(void *context, const json_t *delivery, struct error *er
 			ranking->capacity = capacity;
 		}
 		ranking->suspects[ranking->count++] = (struct suspect){.delivery = json_deep_copy(delivery),
-								       .ledger = ranking->ledger,
-								       .first_us = at_us,
-								       .last_us = at_us};
+		                                                       .ledger = ranking->ledger,
+		                                                       .first_us = at_us,
+		                                                       .last_us = at_us};
 	}
 	struct suspect *suspect = &ranking->suspects[entry.value];
 	suspect->count++;
@@ -152,7 +152,7 @@ static void weigh_agent(struct suspect *suspect, const json_t *agents)
 	if (first[0] == '\0')
 		return;
 	(void)snprintf(text, sizeof(text), "fetched with %s, used with %s", with[0] != '\0' ? with : "no user agent",
-		       first);
+	               first);
 	add_reason(suspect, POINTS_AGENT, text);
 }
 
@@ -169,7 +169,7 @@ static bool is_named(const char *const *names, size_t count, const char *path)
 static void weigh_shell(struct suspect *suspect)
 {
 	static const char *const shells[] = {"sh",  "bash", "dash", "zsh", "fish",
-					     "ksh", "mksh", "tcsh", "csh", "busybox"};
+	                                     "ksh", "mksh", "tcsh", "csh", "busybox"};
 	static const char *const logins[] = {"sshd", "login", "su", "sudo", "ssm-session-worker", "screen", "tmux"};
 	const json_t *ancestors = json_at(suspect->delivery, "process.ancestors");
 	if (is_named(shells, ARRAY_LENGTH(shells), json_text_at(suspect->delivery, "process.exe"))) {
@@ -232,7 +232,7 @@ static void weigh_newness(struct ranking *ranking)
 		uint32_t is_new = map_find(&known, exe, strlen(exe));
 		if (is_new == MAP_NONE) {
 			is_new = has_past(suspect->ledger, NULL, ranking->first_delivery_us) &&
-				 !has_past(suspect->ledger, exe, ranking->first_delivery_us);
+			         !has_past(suspect->ledger, exe, ranking->first_delivery_us);
 			looked++;
 			if (map_add(&known, exe, strlen(exe), is_new, NULL, NULL) < 0)
 				break;
@@ -283,7 +283,7 @@ static int compare(const void *left, const void *right)
 static json_t *object_of(const struct suspect *suspect, size_t rank)
 {
 	static const char *const fields[] = {"delivered_at", "outcome", "path",   "user_agent", "attribution",
-					     "process",      "holders", "client", "host"};
+	                                     "process",      "holders", "client", "host"};
 	json_t *object = json_object();
 	json_put_int(object, "rank", (json_int_t)rank);
 	json_put_int(object, "score", suspect->points);

@@ -43,7 +43,7 @@ struct kept {
 };
 
 MUST_USE static int keep_texts(struct tracked *tracked, const json_t *object, const struct kept *kept, size_t count,
-			       struct error *err)
+                               struct error *err)
 {
 	for (size_t i = 0; i < count; i++)
 		if (keep_text(tracked, json_text_at(object, kept[i].path), kept[i].to, err) < 0)
@@ -67,7 +67,7 @@ MUST_USE static int add_instance(struct tracked *tracked, const struct tracked_i
 	if (instance->id[0] == '\0')
 		return 0;
 	if (reserve(&tracked->instances, sizeof(*instance), tracked->instance_count, &tracked->instance_capacity, err) <
-		    0 ||
+	            0 ||
 	    map_add(&tracked->instance_index, instance->id, strlen(instance->id), next, &entry, err) < 0)
 		return -1;
 	if (entry.value == next) {
@@ -151,12 +151,12 @@ static int add_placement(void *context, const json_t *object, struct error *err)
 	if (placement.instance_id[0] == '\0')
 		return 0;
 	struct tracked_instance instance = {.id = placement.instance_id,
-					    .home_account = placement.account_id,
-					    .role = "",
-					    .region = placement.region};
+	                                    .home_account = placement.account_id,
+	                                    .role = "",
+	                                    .region = placement.region};
 	if (add_instance(tracked, &instance, err) < 0 ||
 	    reserve(&tracked->placements, sizeof(placement), tracked->placement_count, &tracked->placement_capacity,
-		    err) < 0 ||
+	            err) < 0 ||
 	    read_owners(tracked, json_at(object, "owner_ids"), &placement.owners, err) < 0)
 		return -1;
 
@@ -231,7 +231,7 @@ const struct tracked_instance *tracked_instance(const struct tracked *tracked, c
 }
 
 const struct placement *tracked_placements(const struct tracked *tracked, const char *instance_id, int64_t at_us,
-					   size_t *ret_count)
+                                           size_t *ret_count)
 {
 	*ret_count = 0;
 	const struct tracked_instance *instance = tracked_instance(tracked, instance_id, strlen(instance_id));

@@ -58,4 +58,4 @@ const struct tracked_instance *tracked_instance(const struct tracked *tracked, c
 /* The places that were true at `at_us`, give or take the slack: *ret_count of them from the returned one on. Before
  * the first of an instance, the first counts, because a key may be used before the daemon has looked. */
 const struct placement *tracked_placements(const struct tracked *tracked, const char *instance_id, int64_t at_us,
-					   size_t *ret_count);
+                                           size_t *ret_count);

@@ -35,8 +35,8 @@ const struct schema findings_schema = {
 struct findings {
 	sqlite3 *db;
 	sqlite3_stmt *statements[STATEMENT_COUNT]; /* made when the first event is judged */
-	bool was_empty;    /* no event was stored when it was opened */
-	bool is_gathering; /* in one transaction, for speed; nothing of it is in the file */
+	bool was_empty;                            /* no event was stored when it was opened */
+	bool is_gathering;                         /* in one transaction, for speed; nothing of it is in the file */
 };
 
 /* ---- opening */

@@ -23,7 +23,7 @@ struct findings_filter {
 
 /* Each finding as the JSON object of docs/findings.md, HIGH first, then by first_seen, then id. */
 MUST_USE int findings_list(struct findings *findings, const struct findings_filter *filter, ledger_visit *visit,
-			   void *context, struct error *err);
+                           void *context, struct error *err);
 
 /* ---- writing: one run of the detector. Nothing is visible to others before findings_commit. */
 

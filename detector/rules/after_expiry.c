@@ -17,7 +17,7 @@ static bool matches(const struct use *use, struct ruling *ret)
 		return false;
 	*ret = (struct ruling){.severity = SEVERITY_LOW, .rung = use->origin->rung, .confidence = 80};
 	(void)snprintf(ret->evidence, sizeof(ret->evidence), "the key expired at %s",
-		       clock_format(use->key->expires_at_us, expired));
+	               clock_format(use->key->expires_at_us, expired));
 	return true;
 }
 
