@@ -18,8 +18,8 @@
 #include "common/log.h"
 #include "proxy/config.h"
 #include "proxy/control.h"
-#include "proxy/listener.h"
 #include "proxy/witness/witness.h"
+#include "proxy/workers.h"
 
 const char *argp_program_version = "keytraild " KEYTRAIL_VERSION;
 
@@ -143,7 +143,7 @@ static int wait_for_end(int signals, int witness_fd)
 static int serve(struct proxy *proxy, int witness_fd, pid_t witness_pid, int sockets[], int count)
 {
 	struct error problem = {0};
-	struct listener *listener;
+	struct workers *workers;
 	struct control *control;
 	sigset_t endings;
 	(void)sigemptyset(&endings);
@@ -154,7 +154,7 @@ static int serve(struct proxy *proxy, int witness_fd, pid_t witness_pid, int soc
 
 	if (signals < 0 || open_proxy(proxy, witness_fd, &problem) < 0 ||
 	    control_start(proxy, witness_pid, &control, &problem) < 0 ||
-	    listener_start(proxy, witness_fd, sockets, count, &listener, &problem) < 0)
+	    workers_start(proxy, witness_fd, sockets, count, &workers, &problem) < 0)
 		return fail(&problem);
 	log_line(LOG_LEVEL_NOTICE, "ready", "version=%s pid=%d witness=%d port=%lld ledger=%s", KEYTRAIL_VERSION,
 	         getpid(), witness_pid, (long long)proxy->settings.port, proxy->settings.ledger_path);
@@ -164,7 +164,7 @@ static int serve(struct proxy *proxy, int witness_fd, pid_t witness_pid, int soc
 	notify("STOPPING=1");
 	log_line(status == 0 ? LOG_LEVEL_NOTICE : LOG_LEVEL_ERROR, status == 0 ? "ending" : "witness_ended", "pid=%d",
 	         getpid());
-	bool drained = listener_stop(listener);
+	bool drained = workers_stop(workers);
 	control_stop(control);
 	placement_stop(proxy->placement);
 	writer_close(proxy->writer);
@@ -179,7 +179,7 @@ int main(int argc, char **argv)
 	struct arguments arguments = {0};
 	struct error problem = {0};
 	struct identity identity;
-	int sockets[LISTENER_SOCKETS_MAX], count, witness_fd;
+	int sockets[WORKERS_SOCKETS_MAX], count, witness_fd;
 	pid_t witness_pid;
 
 	argp_err_exit_status = 2;
@@ -210,7 +210,7 @@ int main(int argc, char **argv)
 		.settings = &proxy.settings, .proxy_uid = identity.uid, .is_root = identity.is_root};
 	/* The witness first: it must not hold the port open while a new daemon wants it. */
 	if (witness_fork(&witness, &witness_fd, &witness_pid, &problem) < 0 ||
-	    listener_bind(proxy.settings.port, sockets, &count, &problem) < 0 ||
+	    workers_bind(proxy.settings.port, sockets, &count, &problem) < 0 ||
 	    config_drop_privileges(&identity, &problem) < 0)
 		return fail(&problem);
 	return serve(&proxy, witness_fd, witness_pid, sockets, count);
