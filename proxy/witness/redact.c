@@ -82,9 +82,11 @@ static size_t token_at(const char *at)
 	return length >= 40 ? length : 0;
 }
 
-/* `$NAME`, `${NAME}`, `$(...)`: not the secret itself. */
+/* `$NAME`, `${NAME}`, `$(...)`, and a command in backquotes: not the secret itself. */
 static bool is_variable(const char *value)
 {
+	if (value[0] == '`')
+		return true;
 	return value[0] == '$' &&
 	       (isalpha((unsigned char)value[1]) || (value[1] != '\0' && strchr("_{(", value[1]) != NULL));
 }
