@@ -17,7 +17,6 @@ static const struct {
 	{"header with spaces", "-H", "X-aws-ec2-metadata-token:  a b c", "", "X-aws-ec2-metadata-token:  " REDACTED},
 	{"token by its shape", NULL, TOKEN, "", REDACTED},
 	{"token inside", NULL, "x" TOKEN "/y", "", "x" REDACTED "/y"},
-	{"command in backquotes", "-c", "TOKEN=`curl -s http://a/`", "", "TOKEN=`curl -s http://a/`"},
 	{"two tokens", NULL, TOKEN " " TOKEN, "", REDACTED " " REDACTED},
 	{"script", "-c", "curl -H \"X-aws-ec2-metadata-token: " TOKEN "\" http://169.254.169.254/", "",
 	 "curl -H \"X-aws-ec2-metadata-token: " REDACTED "\" http://169.254.169.254/"},
