@@ -22,7 +22,7 @@
 #include "proxy/witness/witness.h"
 
 #define FIRST_SCAN_MS 250  /* runs while the proxy reads and fetches */
-#define SECOND_SCAN_MS 400 /* a client waits for this one: below the 500 ms of the strictest */
+#define SECOND_SCAN_MS 250 /* a client waits for this one: well below the 500 ms of the strictest */
 
 struct looker {
 	int fd;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The last rung of the ladder, and the only one that costs time in proportion to the machine: newest processes first,
- * and those of the socket's user before others, since that is where it is found nearly always. */
+/* The last rung of the ladder, and the only one that costs time in proportion to the machine. To find somebody: newest
+ * processes first, and those of the socket's user before others. To exclude everybody else: all of them, in one scan
+ * for all who are waiting. */
 #include "proxy/witness/procfs.h"
 
 #include <dirent.h>
@@ -65,17 +66,19 @@ bool procfs_start(uint32_t pid, uint64_t *ret_ticks)
 	return text_to_u64(number, UINT64_MAX, ret_ticks);
 }
 
-struct scan {
+/* One search under way. */
+struct wanted {
 	const struct holder_search *search;
 	struct holders *holders;
-	char wanted[32]; /* "socket:[N]" */
-	bool is_blind;   /* there was a process that could not be looked at */
+	struct wanted *next;
+	int fd; /* of the process being looked at; -1: not found there */
+	bool is_done;
 };
 
-static void note(struct scan *scan, uint32_t pid, int fd, bool is_relay)
+static void note(struct wanted *wanted, uint32_t pid, bool is_relay)
 {
-	struct holders *holders = scan->holders;
-	struct holder holder = {.pid = pid, .fd = fd, .is_relay = is_relay};
+	struct holders *holders = wanted->holders;
+	struct holder holder = {.pid = pid, .fd = wanted->fd, .is_relay = is_relay};
 	if (!procfs_start(pid, &holder.start_ticks))
 		return; /* it ended between the two looks */
 	if (holders->count < HOLDERS_MAX)
@@ -83,43 +86,53 @@ static void note(struct scan *scan, uint32_t pid, int fd, bool is_relay)
 	holders->count++;
 }
 
-/* Looks through one process's descriptors. */
-static void look_at(struct scan *scan, uint32_t pid)
+/* `socket:[N]` -> N; 0: it is something else. */
+static uint32_t socket_inode(const char *link)
+{
+	static const char prefix[] = "socket:[";
+	return strncmp(link, prefix, sizeof(prefix) - 1) == 0 ? (uint32_t)strtoul(link + sizeof(prefix) - 1, NULL, 10)
+	                                                      : 0;
+}
+
+/* Looks through one process's descriptors for all that is wanted. False: it could not be looked at. */
+static bool look_at(struct wanted *list, uint32_t pid)
 {
 	char path[32], link[64];
 	(void)snprintf(path, sizeof(path), "/proc/%u/fd", pid);
 	DIR *folder = opendir(path);
-	if (folder == NULL) {
-		bool is_denied = errno == EACCES || errno == EPERM;
-		bool is_short = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
-		scan->is_blind |= is_short || (is_denied && pid != INIT_PID);
-		return;
-	}
-	int found = -1;
+	if (folder == NULL)
+		return errno == ENOENT || errno == ESRCH || (pid == INIT_PID && errno == EACCES);
 	bool is_relay = false, is_hidden = false;
+	for (struct wanted *wanted = list; wanted != NULL; wanted = wanted->next)
+		wanted->fd = -1;
 	for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
 		uint64_t fd;
-		ssize_t length;
 		if (!text_to_u64(entry->d_name, INT32_MAX, &fd))
 			continue;
-		length = readlinkat(dirfd(folder), entry->d_name, link, sizeof(link) - 1);
+		ssize_t length = readlinkat(dirfd(folder), entry->d_name, link, sizeof(link) - 1);
 		if (length <= 0) {
 			is_hidden |= length < 0 && (errno == EACCES || errno == EPERM);
 			continue;
 		}
 		link[length] = '\0';
-		if (found < 0 && strcmp(link, scan->wanted) == 0)
-			found = (int)fd;
 		is_relay |= strcmp(link, "/dev/net/tun") == 0;
+		uint32_t inode = socket_inode(link);
+		for (struct wanted *wanted = list; inode != 0 && wanted != NULL; wanted = wanted->next)
+			if (wanted->search->inode == inode && wanted->fd < 0)
+				wanted->fd = (int)fd;
 	}
 	(void)closedir(folder);
+	for (struct wanted *wanted = list; wanted != NULL; wanted = wanted->next) {
+		wanted->holders->looked_at++;
+		if (wanted->fd >= 0)
+			note(wanted, pid, is_relay);
+	}
 	/* Some machines hide their init even from root. It may read every process's memory anyway, so a socket in its
 	 * hands would tell nothing new. */
-	scan->is_blind |= is_hidden && pid != INIT_PID;
-	scan->holders->looked_at++;
-	if (found >= 0)
-		note(scan, pid, found, is_relay);
+	return !is_hidden || pid == INIT_PID;
 }
+
+/* ---- the first holder there is */
 
 /* Processes that held a socket a moment ago, most recent first: whoever asks, often asks again. Only where to look
  * first, never an answer. */
@@ -138,17 +151,15 @@ static void remember(uint32_t pid)
 	(void)pthread_mutex_unlock(&recent_mutex);
 }
 
-/* For a search that ends with the first holder: true if one of the recent ones is it. */
-static bool look_at_recent(struct scan *scan)
+static void look_at_recent(struct wanted *wanted)
 {
 	uint32_t pids[RECENT_MAX];
 	(void)pthread_mutex_lock(&recent_mutex);
 	memcpy(pids, recent, sizeof(pids));
 	(void)pthread_mutex_unlock(&recent_mutex);
-	for (size_t i = 0; i < RECENT_MAX && scan->holders->count == 0; i++)
+	for (size_t i = 0; i < RECENT_MAX && wanted->holders->count == 0; i++)
 		if (pids[i] != 0)
-			look_at(scan, pids[i]);
-	return scan->holders->count > 0;
+			(void)look_at(wanted, pids[i]);
 }
 
 static bool is_of_user(uint32_t pid, uint32_t uid)
@@ -159,20 +170,109 @@ static bool is_of_user(uint32_t pid, uint32_t uid)
 	return stat(path, &status) == 0 && status.st_uid == uid;
 }
 
-/* One pass over all pids; false: it was cut short. */
-static bool pass(struct scan *scan, uint32_t *pids, size_t count, bool same_user_only)
+/* Newest first; with same_user_only, those of the socket's user, which are not looked at again without it. */
+static void look_until_found(struct wanted *wanted, uint32_t *pids, size_t count, bool same_user_only)
 {
-	for (size_t i = 0; i < count; i++) {
-		if (pids[i] == 0 || (same_user_only && !is_of_user(pids[i], scan->search->uid)))
+	for (size_t i = 0; i < count && wanted->holders->count == 0; i++) {
+		if (pids[i] == 0 || (same_user_only && !is_of_user(pids[i], wanted->search->uid)))
 			continue;
-		if (clock_monotonic_ms() > scan->search->deadline_ms)
-			return false;
-		look_at(scan, pids[i]);
-		pids[i] = 0; /* not again in the next pass */
-		if (scan->search->stop_at_first && scan->holders->count > 0)
-			return false;
+		if (clock_monotonic_ms() > wanted->search->deadline_ms)
+			return;
+		(void)look_at(wanted, pids[i]);
+		pids[i] = 0;
 	}
-	return true;
+}
+
+static void find_first(struct wanted *wanted)
+{
+	look_at_recent(wanted);
+	if (wanted->holders->count > 0)
+		return;
+	CLEANUP_FREE uint32_t *pids = calloc(PIDS_MAX, sizeof(*pids));
+	size_t count = pids != NULL ? list_pids(pids) : 0;
+	look_until_found(wanted, pids, count, true);
+	look_until_found(wanted, pids, count, false);
+}
+
+/* ---- all holders there are */
+
+#define ROUNDS_MAX 4 /* over processes that were born during the round before */
+
+static bool is_among(const uint32_t *pids, size_t count, uint32_t pid)
+{
+	return bsearch(&pid, pids, count, sizeof(*pids), by_pid_descending) != NULL;
+}
+
+/* Looks at every process once, and at those that appeared meanwhile. False: not at all of them. */
+static bool look_at_all(struct wanted *list, int64_t deadline_ms)
+{
+	CLEANUP_FREE uint32_t *seen = calloc(PIDS_MAX, sizeof(*seen));
+	CLEANUP_FREE uint32_t *pids = calloc(PIDS_MAX, sizeof(*pids));
+	size_t seen_count = 0;
+	bool all = seen != NULL && pids != NULL;
+	for (int round = 0; all && round < ROUNDS_MAX; round++) {
+		size_t count = list_pids(pids), fresh = 0;
+		all = count < PIDS_MAX;
+		for (size_t i = 0; i < count; i++) {
+			if (is_among(seen, seen_count, pids[i]))
+				continue;
+			if (clock_monotonic_ms() > deadline_ms)
+				return false;
+			all &= look_at(list, pids[i]);
+			fresh++;
+		}
+		if (fresh == 0)
+			break;
+		uint32_t *swap = seen;
+		seen = pids;
+		pids = swap;
+		seen_count = count;
+	}
+	return all;
+}
+
+/* Searches that came in while a scan was running are answered by the next one, all together: many clients at once cost
+ * two scans, not one each. */
+static pthread_mutex_t scan_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t scan_ended = PTHREAD_COND_INITIALIZER;
+static struct wanted *scan_waiting;
+static bool scan_runs;
+
+/* With the mutex held, which is let go meanwhile. */
+static void scan_for_all_waiting(void)
+{
+	struct wanted *list = scan_waiting;
+	int64_t deadline_ms = list->search->deadline_ms;
+	for (struct wanted *wanted = list; wanted != NULL; wanted = wanted->next)
+		if (wanted->search->deadline_ms > deadline_ms)
+			deadline_ms = wanted->search->deadline_ms;
+	scan_waiting = NULL;
+	scan_runs = true;
+	(void)pthread_mutex_unlock(&scan_mutex);
+	bool all = look_at_all(list, deadline_ms);
+	(void)pthread_mutex_lock(&scan_mutex);
+	while (list != NULL) {
+		struct wanted *next = list->next; /* once done, it is its owner's stack again */
+		list->holders->is_complete = all;
+		list->is_done = true;
+		list = next;
+	}
+	scan_runs = false;
+	(void)pthread_cond_broadcast(&scan_ended);
+}
+
+static void find_all(struct wanted *wanted)
+{
+	(void)pthread_mutex_lock(&scan_mutex);
+	wanted->next = scan_waiting;
+	scan_waiting = wanted;
+	while (!wanted->is_done) {
+		if (scan_runs)
+			(void)pthread_cond_wait(&scan_ended, &scan_mutex);
+		else
+			scan_for_all_waiting();
+	}
+	(void)pthread_mutex_unlock(&scan_mutex);
 }
 
 static int by_pid(const void *a, const void *b)
@@ -183,21 +283,14 @@ static int by_pid(const void *a, const void *b)
 
 void procfs_find(const struct holder_search *search, struct holders *ret)
 {
-	struct scan scan = {.search = search, .holders = ret};
+	struct wanted wanted = {.search = search, .holders = ret};
 	*ret = (struct holders){0};
 	if (search->inode == 0)
 		return;
-	(void)snprintf(scan.wanted, sizeof(scan.wanted), "socket:[%u]", search->inode);
-	if (search->stop_at_first && look_at_recent(&scan)) {
-		remember(ret->items[0].pid);
-		return;
-	}
-	CLEANUP_FREE uint32_t *pids = calloc(PIDS_MAX, sizeof(*pids));
-	if (pids == NULL)
-		return;
-	size_t count = list_pids(pids);
-	if (pass(&scan, pids, count, true))
-		ret->is_complete = pass(&scan, pids, count, false) && !scan.is_blind && count < PIDS_MAX;
+	if (search->stop_at_first)
+		find_first(&wanted);
+	else
+		find_all(&wanted);
 	if (ret->count > 0)
 		remember(ret->items[0].pid);
 	qsort(ret->items, ret->count < HOLDERS_MAX ? ret->count : HOLDERS_MAX, sizeof(ret->items[0]), by_pid);
