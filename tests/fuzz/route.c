@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* route_parse: one path, that cannot be read in a second way, and whose target leads to itself. */
+#include "proxy/route.h"
+#include "tests/fuzz/fuzz.h"
+
+static void check_path(const char *path)
+{
+	MUST(path[0] == '/' && strlen(path) < ROUTE_PATH_BYTES);
+	MUST(strstr(path, "//") == NULL && strstr(path, "/./") == NULL && strstr(path, "/../") == NULL);
+	size_t length = strlen(path);
+	MUST(length < 2 || strcmp(path + length - 2, "/.") != 0);
+	MUST(length < 3 || strcmp(path + length - 3, "/..") != 0);
+	for (; *path != '\0'; path++)
+		MUST(*path >= 0x20 && *path < 0x7f && *path != '?' && *path != '#' && *path != '%');
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
+{
+	CLEANUP_FREE char *raw = fuzz_text(bytes, length);
+	struct route route, again;
+	if (route_parse(raw, &route) != NULL)
+		return 0;
+	check_path(route.path);
+	for (const char *c = route.target; *c != '\0'; c++)
+		MUST(*c > 0x20 && *c < 0x7f && *c != '#');
+	MUST(route_parse(route.target, &again) == NULL);
+	MUST(strcmp(route.path, again.path) == 0 && strcmp(route.target, again.target) == 0);
+	MUST(route.kind == again.kind && route.source == again.source && strcmp(route.role, again.role) == 0);
+	MUST((route.kind == ROUTE_TOKEN) == (strcmp(route.path, "/latest/api/token") == 0));
+	MUST(strchr(route.role, '/') == NULL);
+	(void)route_is_imds_host(raw);
+	return 0;
+}
