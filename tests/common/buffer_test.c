@@ -147,12 +147,9 @@ static void reads_a_pipe_to_its_end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(keeps_to_its_limit),
-		cmocka_unit_test(grows_and_stays_terminated),
-		cmocka_unit_test(takes_nothing_and_any_bytes),
-		cmocka_unit_test(prints_texts_of_any_length),
-		cmocka_unit_test(forgets_its_content),
-		cmocka_unit_test(reads_files),
+		cmocka_unit_test(keeps_to_its_limit),          cmocka_unit_test(grows_and_stays_terminated),
+		cmocka_unit_test(takes_nothing_and_any_bytes), cmocka_unit_test(prints_texts_of_any_length),
+		cmocka_unit_test(forgets_its_content),         cmocka_unit_test(reads_files),
 		cmocka_unit_test(reads_a_pipe_to_its_end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

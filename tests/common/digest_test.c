@@ -11,8 +11,9 @@ static const struct {
 	{"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
 	{"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
 	{"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
-	 "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"},
-	{"The quick brown fox jumps over the lazy dog", "d7a8fbb307d7809469ca9abcb0082e4f8d5651e46d3cdb762d02d0bf37c9e592"},
+         "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"},
+	{"The quick brown fox jumps over the lazy dog",
+         "d7a8fbb307d7809469ca9abcb0082e4f8d5651e46d3cdb762d02d0bf37c9e592"},
 };
 
 static void knows_the_published_vectors(void **state)
@@ -36,7 +37,8 @@ static void is_the_same_in_pieces(void **state)
 			uint8_t made[DIGEST_BYTES];
 			char hex[DIGEST_HEX_BYTES];
 			assert_int_equal(digest_add(digest, vectors[i].text, cut, NULL), 0);
-			assert_int_equal(digest_add(digest, vectors[i].text + cut, strlen(vectors[i].text) - cut, NULL), 0);
+			assert_int_equal(digest_add(digest, vectors[i].text + cut, strlen(vectors[i].text) - cut, NULL),
+			                 0);
 			assert_int_equal(digest_take(digest, made, NULL), 0); /* and ready for the next */
 			CHECK_TEXT(vectors[i].text, digest_hex(made, DIGEST_BYTES, hex), vectors[i].hex);
 		}

@@ -115,7 +115,9 @@ static void has_one_form(void **state)
 	}
 }
 
-#define TREE "{\"t\":\"x\",\"e\":\"\",\"i\":7,\"r\":1.5,\"b\":true,\"n\":null,\"l\":[1],\"o\":{\"t\":\"y\",\"n\":null,\"o\":{\"i\":8}}}"
+#define TREE                                                                                                           \
+	"{\"t\":\"x\",\"e\":\"\",\"i\":7,\"r\":1.5,\"b\":true,\"n\":null,\"l\":[1],\"o\":{\"t\":\"y\",\"n\":null,"     \
+	"\"o\":{\"i\":8}}}"
 
 static const struct {
 	const char *path;
@@ -123,11 +125,26 @@ static const struct {
 	const char *text; /* NULL: no text there */
 	int64_t number;   /* 0: no integer there */
 } places[] = {
-	{"t", true, "x", 0},    {"e", true, "", 0},       {"i", true, NULL, 7},   {"r", true, NULL, 0},
-	{"b", true, NULL, 0},   {"n", false, NULL, 0},    {"x", false, NULL, 0},  {"l", true, NULL, 0},
-	{"o", true, NULL, 0},   {"o.t", true, "y", 0},    {"o.n", false, NULL, 0}, {"o.x", false, NULL, 0},
-	{"o.o.i", true, NULL, 8}, {"t.t", false, NULL, 0}, {"n.t", false, NULL, 0}, {"l.0", false, NULL, 0},
-	{"o.o.i.x", false, NULL, 0}, {".t", false, NULL, 0}, {"o..t", false, NULL, 0}, {"T", false, NULL, 0},
+	{"t", true, "x", 0},
+	{"e", true, "", 0},
+	{"i", true, NULL, 7},
+	{"r", true, NULL, 0},
+	{"b", true, NULL, 0},
+	{"n", false, NULL, 0},
+	{"x", false, NULL, 0},
+	{"l", true, NULL, 0},
+	{"o", true, NULL, 0},
+	{"o.t", true, "y", 0},
+	{"o.n", false, NULL, 0},
+	{"o.x", false, NULL, 0},
+	{"o.o.i", true, NULL, 8},
+	{"t.t", false, NULL, 0},
+	{"n.t", false, NULL, 0},
+	{"l.0", false, NULL, 0},
+	{"o.o.i.x", false, NULL, 0},
+	{".t", false, NULL, 0},
+	{"o..t", false, NULL, 0},
+	{"T", false, NULL, 0},
 	{"tttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttt", false, NULL, 0},
 };
 
@@ -145,7 +162,8 @@ static void looks_by_path(void **state)
 			CHECK_TEXT(places[i].path, text, places[i].text);
 		CHECK_NUMBER(places[i].path, json_int_at(tree, places[i].path, &number), places[i].number != 0);
 		CHECK_NUMBER(places[i].path, number, places[i].number != 0 ? places[i].number : 77);
-		CHECK_NUMBER(places[i].path, json_bool_at(tree, places[i].path, &flag), strcmp(places[i].path, "b") == 0);
+		CHECK_NUMBER(places[i].path, json_bool_at(tree, places[i].path, &flag),
+		             strcmp(places[i].path, "b") == 0);
 		CHECK(places[i].path, json_at(NULL, places[i].path) == NULL);
 	}
 }
@@ -185,7 +203,8 @@ static void names_the_field_that_does_not_fit(void **state)
 		CLEANUP_JSON json_t *object = json_of(misfits[i].text);
 		struct target target = {0};
 		struct error problem = {0};
-		CHECK_NUMBER(misfits[i].text, json_fields_read(object, fields, ARRAY_LENGTH(fields), &target, &problem), -1);
+		CHECK_NUMBER(misfits[i].text, json_fields_read(object, fields, ARRAY_LENGTH(fields), &target, &problem),
+		             -1);
 		CHECK_NUMBER(misfits[i].text, problem.code, ERROR_INPUT);
 		CHECK_TEXT(misfits[i].text, problem.text, misfits[i].says);
 	}
@@ -256,7 +275,10 @@ static const struct {
 	{"empty", "", 0, "\"\""},
 	{"cut", "abc", 2, "\"ab\""},
 	{"NUL", "a\0b", 3, "\"a\\\\x00b\""},
-	{"broken", "a\xff" "b", 3, "\"a\\\\xffb\""},
+	{"broken",
+         "a\xff"
+         "b",
+         3, "\"a\\\\xffb\""},
 	{"valid", "\xc3\xa9", 2, "\"\xc3\xa9\""},
 	{"cut in a character", "\xc3\xa9", 1, "\"\\\\xc3\""},
 	{"control bytes", "\x1b\n", 2, "\"\\u001B\\n\""},

@@ -159,12 +159,9 @@ static void mixes_no_lines_of_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(escapes_control_bytes),
-		cmocka_unit_test(bounds_a_line),
-		cmocka_unit_test(writes_one_line_an_event),
-		cmocka_unit_test(keeps_to_its_level),
-		cmocka_unit_test(leaves_errno_alone),
-		cmocka_unit_test(goes_on_without_stderr),
+		cmocka_unit_test(escapes_control_bytes),     cmocka_unit_test(bounds_a_line),
+		cmocka_unit_test(writes_one_line_an_event),  cmocka_unit_test(keeps_to_its_level),
+		cmocka_unit_test(leaves_errno_alone),        cmocka_unit_test(goes_on_without_stderr),
 		cmocka_unit_test(mixes_no_lines_of_threads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,8 +20,10 @@ static bool is_not_x(const char *value)
 
 static const struct option_choice choices[] = {{"one", false}, {"two", false}, {"three", true}, {0}};
 static const struct option_row table[] = {
-	{"first", "text", OPTION_TEXT, offsetof(struct config, text), 8, "abc", .is_valid = is_not_x, .expected = "no x"},
-	{"first", "number", OPTION_INT, offsetof(struct config, number), .default_text = "5", .minimum = 2, .maximum = 9},
+	{"first", "text", OPTION_TEXT, offsetof(struct config, text), 8, "abc", .is_valid = is_not_x,
+         .expected = "no x"},
+	{"first", "number", OPTION_INT, offsetof(struct config, number), .default_text = "5", .minimum = 2,
+         .maximum = 9},
 	{"second", "choice", OPTION_CHOICE, offsetof(struct config, choice), .default_text = "one", .choices = choices},
 	{"second", "fixed", OPTION_TEXT, offsetof(struct config, fixed), 8, "", .unserved_unless_default = true},
 };
@@ -56,7 +58,8 @@ static int stop(void **state)
 	return 0;
 }
 
-static int load_bytes(const struct options *with, const char *bytes, size_t length, struct config *ret, struct error *err)
+static int load_bytes(const struct options *with, const char *bytes, size_t length, struct config *ret,
+                      struct error *err)
 {
 	*ret = (struct config){0};
 	unit_write(path, bytes, length);
@@ -115,11 +118,12 @@ static void refuses_with_the_line(void **state)
 		struct config config;
 		struct error problem = {0};
 		char start_of[PATH_MAX + 16];
-		CHECK_NUMBER(refused[i].text, load_bytes(&options, refused[i].text, strlen(refused[i].text), &config, &problem),
-		             -1);
+		CHECK_NUMBER(refused[i].text,
+		             load_bytes(&options, refused[i].text, strlen(refused[i].text), &config, &problem), -1);
 		CHECK_NUMBER(refused[i].text, problem.code, ERROR_INPUT);
 		(void)snprintf(start_of, sizeof(start_of), "%s:%d: ", path, refused[i].line);
-		if (strncmp(problem.text, start_of, strlen(start_of)) != 0 || strstr(problem.text, refused[i].says) == NULL)
+		if (strncmp(problem.text, start_of, strlen(start_of)) != 0 ||
+		    strstr(problem.text, refused[i].says) == NULL)
 			fail_msg("%s: %s", refused[i].text, problem.text);
 	}
 }

@@ -44,7 +44,8 @@ static void reads_numbers_strictly(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(numbers); i++) {
 		uint64_t value = 77;
-		CHECK_NUMBER(numbers[i].text, text_to_u64(numbers[i].text, numbers[i].maximum, &value), numbers[i].good);
+		CHECK_NUMBER(numbers[i].text, text_to_u64(numbers[i].text, numbers[i].maximum, &value),
+		             numbers[i].good);
 		CHECK(numbers[i].text, value == (numbers[i].good ? numbers[i].value : 77));
 	}
 }
@@ -55,7 +56,8 @@ static const struct {
 	bool fits;
 	const char *to;
 } copies[] = {
-	{"", 1, true, ""}, {"a", 1, false, ""}, {"abc", 3, false, "ab"}, {"abc", 4, true, "abc"}, {"abc", 9, true, "abc"},
+	{"", 1, true, ""},       {"a", 1, false, ""},     {"abc", 3, false, "ab"},
+	{"abc", 4, true, "abc"}, {"abc", 9, true, "abc"},
 };
 
 static void copies_and_says_whether_it_fits(void **state)
@@ -120,7 +122,10 @@ static const struct {
 	{"three bytes", BYTES("\xe0\xa0\x80\xef\xbf\xbf"), "\xe0\xa0\x80\xef\xbf\xbf"},
 	{"around the surrogates", BYTES("\xed\x9f\xbf\xee\x80\x80"), "\xed\x9f\xbf\xee\x80\x80"},
 	{"four bytes", BYTES("\xf0\x90\x80\x80\xf4\x8f\xbf\xbf"), "\xf0\x90\x80\x80\xf4\x8f\xbf\xbf"},
-	{"lone continuation", BYTES("a\x80" "b"), "a\\x80b"},
+	{"lone continuation",
+         BYTES("a\x80"
+               "b"),
+         "a\\x80b"},
 	{"overlong NUL", BYTES("\xc0\x80"), "\\xc0\\x80"},
 	{"overlong slash", BYTES("\xc0\xaf"), "\\xc0\\xaf"},
 	{"overlong slash, three bytes", BYTES("\xe0\x80\xaf"), "\\xe0\\x80\\xaf"},
@@ -137,7 +142,10 @@ static const struct {
 	{"two bytes cut", BYTES("\xc3"), "\\xc3"},
 	{"three bytes cut", BYTES("\xe2\x82"), "\\xe2\\x82"},
 	{"four bytes cut", BYTES("\xf0\x9f\x98"), "\\xf0\\x9f\\x98"},
-	{"cut, then ASCII", BYTES("\xe2\x82" "a"), "\\xe2\\x82a"},
+	{"cut, then ASCII",
+         BYTES("\xe2\x82"
+               "a"),
+         "\\xe2\\x82a"},
 	{"cut, then a whole one", BYTES("\xe2\x82\xc3\xa9"), "\\xe2\\x82\xc3\xa9"},
 	{"bad third byte", BYTES("\xe2\x82\x28"), "\\xe2\\x82("},
 	{"bad fourth byte", BYTES("\xf0\x9f\x98\x28"), "\\xf0\\x9f\\x98("},
@@ -164,16 +172,45 @@ static const struct {
 	const char *pattern, *text;
 	bool matches;
 } globs[] = {
-	{"", "", true},        {"", "a", false},       {"a", "", false},       {"a", "a", true},     {"a", "A", false},
-	{"a", "ab", false},    {"ab", "a", false},     {"?", "", false},       {"?", "a", true},     {"?", "ab", false},
-	{"??", "ab", true},    {"*", "", true},        {"*", "abc", true},     {"**", "", true},     {"*a", "a", true},
-	{"*a", "ba", true},    {"*a", "ab", false},    {"a*", "a", true},      {"a*", "abc", true},  {"a*", "ba", false},
-	{"a*c", "abbc", true}, {"a*c", "abcb", false}, {"*a*", "bab", true},   {"a*a", "a", false},  {"a*a", "aa", true},
-	{"/a/*", "/a/b/c", true}, {"*/c", "/a/b/c", true}, {"[a]", "a", false}, {"[a]", "[a]", true}, {"\\*", "*", false},
-	{"*ab*ab*ab", "abababab", true}, {"*?*", "", false}, {"*?*", "a", true}, {"a?c*e", "abcde", true},
-	{"*.service", "nginx.service", true}, {"*.service", "nginx.scope", false},
+	{"", "", true},
+	{"", "a", false},
+	{"a", "", false},
+	{"a", "a", true},
+	{"a", "A", false},
+	{"a", "ab", false},
+	{"ab", "a", false},
+	{"?", "", false},
+	{"?", "a", true},
+	{"?", "ab", false},
+	{"??", "ab", true},
+	{"*", "", true},
+	{"*", "abc", true},
+	{"**", "", true},
+	{"*a", "a", true},
+	{"*a", "ba", true},
+	{"*a", "ab", false},
+	{"a*", "a", true},
+	{"a*", "abc", true},
+	{"a*", "ba", false},
+	{"a*c", "abbc", true},
+	{"a*c", "abcb", false},
+	{"*a*", "bab", true},
+	{"a*a", "a", false},
+	{"a*a", "aa", true},
+	{"/a/*", "/a/b/c", true},
+	{"*/c", "/a/b/c", true},
+	{"[a]", "a", false},
+	{"[a]", "[a]", true},
+	{"\\*", "*", false},
+	{"*ab*ab*ab", "abababab", true},
+	{"*?*", "", false},
+	{"*?*", "a", true},
+	{"a?c*e", "abcde", true},
+	{"*.service", "nginx.service", true},
+	{"*.service", "nginx.scope", false},
 	/* Exponential for those who recurse. */
-	{"a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false},
+	{"a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+         false},
 };
 
 static void matches_globs(void **state)
@@ -189,7 +226,8 @@ static void matches_globs(void **state)
 static const struct {
 	const char *text, *trimmed;
 } trims[] = {
-	{"", ""}, {" ", ""}, {" \t\r\n ", ""}, {"a", "a"}, {" a", "a"}, {"a ", "a"}, {"\ta b\n", "a b"}, {"\xc2\xa0", "\xc2\xa0"},
+	{"", ""},    {" ", ""},   {" \t\r\n ", ""},   {"a", "a"},
+	{" a", "a"}, {"a ", "a"}, {"\ta b\n", "a b"}, {"\xc2\xa0", "\xc2\xa0"},
 };
 
 static void trims_both_ends(void **state)

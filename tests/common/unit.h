@@ -22,32 +22,32 @@
 #include "common/cleanup.h"
 
 /* Fails with the case's name in front, so that a row of a table is found at once. */
-#define CHECK(name, condition)                                            \
-	do {                                                              \
-		if (!(condition))                                         \
-			fail_msg("%s: expected %s", (name), #condition);  \
+#define CHECK(name, condition)                                                                                         \
+	do {                                                                                                           \
+		if (!(condition))                                                                                      \
+			fail_msg("%s: expected %s", (name), #condition);                                               \
 	} while (0)
-#define CHECK_TEXT(name, actual, expected)                                                            \
-	do {                                                                                          \
-		const char *actual_ = (actual), *expected_ = (expected);                              \
-		if (actual_ == NULL || strcmp(actual_, expected_) != 0)                               \
-			fail_msg("%s: \"%s\", expected \"%s\"", (name), actual_ != NULL ? actual_ : "(null)", \
-			         expected_);                                                          \
+#define CHECK_TEXT(name, actual, expected)                                                                             \
+	do {                                                                                                           \
+		const char *actual_ = (actual), *expected_ = (expected);                                               \
+		if (actual_ == NULL || strcmp(actual_, expected_) != 0)                                                \
+			fail_msg("%s: \"%s\", expected \"%s\"", (name), actual_ != NULL ? actual_ : "(null)",          \
+			         expected_);                                                                           \
 	} while (0)
-#define CHECK_NUMBER(name, actual, expected)                                                          \
-	do {                                                                                          \
-		long long actual_ = (long long)(actual), expected_ = (long long)(expected);           \
-		if (actual_ != expected_)                                                             \
-			fail_msg("%s: %lld, expected %lld", (name), actual_, expected_);              \
+#define CHECK_NUMBER(name, actual, expected)                                                                           \
+	do {                                                                                                           \
+		long long actual_ = (long long)(actual), expected_ = (long long)(expected);                            \
+		if (actual_ != expected_)                                                                              \
+			fail_msg("%s: %lld, expected %lld", (name), actual_, expected_);                               \
 	} while (0)
 
 /* In what runs in a process of its own, where cmocka cannot be told: says what is wrong and gives up. */
-#define EXPECT(condition)                                                                 \
-	do {                                                                              \
-		if (!(condition)) {                                                       \
-			(void)dprintf(STDERR_FILENO, "%s:%d: expected %s\n", __FILE__, __LINE__, #condition); \
-			return 250;                                                       \
-		}                                                                         \
+#define EXPECT(condition)                                                                                              \
+	do {                                                                                                           \
+		if (!(condition)) {                                                                                    \
+			(void)dprintf(STDERR_FILENO, "%s:%d: expected %s\n", __FILE__, __LINE__, #condition);          \
+			return 250;                                                                                    \
+		}                                                                                                      \
 	} while (0)
 
 /* A fresh folder below TMPDIR; `path` has room for PATH_MAX. Returns `path`. */

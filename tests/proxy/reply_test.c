@@ -38,27 +38,30 @@ static const struct {
 	const char *name, *model, *bytes;
 } tokens[] = {
 	{"no model", "",
-	 "HTTP/1.1 200 OK\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 60\r\nContent-Length: 56\r\n" DATE
-	 "Server: EC2ws\r\nConnection: close\r\nContent-Type: text/plain\r\n\r\n" TOKEN},
+         "HTTP/1.1 200 OK\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 60\r\nContent-Length: 56\r\n" DATE
+         "Server: EC2ws\r\nConnection: close\r\nContent-Type: text/plain\r\n\r\n" TOKEN},
 	{"current",
-	 "HTTP/1.1 200 OK\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 21600\r\nContent-Length: 56\r\n"
-	 "Date: Mon, 01 Jan 2024 00:00:00 GMT\r\nServer: EC2ws\r\nConnection: close\r\nContent-Type: text/plain\r\n\r\n",
-	 "HTTP/1.1 200 OK\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 60\r\nContent-Length: 56\r\n" DATE
-	 "Server: EC2ws\r\nConnection: close\r\nContent-Type: text/plain\r\n\r\n" TOKEN},
+         "HTTP/1.1 200 OK\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 21600\r\nContent-Length: 56\r\n"
+         "Date: Mon, 01 Jan 2024 00:00:00 GMT\r\nServer: EC2ws\r\nConnection: close\r\nContent-Type: "
+         "text/plain\r\n\r\n",
+         "HTTP/1.1 200 OK\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 60\r\nContent-Length: 56\r\n" DATE
+         "Server: EC2ws\r\nConnection: close\r\nContent-Type: text/plain\r\n\r\n" TOKEN},
 	{"older",
-	 "HTTP/1.0 200 OK\r\nContent-Length: 56\r\nContent-Type: text/plain\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\n"
-	 "X-aws-ec2-metadata-token-ttl-seconds: 21600\r\nConnection: close\r\nServer: EC2ws\r\n\r\n",
-	 "HTTP/1.0 200 OK\r\nContent-Length: 56\r\nContent-Type: text/plain\r\n" DATE
-	 "X-aws-ec2-metadata-token-ttl-seconds: 60\r\nConnection: close\r\nServer: EC2ws\r\n\r\n" TOKEN},
+         "HTTP/1.0 200 OK\r\nContent-Length: 56\r\nContent-Type: text/plain\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\n"
+         "X-aws-ec2-metadata-token-ttl-seconds: 21600\r\nConnection: close\r\nServer: EC2ws\r\n\r\n",
+         "HTTP/1.0 200 OK\r\nContent-Length: 56\r\nContent-Type: text/plain\r\n" DATE
+         "X-aws-ec2-metadata-token-ttl-seconds: 60\r\nConnection: close\r\nServer: EC2ws\r\n\r\n" TOKEN},
 	{"another length",
-	 "HTTP/1.0 200 OK\r\ncontent-length: 57\r\nServer: EC2ws\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 1\r\n\r\n",
-	 "HTTP/1.0 200 OK\r\ncontent-length: 56\r\nServer: EC2ws\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 60\r\n\r\n" TOKEN},
+         "HTTP/1.0 200 OK\r\ncontent-length: 57\r\nServer: EC2ws\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 1\r\n\r\n",
+         "HTTP/1.0 200 OK\r\ncontent-length: 56\r\nServer: EC2ws\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: "
+         "60\r\n\r\n" TOKEN},
 	{"without TTL and length", "HTTP/1.0 200 OK\r\nServer: EC2ws\r\n\r\n",
-	 "HTTP/1.0 200 OK\r\nServer: EC2ws\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 60\r\nContent-Length: 56\r\n\r\n" TOKEN},
+         "HTTP/1.0 200 OK\r\nServer: EC2ws\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 60\r\nContent-Length: "
+         "56\r\n\r\n" TOKEN},
 	{"TTL twice",
-	 "HTTP/1.1 200 OK\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 1\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 2\r\n"
-	 "Content-Length: 1\r\n\r\n",
-	 "HTTP/1.1 200 OK\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 60\r\nContent-Length: 56\r\n\r\n" TOKEN},
+         "HTTP/1.1 200 OK\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 1\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 2\r\n"
+         "Content-Length: 1\r\n\r\n",
+         "HTTP/1.1 200 OK\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 60\r\nContent-Length: 56\r\n\r\n" TOKEN},
 };
 
 static struct buffer text_buffer(const char *text)
@@ -81,7 +84,7 @@ static void gives_a_token_in_the_form_of_upstream(void **state)
 }
 
 #define A_REST                                                                                                         \
-	"Content-Type: text/plain\r\nAccept-Ranges: none\r\nLast-Modified: Thu, 27 Jun 2024 05:01:44 GMT\r\n"                 \
+	"Content-Type: text/plain\r\nAccept-Ranges: none\r\nLast-Modified: Thu, 27 Jun 2024 05:01:44 GMT\r\n"          \
 	"Content-Length: 10\r\nDate: Thu, 27 Jun 2024 05:09:27 GMT\r\nServer: EC2ws\r\nConnection: close\r\n\r\n"
 #define B_REST "Connection: close\r\nServer: EC2ws\r\n\r\n"
 
@@ -90,37 +93,40 @@ static const struct {
 	int64_t ttl_left;
 	const char *bytes;
 } relays[] = {
-	{"current, with a token", "HTTP/1.1 200 OK\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 21518\r\n" A_REST, "0123456789", 42,
-	 "HTTP/1.1 200 OK\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 42\r\n" A_REST "0123456789"},
+	{"current, with a token", "HTTP/1.1 200 OK\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 21518\r\n" A_REST,
+         "0123456789", 42, "HTTP/1.1 200 OK\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 42\r\n" A_REST "0123456789"},
 	{"current, without a token", "HTTP/1.1 200 OK\r\n" A_REST, "0123456789", -1,
-	 "HTTP/1.1 200 OK\r\n" A_REST "0123456789"},
-	{"client without a token, ours upstream", "HTTP/1.1 200 OK\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 21518\r\n" A_REST,
-	 "0123456789", -1, "HTTP/1.1 200 OK\r\n" A_REST "0123456789"},
+         "HTTP/1.1 200 OK\r\n" A_REST "0123456789"},
+	{"client without a token, ours upstream",
+         "HTTP/1.1 200 OK\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 21518\r\n" A_REST, "0123456789", -1,
+         "HTTP/1.1 200 OK\r\n" A_REST "0123456789"},
 	{"last second", "HTTP/1.1 200 OK\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 21518\r\n" A_REST, "0123456789", 0,
-	 "HTTP/1.1 200 OK\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 0\r\n" A_REST "0123456789"},
+         "HTTP/1.1 200 OK\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 0\r\n" A_REST "0123456789"},
 	{"older",
-	 "HTTP/1.0 200 OK\r\nAccept-Ranges: bytes\r\nContent-Length: 3\r\nx-aws-EC2-metadata-token-ttl-seconds:21518\r\n" B_REST,
-	 "abc", 7,
-	 "HTTP/1.0 200 OK\r\nAccept-Ranges: bytes\r\nContent-Length: 3\r\nx-aws-EC2-metadata-token-ttl-seconds: 7\r\n" B_REST
-	 "abc"},
+         "HTTP/1.0 200 OK\r\nAccept-Ranges: bytes\r\nContent-Length: "
+         "3\r\nx-aws-EC2-metadata-token-ttl-seconds:21518\r\n" B_REST,
+         "abc", 7,
+         "HTTP/1.0 200 OK\r\nAccept-Ranges: bytes\r\nContent-Length: 3\r\nx-aws-EC2-metadata-token-ttl-seconds: "
+         "7\r\n" B_REST "abc"},
 	{"HEAD", "HTTP/1.1 200 OK\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 21518\r\n" A_REST, NULL, 42,
-	 "HTTP/1.1 200 OK\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 42\r\n" A_REST},
+         "HTTP/1.1 200 OK\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 42\r\n" A_REST},
 	{"redirect",
-	 "HTTP/1.0 301 Moved Permanently\r\nLocation: http://169.254.169.254/latest/\r\nContent-Length: 0\r\n" B_REST, "", 42,
-	 "HTTP/1.0 301 Moved Permanently\r\nLocation: http://169.254.169.254/latest/\r\nContent-Length: 0\r\n" B_REST},
-	{"odd headers stay", "HTTP/1.1 404 Not Found\r\nX-Odd:  a\t b \r\nx-odd:\r\nContent-Length: 1\r\n\r\n", "\n", -1,
-	 "HTTP/1.1 404 Not Found\r\nX-Odd:  a\t b \r\nx-odd:\r\nContent-Length: 1\r\n\r\n\n"},
+         "HTTP/1.0 301 Moved Permanently\r\nLocation: http://169.254.169.254/latest/\r\nContent-Length: 0\r\n" B_REST,
+         "", 42,
+         "HTTP/1.0 301 Moved Permanently\r\nLocation: http://169.254.169.254/latest/\r\nContent-Length: 0\r\n" B_REST},
+	{"odd headers stay", "HTTP/1.1 404 Not Found\r\nX-Odd:  a\t b \r\nx-odd:\r\nContent-Length: 1\r\n\r\n", "\n",
+         -1, "HTTP/1.1 404 Not Found\r\nX-Odd:  a\t b \r\nx-odd:\r\nContent-Length: 1\r\n\r\n\n"},
 	{"name that starts like the TTL's",
-	 "HTTP/1.1 200 OK\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds-More: 1\r\nContent-Length: 0\r\n\r\n", "", 42,
-	 "HTTP/1.1 200 OK\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds-More: 1\r\nContent-Length: 0\r\n\r\n"},
+         "HTTP/1.1 200 OK\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds-More: 1\r\nContent-Length: 0\r\n\r\n", "", 42,
+         "HTTP/1.1 200 OK\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds-More: 1\r\nContent-Length: 0\r\n\r\n"},
 	{"chunked", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nServer: EC2ws\r\n\r\n", "abcdef", -1,
-	 "HTTP/1.1 200 OK\r\nServer: EC2ws\r\nContent-Length: 6\r\n\r\nabcdef"},
+         "HTTP/1.1 200 OK\r\nServer: EC2ws\r\nContent-Length: 6\r\n\r\nabcdef"},
 	{"chunked, empty", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "", -1,
-	 "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"},
+         "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"},
 	{"no length", "HTTP/1.0 200 OK\r\nServer: EC2ws\r\n\r\n", "abc", -1,
-	 "HTTP/1.0 200 OK\r\nServer: EC2ws\r\n\r\nabc"},
+         "HTTP/1.0 200 OK\r\nServer: EC2ws\r\n\r\nabc"},
 	{"head without its empty line", "HTTP/1.0 200 OK\r\nServer: EC2ws\r\n", "abc", -1,
-	 "HTTP/1.0 200 OK\r\nServer: EC2ws\r\n\r\nabc"},
+         "HTTP/1.0 200 OK\r\nServer: EC2ws\r\n\r\nabc"},
 };
 
 static void relays_byte_for_byte(void **state)

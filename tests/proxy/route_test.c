@@ -114,6 +114,17 @@ static void refuses_what_has_two_readings(void **state)
 	}
 }
 
+/* %5c is refused: then the byte itself is, too, since it goes upstream as %5C. */
+static void refuses_a_backslash_in_any_spelling(void **state)
+{
+	static const char *const raws[] = {"/latest\\meta-data", "/\\", "/a\\..\\b", "http://169.254.169.254/\\"};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(raws); i++) {
+		struct route route;
+		CHECK(raws[i], route_parse(raws[i], &route) != NULL);
+	}
+}
+
 static void refuses_what_is_too_long(void **state)
 {
 	struct route route;
@@ -332,6 +343,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refuses_what_has_two_readings),
+		cmocka_unit_test(refuses_a_backslash_in_any_spelling),
 		cmocka_unit_test(refuses_what_is_too_long),
 		cmocka_unit_test(makes_one_path_of_many_spellings),
 		cmocka_unit_test(is_its_own_canonical_form),

@@ -12,7 +12,10 @@ struct piece {
 	const char *bytes;
 	size_t length;
 };
-#define BYTES(text) {(text), sizeof(text) - 1}
+#define BYTES(text)                                                                                                    \
+	{                                                                                                              \
+		(text), sizeof(text) - 1                                                                               \
+	}
 
 static const struct {
 	const char *name;
@@ -53,7 +56,10 @@ static const struct {
 	{"parenthesis in a name", BYTES(GET "Ho(st: x\r\n\r\n"), "bad-header-name"},
 	{"control byte in a name", BYTES(GET "Ho\x01st: x\r\n\r\n"), "bad-header-name"},
 	{"byte above ASCII in a name", BYTES(GET "H\xc3\xb6st: x\r\n\r\n"), "bad-header-name"},
-	{"control byte in a value", BYTES(GET "A: b\x01" "c\r\n\r\n"), "control-byte"},
+	{"control byte in a value",
+         BYTES(GET "A: b\x01"
+                   "c\r\n\r\n"),
+         "control-byte"},
 	{"escape in a value", BYTES(GET "A: b\x1b[31m\r\n\r\n"), "control-byte"},
 	{"DEL in a value", BYTES(GET "A: b\x7f\r\n\r\n"), "control-byte"},
 
@@ -81,19 +87,19 @@ static const struct {
 	{"chunked with a parameter", BYTES(GET "Transfer-Encoding: chunked;q=1\r\n\r\n"), "bad-transfer-encoding"},
 	{"empty encoding", BYTES(GET "Transfer-Encoding: \r\n\r\n"), "bad-transfer-encoding"},
 	{"length and encoding", BYTES(GET "Content-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n"),
-	 "length-and-encoding"},
+         "length-and-encoding"},
 	{"encoding and length", BYTES(GET "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n"),
-	 "length-and-encoding"},
+         "length-and-encoding"},
 	{"two hosts", BYTES(GET HOST "host: x\r\n\r\n"), "repeated-header"},
 	{"two equal hosts", BYTES(GET HOST HOST "\r\n"), "repeated-header"},
 	{"two lengths", BYTES(GET "Content-Length: 0\r\ncontent-length: 0\r\n\r\n"), "repeated-header"},
 	{"two encodings in two lines", BYTES(GET "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"),
-	 "repeated-header"},
+         "repeated-header"},
 	{"two tokens", BYTES(GET "X-aws-ec2-metadata-token: a\r\nx-AWS-ec2-metadata-token: a\r\n\r\n"),
-	 "repeated-header"},
+         "repeated-header"},
 	{"two TTLs",
-	 BYTES(GET "X-aws-ec2-metadata-token-ttl-seconds: 1\r\nX-aws-ec2-metadata-token-ttl-seconds: 2\r\n\r\n"),
-	 "repeated-header"},
+         BYTES(GET "X-aws-ec2-metadata-token-ttl-seconds: 1\r\nX-aws-ec2-metadata-token-ttl-seconds: 2\r\n\r\n"),
+         "repeated-header"},
 	{"two expectations", BYTES(GET "Expect: 100-continue\r\nExpect: x\r\n\r\n"), "repeated-header"},
 	{"websocket", BYTES(GET "Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"), "upgrade"},
 	{"HTTP/2 by upgrade", BYTES(GET "upgrade: h2c\r\n\r\n"), "upgrade"},
@@ -117,7 +123,8 @@ static const struct {
 	{"bare", BYTES("GET / HTTP/1.0\r\n\r\n"), false, false},
 	{"usual", BYTES(GET HOST "User-Agent: curl/8\r\nAccept: */*\r\n\r\n"), false, false},
 	{"token request",
-	 BYTES("PUT /latest/api/token HTTP/1.1\r\n" HOST "X-aws-ec2-metadata-token-ttl-seconds: 21600\r\n\r\n"), false, false},
+         BYTES("PUT /latest/api/token HTTP/1.1\r\n" HOST "X-aws-ec2-metadata-token-ttl-seconds: 21600\r\n\r\n"), false,
+         false},
 	{"length 0", BYTES("PUT / HTTP/1.1\r\nContent-Length: 0\r\n\r\n"), false, false},
 	{"length 000", BYTES("PUT / HTTP/1.1\r\nContent-Length: 000\r\n\r\n"), false, false},
 	{"length 10", BYTES("PUT / HTTP/1.1\r\nContent-Length: 10\r\n\r\n"), false, true},
@@ -132,7 +139,8 @@ static const struct {
 	{"forwarded for", BYTES(GET "X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-For:\r\n\r\n"), false, false},
 	{"absolute form", BYTES("GET http://169.254.169.254/ HTTP/1.1\r\n\r\n"), false, false},
 	{"asterisk form", BYTES("OPTIONS * HTTP/1.1\r\n\r\n"), false, false},
-	{"header whose name starts like a single one", BYTES(GET "Hosts: a\r\nHost: b\r\nHosts: c\r\n\r\n"), false, false},
+	{"header whose name starts like a single one", BYTES(GET "Hosts: a\r\nHost: b\r\nHosts: c\r\n\r\n"), false,
+         false},
 };
 
 static void takes_good_heads(void **state)

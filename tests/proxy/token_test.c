@@ -60,7 +60,8 @@ static const struct {
 	{"slash", "AQAEAIXkhdOR3sIqAVRdg0mV/dHYRr_fkfFDU7SDzH9whlWZJwANKg=="},
 	{"space", "AQAEAIXkhdOR3sIqAVRdg0mV dHYRr_fkfFDU7SDzH9whlWZJwANKg=="},
 	{"control byte", "AQAEAIXkhdOR3sIqAVRdg0mV\ndHYRr_fkfFDU7SDzH9whlWZJwANKg=="},
-	{"byte above ASCII", "AQAEAIXkhdOR3sIqAVRdg0mV\xff" "dHYRr_fkfFDU7SDzH9whlWZJwANKg=="},
+	{"byte above ASCII", "AQAEAIXkhdOR3sIqAVRdg0mV\xff"
+                             "dHYRr_fkfFDU7SDzH9whlWZJwANKg=="},
 	{"bits left over", "AQAEAIXkhdOR3sIqAVRdg0mVAdHYRr_fkfFDU7SDzH9whlWZJwANKh=="},
 	{"another marker", "BQAEAIXkhdOR3sIqAVRdg0mVAdHYRr_fkfFDU7SDzH9whlWZJwANKg=="},
 	{"all A", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=="},
@@ -142,8 +143,15 @@ static void ends_at_the_second(void **state)
 static const struct {
 	const char *made, *asked;
 } scopes[] = {
-	{"a", ""}, {"", "a"}, {"a", "b"}, {"a", "aa"}, {"netns:1", "netns:10"}, {"netns:10", "netns:1"},
-	{"boot1 netns:1", "boot2 netns:1"}, {"a", "A"}, {"a", "a "},
+	{"a", ""},
+	{"", "a"},
+	{"a", "b"},
+	{"a", "aa"},
+	{"netns:1", "netns:10"},
+	{"netns:10", "netns:1"},
+	{"boot1 netns:1", "boot2 netns:1"},
+	{"a", "A"},
+	{"a", "a "},
 };
 
 static void is_good_in_its_scope_only(void **state)
@@ -203,14 +211,10 @@ static void has_one_spelling(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(parses_a_ttl_strictly),
-		cmocka_unit_test(refuses_what_is_no_token),
-		cmocka_unit_test(refuses_a_token_of_ec2),
-		cmocka_unit_test(fails_when_any_bit_changes),
-		cmocka_unit_test(is_good_in_its_scope_only),
-		cmocka_unit_test(has_one_spelling),
-		cmocka_unit_test(ends_at_the_second),
-		cmocka_unit_test(has_the_form_of_ec2),
+		cmocka_unit_test(parses_a_ttl_strictly),     cmocka_unit_test(refuses_what_is_no_token),
+		cmocka_unit_test(refuses_a_token_of_ec2),    cmocka_unit_test(fails_when_any_bit_changes),
+		cmocka_unit_test(is_good_in_its_scope_only), cmocka_unit_test(has_one_spelling),
+		cmocka_unit_test(ends_at_the_second),        cmocka_unit_test(has_the_form_of_ec2),
 		cmocka_unit_test(makes_no_token_twice),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,8 +9,11 @@ static const uint8_t previous[DIGEST_BYTES] = {1, 2, 3};
 static const struct chain_row base = {
 	.seq = 1, .at_us = 2, .id = "id", .kind = "kind", .subject = "subject", .access_key_id = "key", .body = "body"};
 
-#define ROW(...) {.seq = 1, .at_us = 2, .id = "id", .kind = "kind", .subject = "subject", .access_key_id = "key", \
-	          .body = "body", __VA_ARGS__}
+#define ROW(...)                                                                                                       \
+	{                                                                                                              \
+		.seq = 1, .at_us = 2, .id = "id", .kind = "kind", .subject = "subject", .access_key_id = "key",        \
+		.body = "body", __VA_ARGS__                                                                            \
+	}
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Woverride-init"
 #ifdef __clang__

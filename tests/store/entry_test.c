@@ -17,8 +17,12 @@ static json_t *json_of(const char *text)
 static int pack(const char *body, const char *subject, const char *key, struct packed *ret, struct error *err)
 {
 	CLEANUP_JSON json_t *object = json_of(body);
-	const struct entry entry = {.kind = "delivery", .id = "0123456789abcdef", .subject = subject, .access_key_id = key,
-	                            .at_us = INT64_C(1700000000123456), .body = object};
+	const struct entry entry = {.kind = "delivery",
+	                            .id = "0123456789abcdef",
+	                            .subject = subject,
+	                            .access_key_id = key,
+	                            .at_us = INT64_C(1700000000123456),
+	                            .body = object};
 	return packed_make(&entry, ret, err);
 }
 
@@ -31,7 +35,8 @@ static const struct {
 	{"no process", "{\"a\":1,\"process\":null,\"holders\":[]}", 0, false},
 	{"process", "{\"process\":{\"pid\":1}}", 1, true},
 	{"process and the same holder", "{\"process\":{\"pid\":1},\"holders\":[{\"pid\":1}]}", 1, true},
-	{"the same, members in another order", "{\"process\":{\"a\":1,\"b\":2},\"holders\":[{\"b\":2,\"a\":1}]}", 1, true},
+	{"the same, members in another order", "{\"process\":{\"a\":1,\"b\":2},\"holders\":[{\"b\":2,\"a\":1}]}", 1,
+         true},
 	{"two holders", "{\"process\":{\"pid\":1},\"holders\":[{\"pid\":1},{\"pid\":2}]}", 2, true},
 	{"holders alone", "{\"process\":null,\"holders\":[{\"pid\":2},{\"pid\":3},{\"pid\":2}]}", 2, false},
 	{"process that differs in a null", "{\"process\":{\"pid\":1,\"a\":null},\"holders\":[{\"pid\":1}]}", 2, true},
@@ -54,7 +59,8 @@ static void names_each_process_once(void **state)
 			char hex[DIGEST_HEX_BYTES];
 			uint8_t digest[DIGEST_BYTES];
 			CLEANUP_JSON json_t *actor = json_of(packed.actors[a].body);
-			assert_int_equal(digest_of(packed.actors[a].body, strlen(packed.actors[a].body), digest, NULL), 0);
+			assert_int_equal(digest_of(packed.actors[a].body, strlen(packed.actors[a].body), digest, NULL),
+			                 0);
 			CHECK(cases[i].name, memcmp(digest, packed.actors[a].digest, DIGEST_BYTES) == 0);
 			(void)digest_hex(digest, DIGEST_BYTES, hex);
 			const char *name = json_text_at(body, "process");
@@ -159,16 +165,15 @@ static void comes_back_from_its_line(void **state)
 static const struct {
 	const char *name, *kind, *subject, *body, *object;
 } shipped[] = {
-	{"delivery", "delivery", NULL,
-	 "{\"role\":\"r\",\"process\":{\"pid\":1},\"holders\":[{\"pid\":2},{\"pid\":1}]}",
-	 "{\"delivered_at\":\"2023-11-14T22:13:20.123456Z\",\"holders\":[{\"pid\":2},{\"pid\":1}],"
-	 "\"id\":\"0123456789abcdef\",\"kind\":\"delivery\",\"process\":{\"pid\":1},\"role\":\"r\"}"},
+	{"delivery", "delivery", NULL, "{\"role\":\"r\",\"process\":{\"pid\":1},\"holders\":[{\"pid\":2},{\"pid\":1}]}",
+         "{\"delivered_at\":\"2023-11-14T22:13:20.123456Z\",\"holders\":[{\"pid\":2},{\"pid\":1}],"
+         "\"id\":\"0123456789abcdef\",\"kind\":\"delivery\",\"process\":{\"pid\":1},\"role\":\"r\"}"},
 	{"nobody known", "delivery", NULL, "{\"process\":null,\"holders\":[]}",
-	 "{\"delivered_at\":\"2023-11-14T22:13:20.123456Z\",\"holders\":[],\"id\":\"0123456789abcdef\","
-	 "\"kind\":\"delivery\",\"process\":null}"},
+         "{\"delivered_at\":\"2023-11-14T22:13:20.123456Z\",\"holders\":[],\"id\":\"0123456789abcdef\","
+         "\"kind\":\"delivery\",\"process\":null}"},
 	{"outcome", "outcome", "fedcba9876543210", "{\"outcome\":\"delivered\"}",
-	 "{\"at\":\"2023-11-14T22:13:20.123456Z\",\"id\":\"0123456789abcdef\",\"kind\":\"outcome\","
-	 "\"outcome\":\"delivered\",\"subject\":\"fedcba9876543210\"}"},
+         "{\"at\":\"2023-11-14T22:13:20.123456Z\",\"id\":\"0123456789abcdef\",\"kind\":\"outcome\","
+         "\"outcome\":\"delivered\",\"subject\":\"fedcba9876543210\"}"},
 };
 
 static void ships_processes_in_full(void **state)
@@ -176,8 +181,11 @@ static void ships_processes_in_full(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(shipped); i++) {
 		CLEANUP_JSON json_t *body = json_of(shipped[i].body);
-		const struct entry entry = {.kind = shipped[i].kind, .id = "0123456789abcdef", .subject = shipped[i].subject,
-		                            .at_us = INT64_C(1700000000123456), .body = body};
+		const struct entry entry = {.kind = shipped[i].kind,
+		                            .id = "0123456789abcdef",
+		                            .subject = shipped[i].subject,
+		                            .at_us = INT64_C(1700000000123456),
+		                            .body = body};
 		struct packed packed;
 		assert_int_equal(packed_make(&entry, &packed, NULL), 0);
 		CLEANUP_FREE char *object = packed_to_object(&packed);
@@ -214,7 +222,8 @@ static void refuses_what_is_no_line(void **state)
 	for (size_t i = 0; i < ARRAY_LENGTH(broken); i++) {
 		struct packed packed = {.at_us = 77};
 		struct error problem = {0};
-		CHECK_NUMBER(broken[i].name, packed_from_line(broken[i].line, strlen(broken[i].line), &packed, &problem), -1);
+		CHECK_NUMBER(broken[i].name,
+		             packed_from_line(broken[i].line, strlen(broken[i].line), &packed, &problem), -1);
 		CHECK_NUMBER(broken[i].name, problem.code, ERROR_INPUT);
 		CHECK_NUMBER(broken[i].name, packed.at_us, 77);
 	}

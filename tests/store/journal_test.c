@@ -166,8 +166,8 @@ static const struct {
 	const char *name;
 	off_t at; /* behind the start of the last frame */
 } tears[] = {
-	{"generation", 0}, {"last byte of the generation", 7}, {"length", 8},  {"last byte of the length", 15},
-	{"digest", 16},    {"last byte of the digest", 47},    {"line", 48},   {"last byte of the line", 50},
+	{"generation", 0}, {"last byte of the generation", 7}, {"length", 8}, {"last byte of the length", 15},
+	{"digest", 16},    {"last byte of the digest", 47},    {"line", 48},  {"last byte of the line", 50},
 };
 
 static void passes_over_a_torn_frame(void **state)

@@ -27,7 +27,10 @@ static const struct {
 	{"space", "ASIAY34FZKBOKMUTVV7 ", ""},
 	{"underscore", "ASIA_34FZKBOKMUTVV7A", ""},
 	{"digit in the prefix", "ASI9Y34FZKBOKMUTVV7A", ""},
-	{"bytes above ASCII", "ASIA\xd0\x90" "4FZKBOKMUTVV7A", ""},
+	{"bytes above ASCII",
+         "ASIA\xd0\x90"
+         "4FZKBOKMUTVV7A",
+         ""},
 	{"above 12 digits", "ASIA7777777777777777", ""},
 
 	{"published vector", "ASIAY34FZKBOKMUTVV7A", "609629065308"},
@@ -66,7 +69,8 @@ static void has_a_name_for_each_word(void **state)
 	for (size_t t = 0; t < ARRAY_LENGTH(tables); t++) {
 		for (int i = 0; i < tables[t].count; i++) {
 			CHECK(tables[t].what, tables[t].names[i] != NULL);
-			CHECK_NUMBER(tables[t].what, name_index(tables[t].names, tables[t].count, tables[t].names[i]), i);
+			CHECK_NUMBER(tables[t].what, name_index(tables[t].names, tables[t].count, tables[t].names[i]),
+			             i);
 		}
 		CHECK_NUMBER(tables[t].what, name_index(tables[t].names, tables[t].count, ""), -1);
 		CHECK_NUMBER(tables[t].what, name_index(tables[t].names, tables[t].count, "EXACT"), -1);

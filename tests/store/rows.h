@@ -48,14 +48,16 @@ static inline json_t *rows_body(const struct row *row)
 	json_put_text(body, "reason", row->reason);
 	json_put(body, "client", json_pack("{s:s,s:i,s:i}", "address", "192.0.2.1", "port", 1234, "netns", 7));
 	json_put(body, "attribution",
-	         json_pack("{s:s,s:s,s:[]}", "grade", row->grade != NULL ? row->grade : "none", "method", "test", "evidence"));
+	         json_pack("{s:s,s:s,s:[]}", "grade", row->grade != NULL ? row->grade : "none", "method", "test",
+	                   "evidence"));
 	if (row->pid != 0)
 		(void)json_array_append_new(holders, rows_process(row));
 	json_put(body, "process", row->pid != 0 ? rows_process(row) : NULL);
 	json_put(body, "holders", holders);
 	json_put_text(body, "user_agent", "agent/1");
-	json_put(body, "host", json_pack("{s:s*,s:s,s:s}", "instance_id", row->instance, "account_id", "123456789012",
-	                                 "region", "eu-west-1"));
+	json_put(body, "host",
+	         json_pack("{s:s*,s:s,s:s}", "instance_id", row->instance, "account_id", "123456789012", "region",
+	                   "eu-west-1"));
 	return body;
 }
 
@@ -72,8 +74,12 @@ static inline int rows_append_numbered(struct writer *writer, unsigned number, s
 {
 	char id[ENTRY_ID_BYTES];
 	(void)snprintf(id, sizeof(id), "%016x", number);
-	const struct row row = {.id = id, .key = "ASIAY34FZKBOKMUTVV7A", .role = "r", .at_us = ROWS_START + number,
-	                        .pid = 100 + number % 7, .exe = "/usr/bin/x"};
+	const struct row row = {.id = id,
+	                        .key = "ASIAY34FZKBOKMUTVV7A",
+	                        .role = "r",
+	                        .at_us = ROWS_START + number,
+	                        .pid = 100 + number % 7,
+	                        .exe = "/usr/bin/x"};
 	return rows_append(writer, &row, err);
 }
 
@@ -103,19 +109,24 @@ static inline int rows_verify(const char *path, struct buffer *ret_ids)
 	sqlite3_stmt *rows = NULL;
 	uint8_t link[DIGEST_BYTES], next[DIGEST_BYTES];
 	int count = 0;
-	bool good = sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
-		    sqlite3_prepare_v2(db, "SELECT value FROM meta WHERE name='ledger_id'", -1, &rows, NULL) == SQLITE_OK &&
-		    sqlite3_step(rows) == SQLITE_ROW && chain_genesis(rows_column(rows, 0), link, NULL) == 0;
+	bool good =
+		sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
+		sqlite3_prepare_v2(db, "SELECT value FROM meta WHERE name='ledger_id'", -1, &rows, NULL) == SQLITE_OK &&
+		sqlite3_step(rows) == SQLITE_ROW && chain_genesis(rows_column(rows, 0), link, NULL) == 0;
 	(void)sqlite3_finalize(rows);
 	rows = NULL;
 	good = good && sqlite3_prepare_v2(db,
 	                                  "SELECT seq, at, id, kind, subject, access_key_id, body, chain FROM record"
-	                                  " ORDER BY seq", -1, &rows, NULL) == SQLITE_OK;
+	                                  " ORDER BY seq",
+	                                  -1, &rows, NULL) == SQLITE_OK;
 	while (good && sqlite3_step(rows) == SQLITE_ROW) {
-		const struct chain_row row = {
-			.seq = sqlite3_column_int64(rows, 0), .at_us = sqlite3_column_int64(rows, 1), .id = rows_column(rows, 2),
-			.kind = rows_column(rows, 3), .subject = rows_column(rows, 4), .access_key_id = rows_column(rows, 5),
-			.body = rows_column(rows, 6)};
+		const struct chain_row row = {.seq = sqlite3_column_int64(rows, 0),
+		                              .at_us = sqlite3_column_int64(rows, 1),
+		                              .id = rows_column(rows, 2),
+		                              .kind = rows_column(rows, 3),
+		                              .subject = rows_column(rows, 4),
+		                              .access_key_id = rows_column(rows, 5),
+		                              .body = rows_column(rows, 6)};
 		good = row.seq == ++count && chain_next(link, &row, next, NULL) == 0 &&
 		       sqlite3_column_bytes(rows, 7) == DIGEST_BYTES &&
 		       memcmp(sqlite3_column_blob(rows, 7), next, DIGEST_BYTES) == 0;

@@ -116,7 +116,8 @@ static void refuses_in_words_that_help(void **state)
 		CHECK_NUMBER(refused[i].text, load(refused[i].text, &settings, &problem), -1);
 		CHECK_NUMBER(refused[i].text, problem.code, ERROR_INPUT);
 		(void)snprintf(start_of, sizeof(start_of), "%s:%d: ", path, refused[i].line);
-		if (strncmp(problem.text, start_of, strlen(start_of)) != 0 || strstr(problem.text, refused[i].says) == NULL)
+		if (strncmp(problem.text, start_of, strlen(start_of)) != 0 ||
+		    strstr(problem.text, refused[i].says) == NULL)
 			fail_msg("%s: %s", refused[i].text, problem.text);
 		CHECK_NUMBER(refused[i].text, settings.port, 77);
 	}
@@ -166,8 +167,12 @@ static void check_defaults(const struct settings *settings)
 static void has_a_default_for_everything(void **state)
 {
 	static const char *const texts[] = {
-		"", "\n", "# nothing\n; nothing\n", "[daemon]\n[listen]\n[upstream]\n[imdsv2]\n[witness]\n[ledger]\n[policy]\n[metrics]\n",
-		"[metrics]\nlisten =\n[policy]\nmode = audit\ndefault = allow\n[daemon]\non_dead = closed\n[witness]\nebpf = auto\n",
+		"",
+		"\n",
+		"# nothing\n; nothing\n",
+		"[daemon]\n[listen]\n[upstream]\n[imdsv2]\n[witness]\n[ledger]\n[policy]\n[metrics]\n",
+		"[metrics]\nlisten =\n[policy]\nmode = audit\ndefault = allow\n",
+		"[daemon]\non_dead = closed\n[witness]\nebpf = auto\n[ledger]\nretain_days = 400\n",
 	};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
@@ -240,7 +245,8 @@ static void takes_each_choice(void **state)
 		struct settings settings;
 		char text[200];
 		int value;
-		(void)snprintf(text, sizeof(text), "[%s]\n%s = %s\n", choices[i].section, choices[i].key, choices[i].value);
+		(void)snprintf(text, sizeof(text), "[%s]\n%s = %s\n", choices[i].section, choices[i].key,
+		               choices[i].value);
 		CHECK_NUMBER(text, load(text, &settings, NULL), 0);
 		memcpy(&value, (const char *)&settings + choices[i].offset, sizeof(value));
 		CHECK_NUMBER(text, value, choices[i].wanted);

@@ -221,9 +221,11 @@ static void takes_rows_from_many_threads(void **state)
 	writer_close(writer); /* also writes what nobody waited for */
 	assert_int_equal(rows_verify(path, NULL), expected);
 	/* Each thread's rows stand in the order in which it wrote them. */
-	assert_int_equal(rows_number(path, "SELECT count(*) FROM record a JOIN record b ON a.kind='delivery' AND "
-	                                   "b.kind='delivery' AND a.seq < b.seq AND substr(a.id,1,12)=substr(b.id,1,12) "
-	                                   "AND a.id >= b.id"), 0);
+	assert_int_equal(rows_number(path,
+	                             "SELECT count(*) FROM record a JOIN record b ON a.kind='delivery' AND "
+	                             "b.kind='delivery' AND a.seq < b.seq AND substr(a.id,1,12)=substr(b.id,1,12) "
+	                             "AND a.id >= b.id"),
+	                 0);
 }
 
 static void passes_over_a_row_it_has(void **state)

@@ -28,7 +28,8 @@ static const struct {
 	{"63 digits", "0::/docker/123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n", "", "", ""},
 	{"65 digits", "0::/docker/0" ID "\n", "", "", ""},
 	{"capital digits", "0::/docker/0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef\n", "", "", ""},
-	{"no hexadecimal digit", "0::/docker/g123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n", "", "", ""},
+	{"no hexadecimal digit", "0::/docker/g123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n", "",
+         "", ""},
 	{"word before the id", "0::/docker" ID "\n", "", "", ""},
 	{"text behind the id", "0::/docker/" ID ".x\n", "", "", ""},
 	{"pod of 35 characters", "0::/kubepods/pod2345678-9abc-def0-1234-56789abcdef0\n", "", "", ""},
@@ -39,79 +40,96 @@ static const struct {
 
 	/* systemd. */
 	{"service", "0::/system.slice/nginx.service\n", "nginx.service", "", ""},
-	{"instance of a template", "0::/system.slice/system-getty.slice/getty@tty1.service\n", "getty@tty1.service", "", ""},
+	{"instance of a template", "0::/system.slice/system-getty.slice/getty@tty1.service\n", "getty@tty1.service", "",
+         ""},
 	{"session", "0::/user.slice/user-1000.slice/session-3.scope\n", "session-3.scope", "", ""},
 	{"user's own service", "0::/user.slice/user-1000.slice/user@1000.service/app.slice/app-foot.scope\n",
-	 "app-foot.scope", "", ""},
+         "app-foot.scope", "", ""},
 	{"group below a service", "0::/system.slice/nginx.service/workers\n", "nginx.service", "", ""},
+	{"name with colons, as D-Bus starts them", "0::/system.slice/dbus-:1.3-org.freedesktop.problems@0.service\n",
+         "dbus-:1.3-org.freedesktop.problems@0.service", "", ""},
 	{"escaped name", "0::/system.slice/dev-disk-by\\x2duuid.service\n", "dev-disk-by\\x2duuid.service", "", ""},
 	{"v1, by systemd's own hierarchy",
-	 "12:pids:/system.slice/cron.service\n4:memory:/\n1:name=systemd:/system.slice/cron.service\n0::/system.slice/cron.service\n",
-	 "cron.service", "", ""},
+         "12:pids:/system.slice/cron.service\n4:memory:/\n1:name=systemd:/system.slice/cron.service\n0::/system.slice/"
+         "cron.service\n",
+         "cron.service", "", ""},
 	{"v1, other hierarchies at their root", "4:memory:/\n1:name=systemd:/system.slice/cron.service\n0::/\n",
-	 "cron.service", "", ""},
-	{"longest unit", "0::/"
-	 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.service\n",
-	 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.service",
-	 "", ""},
-	{"unit one byte too long", "0::/"
-	 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.service\n",
-	 "", "", ""},
+         "cron.service", "", ""},
+	{"longest unit",
+         "0::/"
+         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+         "aaaaaaaaaa.service\n",
+         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+         "aaaaaaaaaa.service",
+         "", ""},
+	{"unit one byte too long",
+         "0::/"
+         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+         "aaaaaaaaaaa.service\n",
+         "", "", ""},
 
 	/* Docker, containerd, CRI-O, Podman. */
 	{"docker v2, systemd", "0::/system.slice/docker-" ID ".scope\n", "", ID, ""},
 	{"docker v2, cgroupfs", "0::/docker/" ID "\n", "", ID, ""},
 	{"docker v1",
-	 "11:memory:/docker/" ID "\n5:cpu,cpuacct:/docker/" ID "\n1:name=systemd:/docker/" ID "\n0::/system.slice/containerd.service\n",
-	 "containerd.service", ID, ""},
+         "11:memory:/docker/" ID "\n5:cpu,cpuacct:/docker/" ID "\n1:name=systemd:/docker/" ID
+         "\n0::/system.slice/containerd.service\n",
+         "containerd.service", ID, ""},
 	{"docker, group below", "0::/docker/" ID "/init\n", "", ID, ""},
 	{"docker in docker", "0::/docker/" ID "/docker/" ID_2 "\n", "", ID_2, ""},
 	{"rootless docker", "0::/user.slice/user-1000.slice/user@1000.service/user.slice/docker-" ID ".scope\n",
-	 "user@1000.service", ID, ""},
+         "user@1000.service", ID, ""},
 	{"containerd", "0::/system.slice/cri-containerd-" ID ".scope\n", "", ID, ""},
 	{"containerd, cgroupfs", "0::/default/" ID "\n", "", ID, ""},
 	{"cri-o", "0::/machine.slice/crio-" ID ".scope\n", "", ID, ""},
 	{"podman", "0::/machine.slice/libpod-" ID ".scope/container\n", "", ID, ""},
 	{"rootless podman",
-	 "0::/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" ID ".scope/container\n",
-	 "user@1000.service", ID, ""},
+         "0::/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" ID ".scope/container\n",
+         "user@1000.service", ID, ""},
 	{"systemd inside docker", "0::/system.slice/docker-" ID ".scope/init.scope\n", "init.scope", ID, ""},
 
 	/* Kubernetes, both drivers, both versions. */
 	{"kubernetes v2, systemd, containerd",
-	 "0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod" POD_UNDERSCORES ".slice/cri-containerd-" ID
-	 ".scope\n", "", ID, POD},
+         "0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod" POD_UNDERSCORES
+         ".slice/cri-containerd-" ID ".scope\n",
+         "", ID, POD},
 	{"kubernetes v2, systemd, guaranteed",
-	 "0::/kubepods.slice/kubepods-pod" POD_UNDERSCORES ".slice/cri-containerd-" ID ".scope\n", "", ID, POD},
+         "0::/kubepods.slice/kubepods-pod" POD_UNDERSCORES ".slice/cri-containerd-" ID ".scope\n", "", ID, POD},
 	{"kubernetes v2, systemd, cri-o",
-	 "0::/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod" POD_UNDERSCORES ".slice/crio-" ID ".scope\n",
-	 "", ID, POD},
+         "0::/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod" POD_UNDERSCORES ".slice/crio-" ID
+         ".scope\n",
+         "", ID, POD},
 	{"kubernetes v2, cgroupfs", "0::/kubepods/burstable/pod" POD "/" ID "\n", "", ID, POD},
 	{"kubernetes v1, cgroupfs",
-	 "11:memory:/kubepods/besteffort/pod" POD "/" ID "\n1:name=systemd:/kubepods/besteffort/pod" POD "/" ID "\n", "", ID,
-	 POD},
+         "11:memory:/kubepods/besteffort/pod" POD "/" ID "\n1:name=systemd:/kubepods/besteffort/pod" POD "/" ID "\n",
+         "", ID, POD},
 	{"kubernetes v1, systemd, docker",
-	 "11:memory:/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod" POD_UNDERSCORES ".slice/docker-" ID
-	 ".scope\n1:name=systemd:/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod" POD_UNDERSCORES
-	 ".slice/docker-" ID ".scope\n", "", ID, POD},
+         "11:memory:/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod" POD_UNDERSCORES
+         ".slice/docker-" ID
+         ".scope\n1:name=systemd:/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod" POD_UNDERSCORES
+         ".slice/docker-" ID ".scope\n",
+         "", ID, POD},
 	{"kind: kubelet below a container",
-	 "0::/system.slice/docker-" ID_2 ".scope/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod" POD_UNDERSCORES
-	 ".slice/cri-containerd-" ID ".scope\n", "", ID, POD},
+         "0::/system.slice/docker-" ID_2
+         ".scope/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod" POD_UNDERSCORES ".slice/cri-containerd-" ID
+         ".scope\n",
+         "", ID, POD},
 	{"pod's own group", "0::/kubepods/burstable/pod" POD "\n", "", "", POD},
 
 	/* ECS on EC2: the task's 32 digits, then Docker's 64. */
 	{"ecs", "0::/ecs/0123456789abcdef0123456789abcdef/" ID "\n", "", ID, ""},
-	{"ecs, systemd",
-	 "0::/ecstasks.slice/ecstasks-0123456789abcdef0123456789abcdef.slice/docker-" ID ".scope\n", "", ID, ""},
+	{"ecs, systemd", "0::/ecstasks.slice/ecstasks-0123456789abcdef0123456789abcdef.slice/docker-" ID ".scope\n", "",
+         ID, ""},
 	{"ecs v1", "9:perf_event:/ecs/0123456789abcdef0123456789abcdef/" ID "\n", "", ID, ""},
 
 	/* Contradictions: then none is believed. */
 	{"two ids", "2:cpu:/docker/" ID "\n1:memory:/docker/" ID_2 "\n", "", "", ""},
-	{"two ids, then the first again", "3:cpu:/docker/" ID "\n2:memory:/docker/" ID_2 "\n1:pids:/docker/" ID "\n", "", "",
-	 ""},
-	{"two ids and a pod", "2:cpu:/kubepods/pod" POD "/" ID "\n1:memory:/kubepods/pod" POD "/" ID_2 "\n", "", "", ""},
-	{"two ids and a unit", "2:cpu:/docker/" ID "\n1:memory:/docker/" ID_2 "\n0::/system.slice/a.service\n", "a.service",
-	 "", ""},
+	{"two ids, then the first again", "3:cpu:/docker/" ID "\n2:memory:/docker/" ID_2 "\n1:pids:/docker/" ID "\n",
+         "", "", ""},
+	{"two ids and a pod", "2:cpu:/kubepods/pod" POD "/" ID "\n1:memory:/kubepods/pod" POD "/" ID_2 "\n", "", "",
+         ""},
+	{"two ids and a unit", "2:cpu:/docker/" ID "\n1:memory:/docker/" ID_2 "\n0::/system.slice/a.service\n",
+         "a.service", "", ""},
 };
 
 static void reads_each_layout(void **state)
@@ -141,7 +159,8 @@ static void knows_ids_of_fargate(void **state)
 {
 	struct container container;
 	(void)state;
-	container_parse("0::/ecs/0123456789abcdef0123456789abcdef/0123456789abcdef0123456789abcdef-1234567890\n", &container);
+	container_parse("0::/ecs/0123456789abcdef0123456789abcdef/0123456789abcdef0123456789abcdef-1234567890\n",
+	                &container);
 	assert_string_equal(container.container_id, "0123456789abcdef0123456789abcdef-1234567890");
 }
 
@@ -149,7 +168,8 @@ static void knows_ids_of_fargate(void **state)
 static void knows_segments_with_colons(void **state)
 {
 	static const char *const texts[] = {
-		"0::/system.slice/containerd.service/kubepods-burstable-pod" POD_UNDERSCORES ".slice:cri-containerd:" ID "\n",
+		"0::/system.slice/containerd.service/kubepods-burstable-pod" POD_UNDERSCORES ".slice:cri-containerd:" ID
+		"\n",
 		"11:memory:/system.slice/containerd.service/kubepods-burstable-pod" POD_UNDERSCORES
 		".slice:cri-containerd:" ID "\n",
 	};
@@ -172,7 +192,8 @@ static void survives_every_cut(void **state)
 			assert_non_null(cut);
 			container_parse(cut, &container);
 			free(cut);
-			CHECK(cases[i].name, strlen(container.container_id) == 0 || strlen(container.container_id) == 64);
+			CHECK(cases[i].name,
+			      strlen(container.container_id) == 0 || strlen(container.container_id) == 64);
 			CHECK(cases[i].name, strlen(container.pod_uid) == 0 || strlen(container.pod_uid) == 36);
 		}
 }
@@ -180,10 +201,8 @@ static void survives_every_cut(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reads_each_layout),
-		cmocka_unit_test(believes_no_pod_that_contradicts_another),
-		cmocka_unit_test(knows_ids_of_fargate),
-		cmocka_unit_test(knows_segments_with_colons),
+		cmocka_unit_test(reads_each_layout),    cmocka_unit_test(believes_no_pod_that_contradicts_another),
+		cmocka_unit_test(knows_ids_of_fargate), cmocka_unit_test(knows_segments_with_colons),
 		cmocka_unit_test(survives_every_cut),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -136,10 +136,11 @@ static void reads_this_process(void **state)
 /* Named fields are always there, null where unknown. */
 static void names_every_field(void **state)
 {
-	static const char *const of_all[] = {"pid", "started_at", "uid", "user", "comm", "exe", "exe_sha256",
-	                                     "exe_foreign_mount", "cmdline", "cgroup", "unit", "container_id", "pod_uid"};
-	static const char *const of_process[] = {"exe_deleted", "exe_device", "exe_inode", "gid", "netns", "login_uid",
-	                                         "ancestors"};
+	static const char *const of_all[] = {
+		"pid",     "started_at", "uid",  "user",         "comm",   "exe", "exe_sha256", "exe_foreign_mount",
+		"cmdline", "cgroup",     "unit", "container_id", "pod_uid"};
+	static const char *const of_process[] = {"exe_deleted", "exe_device", "exe_inode", "gid",
+	                                         "netns",       "login_uid",  "ancestors"};
 	CLEANUP_JSON json_t *process = read_pid(getpid(), true);
 	(void)state;
 	assert_non_null(process);
@@ -193,7 +194,10 @@ static const struct {
 	{"escape sequence", "\x1b[2J", "\x1b[2J"},
 	{"quote", "a\"b\\c", "a\"b\\c"},
 	{"UTF-8", "\xc3\xa9", "\xc3\xa9"},
-	{"broken UTF-8", "a\xff" "b\xc3", "a\\xffb\\xc3"},
+	{"broken UTF-8",
+         "a\xff"
+         "b\xc3",
+         "a\\xffb\\xc3"},
 	{"overlong slash", "\xc0\xaf", "\\xc0\\xaf"},
 	{"surrogate", "\xed\xa0\x80", "\\xed\\xa0\\x80"},
 	{"token", "X-aws-ec2-metadata-token: AQAEabc", "X-aws-ec2-metadata-token: [redacted]"},

@@ -102,8 +102,10 @@ static int take_line(int main_fd)
 		char bytes[CMSG_SPACE(sizeof(int))];
 	} control;
 	struct iovec data = {&byte, 1};
-	struct msghdr message = {
-		.msg_iov = &data, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)};
+	struct msghdr message = {.msg_iov = &data,
+	                         .msg_iovlen = 1,
+	                         .msg_control = control.bytes,
+	                         .msg_controllen = sizeof(control.bytes)};
 	int fd = -1;
 	if (recvmsg(main_fd, &message, MSG_CMSG_CLOEXEC) == 1 && CMSG_FIRSTHDR(&message) != NULL)
 		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(fd));
@@ -178,7 +180,10 @@ static int open_descriptors(void)
 	return count;
 }
 
-#define GOOD_ANSWER {.magic = LINE_MAGIC}
+#define GOOD_ANSWER                                                                                                    \
+	{                                                                                                              \
+		.magic = LINE_MAGIC                                                                                    \
+	}
 
 static const struct {
 	const char *name;
@@ -190,7 +195,8 @@ static const struct {
 	{"another magic", {.answer = {.magic = LINE_MAGIC + 1}}},
 	{"a document that is not announced", {.answer = GOOD_ANSWER, .document = "{}"}},
 	{"an announced document that is not there", {.answer = {.magic = LINE_MAGIC, .document_bytes = 2}}},
-	{"more announced than there is", {.answer = {.magic = LINE_MAGIC, .document_bytes = UINT32_MAX}, .document = "{}"}},
+	{"more announced than there is",
+         {.answer = {.magic = LINE_MAGIC, .document_bytes = UINT32_MAX}, .document = "{}"}},
 	{"another magic, with a socket", {.answer = {.magic = 0}, .give_socket = true}},
 	{"cut, with a socket", {.answer = GOOD_ANSWER, .cut = 1, .give_socket = true}},
 };
@@ -329,8 +335,9 @@ static void says_when_the_witness_is_gone(void **state)
 static void carries_questions_and_answers(void **state)
 {
 	struct stage stage = {
-		.witness = {.answer = {.magic = LINE_MAGIC, .sighting = {.has_tuple = true, .uid = 1000, .inode = 5, .netns = 7}},
-	                .give_socket = true}};
+		.witness = {.answer = {.magic = LINE_MAGIC,
+	                               .sighting = {.has_tuple = true, .uid = 1000, .inode = 5, .netns = 7}},
+	                    .give_socket = true}};
 	struct endpoint peer = endpoint_of("192.0.2.1", 1234), local = endpoint_of("169.254.169.254", 80);
 	struct sighting sighting;
 	int fd = -1;
@@ -381,7 +388,8 @@ static void carries_an_attribution(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(grades); i++) {
 		static const char document[] = "{\"process\":{\"pid\":1}}";
-		struct stage stage = {.witness = {.answer = {.magic = LINE_MAGIC, .grade = grades[i].grade,
+		struct stage stage = {.witness = {.answer = {.magic = LINE_MAGIC,
+		                                             .grade = grades[i].grade,
 		                                             .document_bytes = sizeof(document) - 1},
 		                                  .document = document}};
 		struct attribution attribution = {0};

@@ -21,7 +21,8 @@ static uint32_t inode_of(int fd)
 
 static struct holder_search search_for(uint32_t inode)
 {
-	return (struct holder_search){.inode = inode, .uid = (uint32_t)getuid(), .deadline_ms = clock_monotonic_ms() + 20000};
+	return (struct holder_search){
+		.inode = inode, .uid = (uint32_t)getuid(), .deadline_ms = clock_monotonic_ms() + 20000};
 }
 
 static int new_socket(void)

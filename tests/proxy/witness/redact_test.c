@@ -11,25 +11,28 @@ static const struct {
 	const char *name, *previous, *argument, *patterns, *stored; /* NULL: as it is */
 } cases[] = {
 	{"token header", "-H", "X-aws-ec2-metadata-token: " TOKEN, "", "X-aws-ec2-metadata-token: " REDACTED},
-	{"token header in small letters", "-H", "x-aws-ec2-metadata-token:" TOKEN, "", "x-aws-ec2-metadata-token:" REDACTED},
+	{"token header in small letters", "-H", "x-aws-ec2-metadata-token:" TOKEN, "",
+         "x-aws-ec2-metadata-token:" REDACTED},
 	{"token header glued", NULL, "-HX-aws-ec2-metadata-token: " TOKEN, "", "-HX-aws-ec2-metadata-token: " REDACTED},
-	{"token header with any value", "-H", "X-aws-ec2-metadata-token: abc", "", "X-aws-ec2-metadata-token: " REDACTED},
+	{"token header with any value", "-H", "X-aws-ec2-metadata-token: abc", "",
+         "X-aws-ec2-metadata-token: " REDACTED},
 	{"header with spaces", "-H", "X-aws-ec2-metadata-token:  a b c", "", "X-aws-ec2-metadata-token:  " REDACTED},
 	{"token by its shape", NULL, TOKEN, "", REDACTED},
 	{"token inside", NULL, "x" TOKEN "/y", "", "x" REDACTED "/y"},
 	{"two tokens", NULL, TOKEN " " TOKEN, "", REDACTED " " REDACTED},
 	{"script", "-c", "curl -H \"X-aws-ec2-metadata-token: " TOKEN "\" http://169.254.169.254/", "",
-	 "curl -H \"X-aws-ec2-metadata-token: " REDACTED "\" http://169.254.169.254/"},
+         "curl -H \"X-aws-ec2-metadata-token: " REDACTED "\" http://169.254.169.254/"},
 	{"script, single quotes", "-c", "curl -H 'Authorization: Bearer abc.def' x", "",
-	 "curl -H 'Authorization: " REDACTED "' x"},
+         "curl -H 'Authorization: " REDACTED "' x"},
 	{"security token", "-H", "X-Amz-Security-Token: IQoJb3JpZ2lu", "", "X-Amz-Security-Token: " REDACTED},
 	{"environment", NULL, "AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG", "", "AWS_SECRET_ACCESS_KEY=" REDACTED},
 	{"environment, quoted", NULL, "AWS_SESSION_TOKEN=\"IQoJb3Jp\"", "", "AWS_SESSION_TOKEN=\"" REDACTED "\""},
-	{"environment, then more", "-c", "AWS_SESSION_TOKEN=IQoJ aws s3 ls", "", "AWS_SESSION_TOKEN=" REDACTED " aws s3 ls"},
+	{"environment, then more", "-c", "AWS_SESSION_TOKEN=IQoJ aws s3 ls", "",
+         "AWS_SESSION_TOKEN=" REDACTED " aws s3 ls"},
 	{"JSON", NULL, "{\"SecretAccessKey\" : \"wJalr\",\"Other\":\"x\"}", "",
-	 "{\"SecretAccessKey\" : \"" REDACTED "\",\"Other\":\"x\"}"},
+         "{\"SecretAccessKey\" : \"" REDACTED "\",\"Other\":\"x\"}"},
 	{"JSON, two", NULL, "{\"SecretAccessKey\":\"a1\",\"SessionToken\":\"b2\"}", "",
-	 "{\"SecretAccessKey\":\"" REDACTED "\",\"SessionToken\":\"" REDACTED "\"}"},
+         "{\"SecretAccessKey\":\"" REDACTED "\",\"SessionToken\":\"" REDACTED "\"}"},
 	{"option and value in one", NULL, "--token=abc", "", "--token=" REDACTED},
 	{"form fields", "-d", "user=a&password=b&c=d", "", "user=a&password=" REDACTED "&c=d"},
 	{"api key", NULL, "api_key=abc", "", "api_key=" REDACTED},
@@ -108,7 +111,8 @@ static void knows_names_whose_value_is_the_next_argument(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(previous); i++) {
 		char to[128];
-		CHECK(previous[i], redact_argument("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", previous[i], "", to, sizeof(to)));
+		CHECK(previous[i],
+		      redact_argument("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", previous[i], "", to, sizeof(to)));
 		CHECK_TEXT(previous[i], to, REDACTED);
 	}
 }
