@@ -94,10 +94,12 @@ static bool take_zone(const char **text, int64_t *ret_offset_us)
 static bool to_us(struct tm *parts, int64_t *ret_us)
 {
 	int day = parts->tm_mday, month = parts->tm_mon;
+	bool is_leap_second = parts->tm_sec == 60;
 	if (month < 0 || month > 11 || day < 1 || parts->tm_hour > 23 || parts->tm_min > 59 || parts->tm_sec > 60)
 		return false;
-	time_t seconds = timegm(parts);
-	if (parts->tm_sec != 60 && (parts->tm_mday != day || parts->tm_mon != month))
+	parts->tm_sec -= is_leap_second;
+	time_t seconds = timegm(parts) + is_leap_second;
+	if (parts->tm_mday != day || parts->tm_mon != month)
 		return false; /* the 31st of a month that has 30 days */
 	*ret_us = (int64_t)seconds * CLOCK_SECOND_US;
 	return true;
@@ -136,6 +138,8 @@ bool clock_parse(const char *text, int64_t *ret_us)
 	return true;
 }
 
+#define AGO_SECONDS_MAX INT64_C(1000000000) /* some thirty years */
+
 bool clock_parse_when(const char *text, int64_t now_us, int64_t *ret_us)
 {
 	static const struct {
@@ -149,7 +153,8 @@ bool clock_parse_when(const char *text, int64_t now_us, int64_t *ret_us)
 		uint64_t count;
 		(void)text_copy(number, sizeof(number), text);
 		number[length - 1] = '\0';
-		if (text[length - 1] != units[i].unit || !text_to_u64(number, 1000000000, &count))
+		if (text[length - 1] != units[i].unit ||
+		    !text_to_u64(number, (uint64_t)(AGO_SECONDS_MAX / units[i].seconds), &count))
 			continue;
 		*ret_us = now_us - (int64_t)count * units[i].seconds * CLOCK_SECOND_US;
 		return true;
@@ -166,20 +171,32 @@ static const char *const month_names[] = {"Jan", "Feb", "Mar", "Apr", "May", "Ju
                                           "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 static const char *const day_names[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
 
+/* Takes one of the names at *text and moves past it; -1: none of them. */
+static int take_name(const char **text, const char *const *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!text_starts(*text, names[i]))
+			continue;
+		*text += strlen(names[i]);
+		return (int)i;
+	}
+	return -1;
+}
+
 bool clock_parse_http(const char *text, int64_t *ret_us)
 {
 	struct tm parts = {0};
-	char month[4];
-	int year, used = 0;
-	if (sscanf(text, "%*3[A-Za-z], %2d %3s %4d %2d:%2d:%2d GMT%n", &parts.tm_mday, month, &year, &parts.tm_hour,
-	           &parts.tm_min, &parts.tm_sec, &used) != 6 ||
-	    used == 0 || text[used] != '\0')
+	int year;
+	if (take_name(&text, day_names, ARRAY_LENGTH(day_names)) < 0 || !take(&text, ',') || !take(&text, ' ') ||
+	    !take_digits(&text, 2, &parts.tm_mday) || !take(&text, ' '))
+		return false;
+	parts.tm_mon = take_name(&text, month_names, ARRAY_LENGTH(month_names));
+	if (!take(&text, ' ') || !take_digits(&text, 4, &year) || !take(&text, ' ') ||
+	    !take_digits(&text, 2, &parts.tm_hour) || !take(&text, ':') || !take_digits(&text, 2, &parts.tm_min) ||
+	    !take(&text, ':') || !take_digits(&text, 2, &parts.tm_sec) || strcmp(text, " GMT") != 0)
 		return false;
 	parts.tm_year = year - 1900;
-	for (parts.tm_mon = 0; parts.tm_mon < 12; parts.tm_mon++)
-		if (strcmp(month, month_names[parts.tm_mon]) == 0)
-			return to_us(&parts, ret_us);
-	return false;
+	return to_us(&parts, ret_us);
 }
 
 char *clock_format_http(int64_t time_us, char to[static CLOCK_HTTP_BYTES])

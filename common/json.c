@@ -82,6 +82,8 @@ MUST_USE static int field_read(const json_t *value, const struct json_field *fie
 	case JSON_FIELD_TEXT:
 		if (!json_is_string(value))
 			return error_set(err, ERROR_INPUT, "%s: expected a string", field->path);
+		if (strlen(json_string_value(value)) != json_string_length(value))
+			return error_set(err, ERROR_INPUT, "%s: a NUL byte in it", field->path);
 		if (!text_copy(to, field->size, json_string_value(value)))
 			return error_set(err, ERROR_INPUT, "%s: longer than %zu bytes", field->path, field->size - 1);
 		return 0;

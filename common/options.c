@@ -139,28 +139,39 @@ static void cut_comment(char *line)
 	for (char *c = line; *c != '\0'; c++) {
 		bool starts = c == line || c[-1] == ' ' || c[-1] == '\t';
 		if (starts && (*c == '#' || *c == ';')) {
-			c[0] = '\n';
-			c[1] = '\0';
+			*c = '\0';
 			return;
 		}
 	}
 }
 
-/* inih reports settings, not headings: a heading nobody knows is found here, also when nothing follows it. */
-static bool is_known_heading(const struct options *options, const char *text)
+/* inih reports settings, not headings: one that nobody knows is found here, also when nothing follows it. */
+MUST_USE static int check_heading(struct load *load, const char *text, struct error *err)
 {
+	const struct options *options = load->options;
 	char section[64], name[OPTIONS_LINE_BYTES + 1], inside[OPTIONS_LINE_BYTES + 1];
 	size_t length = strlen(text);
-	if (text[length - 1] != ']' || length - 2 >= sizeof(inside))
-		return false;
+	if (text[length - 1] != ']')
+		return error_set(err, ERROR_INPUT, "%.60s: unknown section", text);
 	memcpy(inside, text + 1, length - 2);
 	inside[length - 2] = '\0';
 	if (options->named != NULL && split_named(inside, section, sizeof(section), name, sizeof(name)))
-		return true; /* judged with its first setting */
+		return options->named(load->config, section, name, NULL, NULL, err);
 	for (size_t i = 0; i < options->count; i++)
 		if (strcmp(options->table[i].section, inside) == 0)
-			return true;
-	return false;
+			return 0;
+	return error_set(err, ERROR_INPUT, "%.60s: unknown section", text);
+}
+
+MUST_USE static int check_line(struct load *load, const char *text, struct error *err)
+{
+	if (strlen(text) > OPTIONS_LINE_BYTES)
+		return error_set(err, ERROR_INPUT, "a line of more than %d bytes", OPTIONS_LINE_BYTES);
+	if (text[0] == '[')
+		return check_heading(load, text, err);
+	if (text[0] != '\0' && strchr(text, '=') == NULL)
+		return error_set(err, ERROR_INPUT, "%.60s: expected `key = value`", text);
+	return 0;
 }
 
 /* inih's reader: hands over one line at a time, so that the handler knows where it is. Indentation is dropped: it
@@ -169,31 +180,24 @@ static char *read_line(char *to, int size, void *stream)
 {
 	struct load *load = stream;
 	struct error problem = {0};
-	char line[4096];
-	if (load->failed || fgets(line, (int)sizeof(line), load->file) == NULL)
+	CLEANUP_FREE char *line = NULL;
+	size_t capacity = 0;
+	ssize_t got = load->failed ? -1 : getline(&line, &capacity, load->file);
+	if (got < 0)
 		return NULL;
 	load->line++;
+	if (strlen(line) != (size_t)got) {
+		(void)error_set(&problem, ERROR_INPUT, "a NUL byte");
+		(void)complain(load, &problem);
+		return NULL;
+	}
 	cut_comment(line);
-	char *text = text_trim(line);
-	size_t length = strlen(text);
-	if (length + 2 > (size_t)size || length > OPTIONS_LINE_BYTES) {
-		(void)error_set(&problem, ERROR_INPUT, "a line of more than %d bytes", OPTIONS_LINE_BYTES);
+	const char *text = text_trim(line);
+	if (check_line(load, text, &problem) < 0) {
 		(void)complain(load, &problem);
 		return NULL;
 	}
-	if (length > 0 && text[0] != '[' && strchr(text, '=') == NULL) {
-		(void)error_set(&problem, ERROR_INPUT, "%.60s: expected `key = value`", text);
-		(void)complain(load, &problem);
-		return NULL;
-	}
-	if (text[0] == '[' && !is_known_heading(load->options, text)) {
-		(void)error_set(&problem, ERROR_INPUT, "%.60s: unknown section", text);
-		(void)complain(load, &problem);
-		return NULL;
-	}
-	memcpy(to, text, length);
-	to[length] = '\n';
-	to[length + 1] = '\0';
+	(void)snprintf(to, (size_t)size, "%s\n", text);
 	return to;
 }
 

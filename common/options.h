@@ -10,7 +10,7 @@
  * `#` and `;` start comments at the start of a line or after white space; unknown sections and keys, repeated keys,
  * bad values and lines over OPTIONS_LINE_BYTES are errors that name the file and the line. */
 
-#define OPTIONS_LINE_BYTES 199 /* the limit of inih as distributions build it */
+#define OPTIONS_LINE_BYTES 198 /* the limit of inih as distributions build it, without comments */
 
 enum option_type {
 	OPTION_TEXT,   /* char[size]: one value */
@@ -36,8 +36,9 @@ struct option_row {
 	bool unserved_unless_default; /* known; any value but the default is refused by name */
 };
 
-/* A section with a name of its own: [allow "backup job"]. May be NULL where there is none. Returns -1 with *err
- * holding the text behind "file:line: ". */
+/* A section with a name of its own: [allow "backup job"]. May be NULL where there is none. Called with `key` and
+ * `value` NULL for the heading itself, then for each setting. Returns -1 with *err holding the text behind "file:line:
+ * ". */
 typedef int options_named(void *config, const char *section, const char *name, const char *key, const char *value,
                           struct error *err);
 

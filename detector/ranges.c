@@ -178,6 +178,8 @@ bool ranges_find(const struct ranges *ranges, const struct address *address, str
 		if (best == NULL || strcmp(label->service, "EC2") == 0 || strcmp(best->service, "AMAZON") == 0)
 			best = label;
 	}
+	if (best == NULL)
+		return false;
 	*ret = (struct range){best->region, best->service, strcmp(best->service, "EC2") == 0};
 	return true;
 }

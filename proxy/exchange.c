@@ -198,6 +198,7 @@ static int make_token(struct exchange *exchange)
 	    reply_token(&exchange->reply, &model, token, ttl, clock_now_us(), &problem) < 0)
 		return refuse(exchange, 503, "internal");
 	explicit_bzero(token, sizeof(token));
+	exchange->facts.status = 200;
 	proxy_count(proxy, COUNTER_TOKENS);
 	return GO_ON;
 }
@@ -208,6 +209,7 @@ static int fetch(struct exchange *exchange)
 	const struct upstream_request request = upstream_request_of(exchange);
 	if (upstream_fetch(exchange->proxy->upstream, &request, &exchange->answer, &problem) < 0)
 		return upstream_failed(exchange, &problem);
+	exchange->facts.status = exchange->answer.status;
 	bool is_head = strcmp(exchange->request->method, "HEAD") == 0;
 	if (reply_relay(&exchange->reply, &exchange->answer.head, is_head ? NULL : &exchange->answer.body,
 	                exchange->ttl_left, &problem) < 0)
@@ -313,7 +315,7 @@ static void answer_refusal(struct exchange *exchange, int status)
 	proxy_count(exchange->proxy, COUNTER_REFUSED);
 	look_again(exchange);
 	buffer_clear(&exchange->reply);
-	exchange->facts.status = status;
+	exchange->facts.status = status == SILENCE ? 0 : status;
 	if (status != SILENCE && reply_refusal(&exchange->reply, status, clock_now_us(), &problem) == 0)
 		(void)send_all(exchange->client->fd, &exchange->reply);
 	if (exchange->key_count > 0)

@@ -223,7 +223,7 @@ static void serve(struct listener *listener)
 	}
 	if (!peek_head(client->fd, &screen))
 		return;
-	if (upstream_is_own_port(listener->proxy->upstream, client->peer.port) &&
+	if (upstream_is_own_port(listener->proxy->upstream, client->sighting.client.port) &&
 	    endpoint_is_loopback(&client->local)) {
 		log_line(LOG_LEVEL_ERROR, "loop", "reason=\"the redirect sends the proxy's own request back to it\"");
 		return;

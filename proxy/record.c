@@ -86,6 +86,7 @@ static json_t *body_of(struct proxy *proxy, const struct record_facts *facts, co
 	put_key(body, facts, key);
 	json_put_text(body, "path", facts->path);
 	json_put_text(body, "method", request->method);
+	json_put(body, "status", facts->status != 0 ? json_integer(facts->status) : NULL);
 	json_put_text(body, "outcome", outcome_names[outcome]);
 	json_put_text(body, "reason", facts->reason);
 	json_put(body, "client", client_of(facts->client));

@@ -12,7 +12,7 @@ struct record_facts {
 	const struct route *route;
 	const char *path;   /* canonical; NULL: none was found */
 	const char *reason; /* of a refusal */
-	int status;         /* of a refusal */
+	int status;         /* HTTP status that the client gets; 0: no answer */
 	const bool *without_token;
 	const struct attribution *attribution; /* may be NULL */
 };

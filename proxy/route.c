@@ -51,6 +51,8 @@ static const char *decode(const char *raw, size_t length, char *to)
 			if (c == '%' || c == '?' || c == '#')
 				return "encoded-delimiter";
 		}
+		if (c == '\\')
+			return "backslash";
 		if ((unsigned char)c < 0x20 || (unsigned char)c >= 0x7f)
 			return "control-byte";
 		*to++ = c;

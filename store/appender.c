@@ -16,8 +16,8 @@ static const char *const sqls[SQL_COUNT] = {
 	[SQL_ACTOR_FIND] = "SELECT id FROM actor WHERE digest=?1",
 	[SQL_ACTOR_ADD] = "INSERT INTO actor(digest,body) VALUES(?1,?2)",
 	[SQL_KNOWN] = "SELECT 1 FROM record WHERE id=?1",
-	[SQL_ADD] = "INSERT INTO record(seq,id,at,kind,subject,access_key_id,actor,body,chain) "
-                    "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)",
+	[SQL_ADD] = ("INSERT INTO record(seq,id,at,kind,subject,access_key_id,actor,body,chain) "
+                     "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)"),
 };
 
 struct appender {

@@ -26,8 +26,11 @@ int ledger_open(const char *path, struct ledger **ret, struct error *err)
 		free(ledger);
 		return error_set(err, ERROR_MEMORY, "no memory for a ledger");
 	}
-	int result = store_open_read(path, &ledger_schema, &ledger->db, err);
-	if (result < 0 && err->code == ERROR_SYSTEM && snapshot_make(path, &ledger->snapshot, err) == 0)
+	struct error problem = {0};
+	int result = store_open_read(path, &ledger_schema, &ledger->db, &problem);
+	if (result < 0)
+		(void)error_set(err, problem.code, "%s", problem.text);
+	if (result < 0 && problem.code == ERROR_SYSTEM && snapshot_make(path, &ledger->snapshot, err) == 0)
 		result = store_open_read(snapshot_path(ledger->snapshot), &ledger_schema, &ledger->db, err);
 	if (result == 0 && sqlite3_prepare_v2(ledger->db, "SELECT body FROM actor WHERE digest=?1", -1,
 	                                      &ledger->actor_by_digest, NULL) != SQLITE_OK)

@@ -43,24 +43,24 @@ static const char *const migrations[] =
 		"CREATE INDEX record_by_actor ON record(actor) WHERE actor IS NOT NULL;"
 
 		"CREATE VIEW v_deliveries AS SELECT r.seq, r.id, " DATE_OF("r.at") " AS delivered_at, r.at AS at_us,"
-										   " r.access_key_id, " OF("account_id") " AS account_id, " OF("role") " AS role, " OF("source") " AS source, " OF("path") " AS path, " OF("expires_at") " AS expires_at, " LATEST("outcome") " AS outcome, " LATEST("reason") " AS reason, " OF("client.address") " AS client_address, " OF(
-											   "client.port") " AS "
-                                                                                                          "client_port,"
-                                                                                                          " " OF("clien"
-                                                                                                                 "t."
-                                                                                                                 "netn"
-                                                                                                                 "s") " AS client_netns, " OF("attribution.grade") " AS grade, " OF("attribution.method") " AS method, " OF_ACTOR("pid") " AS pid, " OF_ACTOR("started_at") " AS started_at, " OF_ACTOR("uid") " AS uid, " OF_ACTOR("user") " AS user, " OF_ACTOR("exe") " AS exe, " OF_ACTOR("exe_sha256") " AS exe_sha256, " OF_ACTOR("cmdline") " AS cmdline, " OF_ACTOR("unit") " AS unit, " OF_ACTOR("container_id") " AS container_id, " OF_ACTOR("pod_uid") " AS pod_uid, " OF("user_agent") " AS user_agent, " OF("host.instance_id") " AS instance_id, " OF("host.account_id") " AS host_account_id, " OF("host.region") " AS region, r.actor AS actor, r.body AS body "
-																																																																																								  "FROM record r LEFT JOIN actor a ON a.id=r.actor WHERE r.kind='delivery';"
+										   " r.access_key_id, " OF("account_id") " AS account_id, " OF("role") " AS role, " OF("source") " AS source, " OF("path") " AS path, " OF("expires_at") " AS expires_at, " LATEST("outcome") " AS outcome, " LATEST("reason") " AS reason, " OF("client.address") " AS client_address, " OF("client.port") " AS "
+																																															    "client_port,"
+																																															    " " OF(
+																																																    "clien"
+																																																    "t."
+																																																    "netn"
+																																																    "s") " AS client_netns, " OF("attribution.grade") " AS grade, " OF("attribution.method") " AS method, " OF_ACTOR("pid") " AS pid, " OF_ACTOR("started_at") " AS started_at, " OF_ACTOR("uid") " AS uid, " OF_ACTOR("user") " AS user, " OF_ACTOR("exe") " AS exe, " OF_ACTOR("exe_sha256") " AS exe_sha256, " OF_ACTOR("cmdline") " AS cmdline, " OF_ACTOR("unit") " AS unit, " OF_ACTOR("container_id") " AS container_id, " OF_ACTOR("pod_uid") " AS pod_uid, " OF("user_agent") " AS user_agent, " OF("host.instance_id") " AS instance_id, " OF("host.account_id") " AS host_account_id, " OF("host.region") " AS region, r.actor AS actor, r.body AS body "
+																																																																																																																										     "FROM record r LEFT JOIN actor a ON a.id=r.actor WHERE r.kind='delivery';"
 
-																																																																																								  "CREATE VIEW v_keys AS SELECT access_key_id, account_id, role, source, instance_id, host_account_id, region,"
-																																																																																								  " max(expires_at) AS expires_at, min(delivered_at) AS first_delivered_at, max(delivered_at) AS last_delivered_at,"
-																																																																																								  " count(*) AS deliveries, count(DISTINCT actor) AS processes FROM v_deliveries"
-																																																																																								  " WHERE access_key_id IS NOT NULL AND outcome <> 'refused' GROUP BY access_key_id;"
+																																																																																																																										     "CREATE VIEW v_keys AS SELECT access_key_id, account_id, role, source, instance_id, host_account_id, region,"
+																																																																																																																										     " max(expires_at) AS expires_at, min(delivered_at) AS first_delivered_at, max(delivered_at) AS last_delivered_at,"
+																																																																																																																										     " count(*) AS deliveries, count(DISTINCT actor) AS processes FROM v_deliveries"
+																																																																																																																										     " WHERE access_key_id IS NOT NULL AND outcome <> 'refused' GROUP BY access_key_id;"
 
-																																																																																								  "CREATE VIEW v_processes AS SELECT actor, pid, started_at, uid, user, exe, exe_sha256, cmdline, unit, container_id,"
-																																																																																								  " pod_uid, count(*) AS deliveries, count(DISTINCT access_key_id) AS keys, min(delivered_at) AS first_seen,"
-																																																																																								  " max(delivered_at) AS last_seen FROM v_deliveries"
-																																																																																								  " WHERE access_key_id IS NOT NULL AND outcome <> 'refused' AND actor IS NOT NULL GROUP BY actor;",
+																																																																																																																										     "CREATE VIEW v_processes AS SELECT actor, pid, started_at, uid, user, exe, exe_sha256, cmdline, unit, container_id,"
+																																																																																																																										     " pod_uid, count(*) AS deliveries, count(DISTINCT access_key_id) AS keys, min(delivered_at) AS first_seen,"
+																																																																																																																										     " max(delivered_at) AS last_seen FROM v_deliveries"
+																																																																																																																										     " WHERE access_key_id IS NOT NULL AND outcome <> 'refused' AND actor IS NOT NULL GROUP BY actor;",
 };
 
 const struct schema ledger_schema = {

@@ -51,9 +51,10 @@ int snapshot_make(const char *path, struct snapshot **ret, struct error *err)
 		char from[PATH_MAX], to[PATH_MAX + 8];
 		(void)snprintf(from, sizeof(from), "%s%s", path, parts[i]);
 		(void)snprintf(to, sizeof(to), "%s%s", snapshot->path, parts[i]);
-		if (copy_file(from, to, err) < 0 && (i == 0 || err->code != ERROR_MISSING)) {
+		struct error problem = {0};
+		if (copy_file(from, to, &problem) < 0 && (i == 0 || problem.code != ERROR_MISSING)) {
 			snapshot_free(snapshot);
-			return -1;
+			return error_set(err, problem.code, "%s", problem.text);
 		}
 	}
 	*ret = snapshot;

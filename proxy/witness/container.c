@@ -84,6 +84,12 @@ static bool pod_uid_of(const char *segment, size_t length, char ret[static 37])
 static void take_segment(const char *segment, size_t length, struct container *found)
 {
 	char id[ID_DIGITS + 1], uid[37];
+	/* containerd takes the systemd driver's `kubepods-podUID.slice:cri-containerd:ID` for one name. */
+	const char *last = memrchr(segment, ':', length), *first = memchr(segment, ':', length);
+	if (last != NULL && container_id_of(last + 1, length - (size_t)(last + 1 - segment), id)) {
+		(void)text_copy(found->container_id, sizeof(found->container_id), id);
+		length = (size_t)(first - segment);
+	}
 	if (pod_uid_of(segment, length, uid))
 		(void)text_copy(found->pod_uid, sizeof(found->pod_uid), uid);
 	if (container_id_of(segment, length, id)) {
@@ -107,10 +113,8 @@ static void take_line(const char *line, size_t length, struct container *found)
 	if (colon == NULL)
 		return;
 	for (const char *at = colon + 1; at < end;) {
-		/* A colon parts names, too: containerd takes the systemd form `slice:cri-containerd:ID` for a path. */
-		size_t segment = 0;
-		while (at + segment < end && at[segment] != '/' && at[segment] != ':')
-			segment++;
+		const char *slash = memchr(at, '/', (size_t)(end - at));
+		size_t segment = (size_t)((slash != NULL ? slash : end) - at);
 		if (segment > 0)
 			take_segment(at, segment, found);
 		at += segment + 1;

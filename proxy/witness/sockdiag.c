@@ -130,7 +130,14 @@ MUST_USE static int query(struct mnl_socket *socket, uint32_t sequence, const st
 
 static void note(struct sighting *sighting, const struct socket_facts *facts, uint64_t netns, bool is_local)
 {
-	sighting->is_ambiguous = sighting->is_found;
+	if (sighting->is_found) {
+		/* Two namespaces with one tuple are a doubt, never a choice: nothing of either is kept. */
+		sighting->is_ambiguous = true;
+		sighting->is_local = false;
+		sighting->uid = sighting->inode = 0;
+		sighting->cookie = sighting->cgroup_id = sighting->netns = 0;
+		return;
+	}
 	sighting->is_found = true;
 	sighting->is_local = is_local;
 	sighting->uid = facts->uid;

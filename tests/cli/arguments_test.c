@@ -17,7 +17,7 @@
 #define KEY "ASIAIOSFODNN7EXAMPLE"
 
 MUST_USE static int parse(const struct command *command, const char *const *words, struct arguments *ret,
-			  struct error *err)
+                          struct error *err)
 {
 	char *argv[WORDS_MAX + 1], name[32];
 	int argc = 1;
@@ -51,8 +51,8 @@ static const struct {
 	{&command_deliveries, {"--role", ""}, "--role : empty"},
 	{&command_deliveries, {"--key", "ASIA"}, "--key ASIA: expected an access key id"},
 	{&command_deliveries,
-	 {"--grade", "good"},
-	 "--grade good: unknown, expected one of none, gone, uid, netns, cgroup, relay, shared, exact"},
+         {"--grade", "good"},
+         "--grade good: unknown, expected one of none, gone, uid, netns, cgroup, relay, shared, exact"},
 	{&command_deliveries, {"--outcome", "x"}, "expected one of recorded, delivered, refused, aborted"},
 	{&command_deliveries, {"--source", "x"}, "expected one of imds, identity, ecs, eks, self"},
 	{&command_deliveries, {"-o", "xml"}, "--output xml: unknown, expected one of table, json, jsonl, csv"},
@@ -91,7 +91,7 @@ static void reads_every_filter(void **state)
 {
 	static const char *const words[] = {"--since=6h", "--until", "2026-01-02T03:00:00Z", "--role=r*", NULL};
 	static const char *const more[] = {"--exe=e", "--unit=u", "--container=c", "--user=n",     "--uid=0",
-					   "--pid=7", "--path=p", "--key=" KEY,    "--instance=i", NULL};
+	                                   "--pid=7", "--path=p", "--key=" KEY,    "--instance=i", NULL};
 	static const char *const names[] = {
 		"--grade=EXACT", "--outcome=refused", "--source=imds", "-f", "-o", "csv", NULL};
 	CLEANUP_ARGUMENTS struct arguments first = {0}, second = {0}, third = {0};
@@ -125,8 +125,8 @@ static void reads_every_filter(void **state)
 static void reads_filters_of_findings(void **state)
 {
 	static const char *const words[] = {"--severity=high",        "--type=t",           "--id=x",
-					    "--account=210987654321", "--key=" KEY,         "--role=r",
-					    "--instance=i",           "--since=2026-01-01", NULL};
+	                                    "--account=210987654321", "--key=" KEY,         "--role=r",
+	                                    "--instance=i",           "--since=2026-01-01", NULL};
 	CLEANUP_ARGUMENTS struct arguments arguments = {0};
 	(void)state;
 	assert_int_equal(parse(&command_findings, words, &arguments, NULL), 0);

@@ -52,27 +52,27 @@ static const struct {
 	{"get-findings", "{\"Findings\":[" CLI(KEY) "," CLI(OTHER) "]}", 2, 2, "444455556666"},
 	{"list", "[" WIRE(KEY) "]", 1, 1, "444455556666"},
 	{"EventBridge",
-	 "{\"version\":\"0\",\"id\":\"e\",\"detail-type\":\"GuardDuty Finding\",\"resources\":[],\"detail\":" WIRE(
+         "{\"version\":\"0\",\"id\":\"e\",\"detail-type\":\"GuardDuty Finding\",\"resources\":[],\"detail\":" WIRE(
 		 KEY) "}",
-	 1, 1, "444455556666"},
+         1, 1, "444455556666"},
 	{"ASFF by details", ASFF(BY_DETAILS), 1, 1, "444455556666"},
 	{"ASFF by id", "{\"Findings\":[" ASFF(BY_ID(KEY)) "]}", 1, 1, "444455556666"},
 	{"ASFF, two keys and an instance", "[" ASFF(INSTANCE "," BY_ID(KEY) "," BY_ID(OTHER)) "]", 1, 2,
-	 "444455556666"},
+         "444455556666"},
 	{"ASFF in EventBridge",
-	 "{\"detail-type\":\"Security Hub Findings - Imported\",\"detail\":{\"findings\":[" ASFF(BY_ID(KEY)) "]}}", 1,
-	 1, "444455556666"},
+         "{\"detail-type\":\"Security Hub Findings - Imported\",\"detail\":{\"findings\":[" ASFF(BY_ID(KEY)) "]}}", 1,
+         1, "444455556666"},
 	{"no key",
-	 "{\"type\":\"T\",\"resource\":{\"resourceType\":\"Instance\",\"instanceDetails\":{\"instanceId\":\"i-1\"}}}",
-	 1, 0, NULL},
+         "{\"type\":\"T\",\"resource\":{\"resourceType\":\"Instance\",\"instanceDetails\":{\"instanceId\":\"i-1\"}}}",
+         1, 0, NULL},
 	{"bad key", WIRE("not a key"), 1, 0, NULL},
 	{"key is null", "{\"type\":\"T\",\"resource\":{\"accessKeyDetails\":{\"accessKeyId\":null}}}", 1, 0, NULL},
 	{"key is a number",
-	 "{\"type\":\"T\",\"resource\":{\"accessKeyDetails\":{\"accessKeyId\":12345678901234567890.0}}}", 1, 0, NULL},
+         "{\"type\":\"T\",\"resource\":{\"accessKeyDetails\":{\"accessKeyId\":12345678901234567890.0}}}", 1, 0, NULL},
 	{"ASFF without a key", ASFF(INSTANCE), 1, 0, NULL},
 	{"no remote account",
-	 "{\"type\":\"T\",\"resource\":{\"accessKeyDetails\":{\"accessKeyId\":\"" KEY "\"}},\"service\":{}}", 1, 1,
-	 NULL},
+         "{\"type\":\"T\",\"resource\":{\"accessKeyDetails\":{\"accessKeyId\":\"" KEY "\"}},\"service\":{}}", 1, 1,
+         NULL},
 };
 
 static const char *const no_findings[] = {
@@ -127,7 +127,7 @@ static void tells_what_the_finding_says(void **state)
 	assert_string_equal(json_text_at(report, "kind"), "reported");
 	assert_string_equal(json_text_at(report, "format"), "guardduty");
 	assert_string_equal(json_text_at(report, "type"),
-			    "UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.OutsideAWS");
+	                    "UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.OutsideAWS");
 	assert_string_equal(json_text_at(report, "remote.address"), "198.51.100.7");
 	assert_string_equal(json_text_at(report, "first_seen"), "a");
 	assert_string_equal(json_text_at(report, "last_seen"), "b");

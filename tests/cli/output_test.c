@@ -62,17 +62,17 @@ static const struct {
 	{"no lines", FORM_JSONL, 0, ""},
 	{"only a heading", FORM_CSV, 0, "access_key_id,process.pid,process.user,process.exe\r\n"},
 	{"table", FORM_TABLE, 2,
-	 "KEY                      PID USER\n"
-	 "ASIAIOSFODNN7EXAMPLE      42 www\n"
-	 "-                    4194304 1000\n"},
+         "KEY                      PID USER\n"
+         "ASIAIOSFODNN7EXAMPLE      42 www\n"
+         "-                    4194304 1000\n"},
 	{"CSV", FORM_CSV, 2,
-	 "access_key_id,process.pid,process.user,process.exe\r\n"
-	 "ASIAIOSFODNN7EXAMPLE,42,www,/usr/bin/curl\r\n"
-	 ",4194304,,/tmp/\\x1b[2Jabc\r\n"},
+         "access_key_id,process.pid,process.user,process.exe\r\n"
+         "ASIAIOSFODNN7EXAMPLE,42,www,/usr/bin/curl\r\n"
+         ",4194304,,/tmp/\\x1b[2Jabc\r\n"},
 	{"JSON Lines", FORM_JSONL, 1,
-	 "{\"access_key_id\":\"ASIAIOSFODNN7EXAMPLE\",\"attribution\":{\"grade\":\"exact\"},"
-	 "\"delivered_at\":\"2026-01-02T03:04:05.678901Z\",\"outcome\":\"delivered\","
-	 "\"process\":{\"exe\":\"/usr/bin/curl\",\"pid\":42,\"uid\":33,\"user\":\"www\"}}\n"},
+         "{\"access_key_id\":\"ASIAIOSFODNN7EXAMPLE\",\"attribution\":{\"grade\":\"exact\"},"
+         "\"delivered_at\":\"2026-01-02T03:04:05.678901Z\",\"outcome\":\"delivered\","
+         "\"process\":{\"exe\":\"/usr/bin/curl\",\"pid\":42,\"uid\":33,\"user\":\"www\"}}\n"},
 };
 
 static void writes_each_form(void **state)
@@ -112,7 +112,7 @@ static void never_is_wider_than_the_terminal(void **state)
 {
 	static const char *const widths[] = {"80", "90", "100", "120", "140", "160", "200"};
 	static const struct columns *const lists[] = {&columns_deliveries, &columns_keys, &columns_processes,
-						      &columns_findings};
+	                                              &columns_findings};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(widths) * ARRAY_LENGTH(lists); i++) {
 		const char *width = widths[i % ARRAY_LENGTH(widths)];

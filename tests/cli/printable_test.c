@@ -24,13 +24,13 @@ static const struct {
 	{"delete", "a\x7f", "a\\x7f"},
 	{"looks escaped", "\\x1b", "\\\\x1b"},
 	{"C1 control in UTF-8",
-	 "\xc2\x9b"
-	 "31m",
-	 "\\xc2\\x9b31m"},
+         "\xc2\x9b"
+         "31m",
+         "\\xc2\\x9b31m"},
 	{"right to left",
-	 "gpj.\xe2\x80\xae"
-	 "exe",
-	 "gpj.\\xe2\\x80\\xaeexe"},
+         "gpj.\xe2\x80\xae"
+         "exe",
+         "gpj.\\xe2\\x80\\xaeexe"},
 	{"cyrillic a", "b\xd0\xb0sh", "b\\xd0\\xb0sh"},
 	{"quotes stay", "say \"it's\"", "say \"it's\""},
 };

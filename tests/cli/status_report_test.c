@@ -28,28 +28,28 @@ static const struct {
 } cases[] = {
 	{"whole", CONTROL_ANSWERED, GOOD, PART_READ, PART_READ, 0, NULL, STATUS_FINE, NULL, NULL},
 	{"not root", CONTROL_ANSWERED, GOOD, PART_READ, PART_FORBIDDEN, 0, NULL, STATUS_INCOMPLETE, NULL,
-	 "redirect-unchecked"},
+         "redirect-unchecked"},
 	{"no script", CONTROL_ANSWERED, GOOD, PART_READ, PART_BROKEN, 0, NULL, STATUS_INCOMPLETE, NULL,
-	 "redirect-unchecked"},
+         "redirect-unchecked"},
 	{"not in the group", CONTROL_FORBIDDEN, NULL, PART_FORBIDDEN, PART_FORBIDDEN, 0, NULL, STATUS_INCOMPLETE,
-	 "ledger-unchecked", "daemon-unchecked"},
+         "ledger-unchecked", "daemon-unchecked"},
 	{"daemon down", CONTROL_DOWN, NULL, PART_READ, PART_READ, 0, NULL, STATUS_FOUND, NULL, "daemon-down"},
 	{"daemon down, not root", CONTROL_DOWN, NULL, PART_READ, PART_FORBIDDEN, 0, NULL, STATUS_FOUND, NULL,
-	 "daemon-down"},
+         "daemon-down"},
 	{"no clear answer", CONTROL_UNCLEAR, NULL, PART_READ, PART_READ, 0, NULL, STATUS_FOUND, "daemon-unclear", NULL},
 	{"redirect not whole", CONTROL_ANSWERED, GOOD, PART_READ, PART_READ, 3, "IPv4 nat OUTPUT: jump missing",
-	 STATUS_FOUND, NULL, "redirect-not-whole"},
+         STATUS_FOUND, NULL, "redirect-not-whole"},
 	{"no ledger", CONTROL_ANSWERED, GOOD, PART_MISSING, PART_READ, 0, NULL, STATUS_FOUND, "ledger-missing", NULL},
 	{"broken ledger", CONTROL_ANSWERED, GOOD, PART_BROKEN, PART_READ, 0, NULL, STATUS_FOUND, "ledger-unreadable",
-	 NULL},
+         NULL},
 	{"ledger not written", CONTROL_ANSWERED, "{\"ledger\":{\"writable\":false,\"last_error\":\"full\"}}", PART_READ,
-	 PART_READ, 0, NULL, STATUS_FOUND, "ledger-not-written", NULL},
+         PART_READ, 0, NULL, STATUS_FOUND, "ledger-not-written", NULL},
 	{"lost rows", CONTROL_ANSWERED, "{\"ledger\":{\"writable\":true,\"dropped\":2}}", PART_READ, PART_READ, 0, NULL,
-	 STATUS_FOUND, "rows-lost", NULL},
+         STATUS_FOUND, "rows-lost", NULL},
 	{"no upstream", CONTROL_ANSWERED, "{\"upstream\":{\"reachable\":false}}", PART_READ, PART_READ, 0, NULL,
-	 STATUS_FOUND, "upstream-unreachable", NULL},
+         STATUS_FOUND, "upstream-unreachable", NULL},
 	{"no witness", CONTROL_ANSWERED, "{\"witness\":{\"backends\":[]}}", PART_READ, PART_READ, 0, NULL, STATUS_FOUND,
-	 "no-attribution", NULL},
+         "no-attribution", NULL},
 	{"says little", CONTROL_ANSWERED, "{}", PART_READ, PART_READ, 0, NULL, STATUS_FINE, NULL, NULL},
 };
 
@@ -102,7 +102,7 @@ static void names_missing_ipv6_rules(void **state)
 	assert_int_equal(status_report_make(&parts, &report, NULL), 0);
 	assert_string_equal(json_text_at(json_array_get(json_at(report, "bypasses"), 1), "id"), "ipv6-not-redirected");
 	assert_string_equal(json_string_value(json_array_get(json_at(report, "redirect.faults"), 0)),
-			    "IPv6 nat KEYTRAIL-OUT: chain missing");
+	                    "IPv6 nat KEYTRAIL-OUT: chain missing");
 }
 
 /* Another program may sit on the socket: its answer is shown, never obeyed. */

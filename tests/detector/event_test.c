@@ -17,8 +17,15 @@ static struct event read_event(const char *text)
 
 static void test_refuses(void **state)
 {
-	static const char *const bad[] = {"", "[]", "\"x\"", "{", "{\"a\":1", "{\"userIdentity\":{}", "{a:1}",
-	                                  "{\"eventID\":\"x}", "{\"CloudTrailEvent\":\"{\"}"};
+	static const char *const bad[] = {"",
+	                                  "[]",
+	                                  "\"x\"",
+	                                  "{",
+	                                  "{\"a\":1",
+	                                  "{\"userIdentity\":{}",
+	                                  "{a:1}",
+	                                  "{\"eventID\":\"x}",
+	                                  "{\"CloudTrailEvent\":\"{\"}"};
 	struct event event;
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(bad); i++)
@@ -30,10 +37,13 @@ static void test_odd_fields_are_unknown(void **state)
 {
 	const struct event event = read_event(
 		"{\"eventTime\":12,\"@timestamp\":\"yesterday\",\"eventID\":null,\"sourceIPAddress\":\"253.252.51.07\","
-		"\"vpcEndpointId\":\"vpce-0123456789ABCDEF0\",\"vpcEndpointAccountId\":\"AWS Internal\",\"eventName\":{\"x\":1},"
+		"\"vpcEndpointId\":\"vpce-0123456789ABCDEF0\",\"vpcEndpointAccountId\":\"AWS "
+	        "Internal\",\"eventName\":{\"x\":1},"
 		"\"recipientAccountId\":12345678901,\"awsRegion\":[],\"addendum\":null,"
-		"\"userIdentity\":{\"accountId\":\"12345678901a\",\"accessKeyId\":\"\",\"principalId\":\"AROA:i-786a3A8B5C0d92eF4\","
-		"\"sessionContext\":\"none\",\"inScopeOf\":{\"issuerType\":\"AWS::Lambda::Function\",\"credentialsIssuedTo\":"
+		"\"userIdentity\":{\"accountId\":\"12345678901a\",\"accessKeyId\":\"\",\"principalId\":\"AROA:i-"
+	        "786a3A8B5C0d92eF4\","
+		"\"sessionContext\":\"none\",\"inScopeOf\":{\"issuerType\":\"AWS::Lambda::Function\","
+	        "\"credentialsIssuedTo\":"
 		"\"arn:aws:ec2:x:1:instance/i-0123456789abcdef0\"}}}");
 	(void)state;
 	assert_int_equal(event.at_us, 0);
@@ -65,8 +75,8 @@ static void test_too_long_is_unknown(void **state)
 	(void)state;
 	memset(longest, 'x', sizeof(longest));
 	longest[sizeof(longest) - 1] = '\0';
-	(void)snprintf(text, sizeof(text), "{\"eventID\":\"id\",\"sourceIPAddress\":\"%.1000s\",\"userAgent\":\"%s\"}", longest,
-	               longest);
+	(void)snprintf(text, sizeof(text), "{\"eventID\":\"id\",\"sourceIPAddress\":\"%.1000s\",\"userAgent\":\"%s\"}",
+	               longest, longest);
 	const struct event event = read_event(text);
 	assert_string_equal(event.source_text, "");
 	assert_int_equal(strlen(event.user_agent), sizeof(event.user_agent) - 1); /* cut, not dropped */
@@ -102,15 +112,18 @@ static void test_sources(void **state)
 }
 
 #define RECORD                                                                                                         \
-	"{\"eventVersion\":\"1.11\",\"eventTime\":\"2026-01-02T03:04:05Z\",\"eventID\":\"e-1\",\"eventSource\":"         \
-	"\"s3.amazonaws.com\",\"eventName\":\"GetObject\",\"errorCode\":\"AccessDenied\",\"awsRegion\":\"eu-west-1\","    \
-	"\"userAgent\":\"[aws-cli]\",\"recipientAccountId\":\"111122223333\",\"sourceIPAddress\":\"10.0.0.1\","           \
-	"\"vpcEndpointId\":\"vpce-0123456789abcdef0\",\"vpcEndpointAccountId\":\"444455556666\",\"addendum\":{"            \
-	"\"reason\":\"UPDATED_DATA\",\"originalEventID\":\"e-0\"},\"userIdentity\":{\"type\":\"AssumedRole\","             \
-	"\"principalId\":\"AROA:i-0317f6c6b66ae9c40\",\"accountId\":\"111122223333\",\"accessKeyId\":\"" OTRF_KEY "\","    \
-	"\"invokedBy\":\"x.amazonaws.com\",\"sessionContext\":{\"ec2RoleDelivery\":\"2.0\",\"sessionIssuer\":{\"arn\":"    \
-	"\"arn:aws:iam::111122223333:role/aws:ec2-infrastructure\",\"userName\":\"web\"}},\"inScopeOf\":{\"issuerType\":"   \
-	"\"AWS::EC2::Instance\",\"sourceAccount\":\"111122223333\",\"credentialsIssuedTo\":"                               \
+	"{\"eventVersion\":\"1.11\",\"eventTime\":\"2026-01-02T03:04:05Z\",\"eventID\":\"e-1\",\"eventSource\":"       \
+	"\"s3.amazonaws.com\",\"eventName\":\"GetObject\",\"errorCode\":\"AccessDenied\",\"awsRegion\":\"eu-west-1\"," \
+	"\"userAgent\":\"[aws-cli]\",\"recipientAccountId\":\"111122223333\",\"sourceIPAddress\":\"10.0.0.1\","        \
+	"\"vpcEndpointId\":\"vpce-0123456789abcdef0\",\"vpcEndpointAccountId\":\"444455556666\",\"addendum\":{"        \
+	"\"reason\":\"UPDATED_DATA\",\"originalEventID\":\"e-0\"},\"userIdentity\":{\"type\":\"AssumedRole\","         \
+	"\"principalId\":\"AROA:i-0317f6c6b66ae9c40\",\"accountId\":\"111122223333\",\"accessKeyId\":\"" OTRF_KEY      \
+	"\","                                                                                                          \
+	"\"invokedBy\":\"x.amazonaws.com\",\"sessionContext\":{\"ec2RoleDelivery\":\"2.0\",\"sessionIssuer\":{"        \
+	"\"arn\":"                                                                                                     \
+	"\"arn:aws:iam::111122223333:role/"                                                                            \
+	"aws:ec2-infrastructure\",\"userName\":\"web\"}},\"inScopeOf\":{\"issuerType\":"                               \
+	"\"AWS::EC2::Instance\",\"sourceAccount\":\"111122223333\",\"credentialsIssuedTo\":"                           \
 	"\"arn:aws:ec2:eu-west-1:111122223333:instance/i-0aaaaaaaaaaaaaaaa\"}}}"
 
 static void check_record(const struct event *event)
@@ -143,8 +156,9 @@ static void test_forms(void **state)
 	(void)state;
 	struct event event = read_event(RECORD);
 	check_record(&event);
-	event = read_event("{\"version\":\"0\",\"id\":\"other\",\"detail-type\":\"AWS API Call via CloudTrail\",\"detail\":" RECORD
-	                   ",\"region\":\"x\"}");
+	event = read_event(
+		"{\"version\":\"0\",\"id\":\"other\",\"detail-type\":\"AWS API Call via CloudTrail\",\"detail\":" RECORD
+		",\"region\":\"x\"}");
 	check_record(&event);
 
 	CLEANUP_JSON json_t *lookup = json_pack("{s:s, s:s}", "EventId", "other", "CloudTrailEvent", RECORD);
@@ -156,7 +170,8 @@ static void test_forms(void **state)
 static void test_scope_names_the_instance(void **state)
 {
 	const struct event event = read_event(
-		"{\"userIdentity\":{\"principalId\":\"AROA:someone\",\"inScopeOf\":{\"issuerType\":\"AWS::EC2::Instance\","
+		"{\"userIdentity\":{\"principalId\":\"AROA:someone\",\"inScopeOf\":{\"issuerType\":\"AWS::EC2::"
+	        "Instance\","
 		"\"credentialsIssuedTo\":\"arn:aws:ec2:eu-west-1:111122223333:instance/i-0aaaaaaaaaaaaaaaa\"}}}");
 	(void)state;
 	assert_string_equal(event.session_instance, "i-0aaaaaaaaaaaaaaaa");
@@ -214,10 +229,14 @@ static void test_real_records(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refuses),         cmocka_unit_test(test_odd_fields_are_unknown),
-		cmocka_unit_test(test_missing_identity), cmocka_unit_test(test_too_long_is_unknown),
-		cmocka_unit_test(test_sources),         cmocka_unit_test(test_forms),
-		cmocka_unit_test(test_scope_names_the_instance), cmocka_unit_test(test_real_records),
+		cmocka_unit_test(test_refuses),
+		cmocka_unit_test(test_odd_fields_are_unknown),
+		cmocka_unit_test(test_missing_identity),
+		cmocka_unit_test(test_too_long_is_unknown),
+		cmocka_unit_test(test_sources),
+		cmocka_unit_test(test_forms),
+		cmocka_unit_test(test_scope_names_the_instance),
+		cmocka_unit_test(test_real_records),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -220,8 +220,9 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_damaged), cmocka_unit_test(test_garbage_behind), cmocka_unit_test(test_record_too_long),
-		cmocka_unit_test(test_read_error), cmocka_unit_test(test_plain), cmocka_unit_test(test_members),
+		cmocka_unit_test(test_damaged),         cmocka_unit_test(test_garbage_behind),
+		cmocka_unit_test(test_record_too_long), cmocka_unit_test(test_read_error),
+		cmocka_unit_test(test_plain),           cmocka_unit_test(test_members),
 		cmocka_unit_test(test_large),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

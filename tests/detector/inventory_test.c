@@ -44,7 +44,8 @@ static void test_refuses(void **state)
 		{"{\"own\":[{" A "}],\"affiliated\":[{" A "}]}", {"111122223333", "twice"}},
 		{"{\"own\":[{" A ",\"endpoints\":[\"vpce-12345678\"]},{" B ",\"endpoints\":[\"vpce-12345678\"]}]}",
 	         {"vpce-12345678", "111122223333 and 444455556666"}},
-		{"{\"own\":[{" A ",\"networks\":[\"198.51.100.0/24\"]}],\"affiliated\":[{" B ",\"egress\":[\"198.51.100.7\"]}]}",
+		{"{\"own\":[{" A ",\"networks\":[\"198.51.100.0/24\"]}],\"affiliated\":[{" B
+	         ",\"egress\":[\"198.51.100.7\"]}]}",
 	         {"198.51.100.7/32 of account 444455556666", "198.51.100.0/24 of account 111122223333"}},
 		{"{\"own\":[{" A ",\"egress\":[\"198.51.100.7\"]},{" B ",\"egress\":[\"198.51.100.7\"]}]}",
 	         {"overlapping owners", "111122223333"}},
@@ -98,8 +99,10 @@ static void test_lookups(void **state)
 		"{\"own\":[{" A ",\"name\":\"prod\",\"egress\":[\"198.51.100.0/28\"],\"networks\":[\"10.0.0.0/8\","
 		"\"198.51.100.128/25\"],\"addresses\":[\"198.51.100.200\"],\"endpoints\":[\"vpce-0123456789abcdef0\"],"
 		"\"vpcs\":[\"vpc-0123456789abcdef0\"]}],"
-		"\"affiliated\":[{" B ",\"networks\":[\"10.0.0.0/16\"],\"egress\":null,\"addresses\":[\"2600:1f18::/48\"]}],"
-		"\"trusted_egress\":[\"203.0.113.0/24\"]}", &err);
+		"\"affiliated\":[{" B
+		",\"networks\":[\"10.0.0.0/16\"],\"egress\":null,\"addresses\":[\"2600:1f18::/48\"]}],"
+		"\"trusted_egress\":[\"203.0.113.0/24\"]}",
+		&err);
 	if (inventory == NULL)
 		fail_msg("%s", err.text);
 	assert_string_equal(owner(inventory, "192.0.2.1"), "");

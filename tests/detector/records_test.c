@@ -15,7 +15,8 @@ struct seen_records {
 static int on_record(void *context, const struct record *record, struct error *err)
 {
 	struct seen_records *seen = context;
-	return buffer_printf(&seen->text, err, "%.*s%s|", (int)record->length, record->bytes, record->is_suspect ? "*" : "");
+	return buffer_printf(&seen->text, err, "%.*s%s|", (int)record->length, record->bytes,
+	                     record->is_suspect ? "*" : "");
 }
 
 static void on_broken(void *context, uint64_t number, uint64_t offset, const char *expected)
@@ -85,19 +86,21 @@ static const struct {
 	{"holder with more", "{\"a\":[{\"x\":[1]}],\"Records\" : [ " E1 " , " E2 " ] ,\"z\":[{}]}", E1 "|" E2 "|", 0},
 	{"two holders", "{\"Records\":[" E1 "]}\n{\"Records\":[" E2 "]}", E1 "|" E2 "|", 0},
 	{"LookupEvents", "{\"NextToken\":\"n\",\"Events\":[{\"EventId\":\"1\"},{\"EventId\":\"2\"}]}",
-	 "{\"EventId\":\"1\"}|{\"EventId\":\"2\"}|", 0},
+         "{\"EventId\":\"1\"}|{\"EventId\":\"2\"}|", 0},
 	{"array", "[" E1 ",\n" E2 "]\n", E1 "|" E2 "|", 0},
 	{"lines", E1 "\n" E2 "\n" E3 "\n", E1 "|" E2 "|" E3 "|", 0},
 	{"lines, DOS", E1 "\r\n" E2 "\r\n", E1 "|" E2 "|", 0},
 	{"no newline between", E1 E2 E3, E1 "|" E2 "|" E3 "|", 0},
 	{"one, printed nicely", "{\n \"eventVersion\": \"1\",\n \"a\": [\n{\n}\n]\n}\n",
-	 "{\n \"eventVersion\": \"1\",\n \"a\": [\n{\n}\n]\n}|", 0},
-	{"a record with Records in it", "{\"eventVersion\":\"1\",\"Records\":[{}]}", "{\"eventVersion\":\"1\",\"Records\":[{}]}|", 0},
+         "{\n \"eventVersion\": \"1\",\n \"a\": [\n{\n}\n]\n}|", 0},
+	{"a record with Records in it", "{\"eventVersion\":\"1\",\"Records\":[{}]}",
+         "{\"eventVersion\":\"1\",\"Records\":[{}]}|", 0},
 	{"unknown object", "{\"a\":1}", "{\"a\":1}|", 0},
 	{"byte order mark", "\xef\xbb\xbf{\"Records\":[" E1 "]}", E1 "|", 0},
-	{"a known key", "[{\"k\":\"ASIAKNOWN\"},{\"k\":\"ASIAOTHER\"}]", "{\"k\":\"ASIAKNOWN\"}*|{\"k\":\"ASIAOTHER\"}|", 0},
+	{"a known key", "[{\"k\":\"ASIAKNOWN\"},{\"k\":\"ASIAOTHER\"}]",
+         "{\"k\":\"ASIAKNOWN\"}*|{\"k\":\"ASIAOTHER\"}|", 0},
 	{"an escape that may hide one", "[{\"k\":\"\\u0041SIAKNOWN\"},{\"k\":\"\\u003c\"},{\"k\":\"\\\\u0041\"}]",
-	 "{\"k\":\"\\u0041SIAKNOWN\"}*|{\"k\":\"\\u003c\"}|{\"k\":\"\\\\u0041\"}*|", 0},
+         "{\"k\":\"\\u0041SIAKNOWN\"}*|{\"k\":\"\\u003c\"}|{\"k\":\"\\\\u0041\"}*|", 0},
 };
 
 /* The records must be the same. Suspicion may be greater: an escape casts it on all records in its 64 bytes. */
@@ -129,7 +132,8 @@ static void test_cases(void **state)
 				/* In small windows one piece of junk may be met twice. */
 				if ((seen.broken > 0) != (cases[i].broken > 0) ||
 				    (step > 200 && seen.broken != cases[i].broken))
-					fail_msg("%s, step %zu: %u complaints, %s", cases[i].name, step, seen.broken, seen.expected);
+					fail_msg("%s, step %zu: %u complaints, %s", cases[i].name, step, seen.broken,
+					         seen.expected);
 				buffer_done(&seen.text);
 			}
 		}
@@ -142,7 +146,8 @@ static void test_hints_are_of_their_record(void **state)
 	const char *text = "[{\"k\":\"ASIAKNOWN\"},{\"k\":\"ASIAOTHER\"},{\"k\":\"ASIAKNOWN\"},{\"k\":1}]";
 	(void)state;
 	cut(text, strlen(text), scan_best(), &seen);
-	assert_string_equal(seen.text.bytes, "{\"k\":\"ASIAKNOWN\"}*|{\"k\":\"ASIAOTHER\"}|{\"k\":\"ASIAKNOWN\"}*|{\"k\":1}|");
+	assert_string_equal(seen.text.bytes,
+	                    "{\"k\":\"ASIAKNOWN\"}*|{\"k\":\"ASIAOTHER\"}|{\"k\":\"ASIAKNOWN\"}*|{\"k\":1}|");
 	buffer_done(&seen.text);
 }
 
@@ -203,7 +208,8 @@ static void test_look(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(looks); i++) {
 		size_t array = 0;
-		if (records_look(looks[i].text, strlen(looks[i].text), &array) != looks[i].kind || array != looks[i].array)
+		if (records_look(looks[i].text, strlen(looks[i].text), &array) != looks[i].kind ||
+		    array != looks[i].array)
 			fail_msg("%s: %zu", looks[i].text, array);
 	}
 }
@@ -211,7 +217,9 @@ static void test_look(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_cases), cmocka_unit_test(test_hints_are_of_their_record), cmocka_unit_test(test_real_files),
+		cmocka_unit_test(test_cases),
+		cmocka_unit_test(test_hints_are_of_their_record),
+		cmocka_unit_test(test_real_files),
 		cmocka_unit_test(test_look),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

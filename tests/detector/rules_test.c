@@ -7,10 +7,14 @@
 
 #define EXPIRES 1000000000000000
 
-static const struct tracked_key known = {
-	.id = OTRF_KEY, .home_account = OTRF_ACCOUNT, .role = "web", .instance_id = OTRF_INSTANCE, .region = "",
-	.expires_at_us = EXPIRES};
-static const struct tracked_key everlasting = {.id = OTRF_KEY, .home_account = "", .role = "", .instance_id = "", .region = ""};
+static const struct tracked_key known = {.id = OTRF_KEY,
+                                         .home_account = OTRF_ACCOUNT,
+                                         .role = "web",
+                                         .instance_id = OTRF_INSTANCE,
+                                         .region = "",
+                                         .expires_at_us = EXPIRES};
+static const struct tracked_key everlasting = {
+	.id = OTRF_KEY, .home_account = "", .role = "", .instance_id = "", .region = ""};
 
 static const struct {
 	const char *name;
@@ -26,16 +30,29 @@ static const struct {
 	{"at home, a little after expiry", {.verdict = VERDICT_HOME}, &known, EXPIRES + 4 * 60 * CLOCK_SECOND_US, ""},
 	{"at home, expiry not known", {.verdict = VERDICT_HOME}, &everlasting, 2 * EXPIRES, ""},
 	{"at home, key not known", {.verdict = VERDICT_HOME}, NULL, 2 * EXPIRES, ""},
-	{"at home, after expiry", {.verdict = VERDICT_HOME}, &known, EXPIRES + 6 * 60 * CLOCK_SECOND_US, "AfterExpiry LOW "},
-	{"inside, account known", {.verdict = VERDICT_INSIDE, .rung = 1, .account_id = "210987654321",
-	                           .relation = RELATION_UNAFFILIATED}, &known, EXPIRES, "InsideAWS HIGH "},
-	{"inside, affiliated", {.verdict = VERDICT_INSIDE, .rung = 1, .account_id = "210987654321",
-	                        .relation = RELATION_AFFILIATED}, &known, EXPIRES, "InsideAWS MEDIUM "},
+	{"at home, after expiry",
+         {.verdict = VERDICT_HOME},
+         &known,
+         EXPIRES + 6 * 60 * CLOCK_SECOND_US,
+         "AfterExpiry LOW "},
+	{"inside, account known",
+         {.verdict = VERDICT_INSIDE, .rung = 1, .account_id = "210987654321", .relation = RELATION_UNAFFILIATED},
+         &known,
+         EXPIRES,
+         "InsideAWS HIGH "},
+	{"inside, affiliated",
+         {.verdict = VERDICT_INSIDE, .rung = 1, .account_id = "210987654321", .relation = RELATION_AFFILIATED},
+         &known,
+         EXPIRES,
+         "InsideAWS MEDIUM "},
 	{"inside, unknown endpoint", {.verdict = VERDICT_INSIDE, .rung = 2}, &known, EXPIRES, "InsideAWS HIGH "},
 	{"inside, by range alone", {.verdict = VERDICT_INSIDE, .rung = 5}, &known, EXPIRES, "InsideAWS MEDIUM "},
 	{"outside", {.verdict = VERDICT_OUTSIDE, .rung = 6}, NULL, EXPIRES, "OutsideAWS HIGH "},
-	{"outside, after expiry", {.verdict = VERDICT_OUTSIDE, .rung = 6}, &known, 2 * EXPIRES,
-	 "OutsideAWS HIGH AfterExpiry LOW "},
+	{"outside, after expiry",
+         {.verdict = VERDICT_OUTSIDE, .rung = 6},
+         &known,
+         2 * EXPIRES,
+         "OutsideAWS HIGH AfterExpiry LOW "},
 	{"elsewhere", {.verdict = VERDICT_ELSEWHERE, .rung = 4}, &known, EXPIRES, "OtherInstance MEDIUM "},
 };
 
@@ -51,8 +68,8 @@ static void test_rules(void **state)
 			size_t used = strlen(found);
 			if (!rules[rule]->matches(&use, &ruling))
 				continue;
-			(void)snprintf(found + used, sizeof(found) - used, "%s %s ", strrchr(rules[rule]->type, '.') + 1,
-			               severity_names[ruling.severity]);
+			(void)snprintf(found + used, sizeof(found) - used, "%s %s ",
+			               strrchr(rules[rule]->type, '.') + 1, severity_names[ruling.severity]);
 			assert_int_equal(ruling.rung, cases[i].origin.rung);
 		}
 		if (strcmp(found, cases[i].found) != 0)
@@ -71,8 +88,8 @@ static void test_rules_are_described(void **state)
 
 static struct finding make(const struct tracked_key *key, bool is_session_tracked, const struct origin *origin)
 {
-	static const struct event event = {.access_key_id = OTRF_KEY, .principal_id = "AROA:" OTRF_INSTANCE,
-	                                   .session_instance = OTRF_INSTANCE};
+	static const struct event event = {
+		.access_key_id = OTRF_KEY, .principal_id = "AROA:" OTRF_INSTANCE, .session_instance = OTRF_INSTANCE};
 	const struct use use = {&event, origin, key, OTRF_ACCOUNT, is_session_tracked};
 	const struct ruling ruling = {.severity = SEVERITY_HIGH, .rung = 6, .confidence = 80};
 	struct finding finding;
@@ -85,13 +102,15 @@ static void test_confidence(void **state)
 {
 	const struct origin origin = {.address = "1.2.3.4"};
 	(void)state;
-	struct finding key = make(&known, true, &origin), session = make(NULL, true, &origin), none = make(NULL, false, &origin);
+	struct finding key = make(&known, true, &origin), session = make(NULL, true, &origin),
+		       none = make(NULL, false, &origin);
 	assert_int_equal(key.use.confidence, 80);
 	assert_true(session.use.confidence < key.use.confidence);
 	assert_true(none.use.confidence < session.use.confidence);
 	assert_int_equal(json_array_size(json_at(key.facts, "evidence")), 0);
 	assert_int_equal(json_array_size(json_at(session.facts, "evidence")), 1);
-	assert_non_null(strstr(json_string_value(json_array_get(json_at(none.facts, "evidence"), 0)), "without a ledger"));
+	assert_non_null(
+		strstr(json_string_value(json_array_get(json_at(none.facts, "evidence"), 0)), "without a ledger"));
 	finding_done(&key);
 	finding_done(&session);
 	finding_done(&none);
@@ -118,7 +137,8 @@ static void test_party(void **state)
 
 static void test_version(void **state)
 {
-	struct event one = {.at_us = 1, .name = "A"}, same = {.at_us = 1, .name = "A", .id = "x"}, other = {.at_us = 1, .name = "B"};
+	struct event one = {.at_us = 1, .name = "A"}, same = {.at_us = 1, .name = "A", .id = "x"},
+		     other = {.at_us = 1, .name = "B"};
 	(void)state;
 	assert_true(finding_version(&one) == finding_version(&same));
 	assert_true(finding_version(&one) != finding_version(&other));
@@ -127,8 +147,9 @@ static void test_version(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rules), cmocka_unit_test(test_rules_are_described), cmocka_unit_test(test_confidence),
-		cmocka_unit_test(test_party), cmocka_unit_test(test_version),
+		cmocka_unit_test(test_rules),      cmocka_unit_test(test_rules_are_described),
+		cmocka_unit_test(test_confidence), cmocka_unit_test(test_party),
+		cmocka_unit_test(test_version),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,11 +44,20 @@ static void make_folder(const char *name)
 
 static int setup(void **state)
 {
-	static const char *const folders[] = {"t", "t/b", "t/CloudTrail-Digest", "t/CloudTrail-Digest/x", "t/CloudTrail-Insight",
-	                                      "t/a"};
+	static const char *const folders[] = {
+		"t", "t/b", "t/CloudTrail-Digest", "t/CloudTrail-Digest/x", "t/CloudTrail-Insight", "t/a"};
 	static const char *const files[] = {
-		"t/z.json", "t/b/2.json.gz", "t/b/1.jsonl", "t/a/3.jsonl.gz", "t/CloudTrail-Digest/x/4.json.gz",
-		"t/CloudTrail-Insight/5.json.gz", "t/a/.json", "t/a/notes.txt", "t/a/6.json.bz2", "t/a/7.gz", "t/manifest",
+		"t/z.json",
+		"t/b/2.json.gz",
+		"t/b/1.jsonl",
+		"t/a/3.jsonl.gz",
+		"t/CloudTrail-Digest/x/4.json.gz",
+		"t/CloudTrail-Insight/5.json.gz",
+		"t/a/.json",
+		"t/a/notes.txt",
+		"t/a/6.json.bz2",
+		"t/a/7.gz",
+		"t/manifest",
 	};
 	if (support_setup(state) < 0)
 		return -1;
@@ -110,8 +119,10 @@ static void test_named(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(test_missing, reset), cmocka_unit_test_setup(test_reader_stops, reset),
-		cmocka_unit_test_setup(test_folder, reset), cmocka_unit_test_setup(test_named, reset),
+		cmocka_unit_test_setup(test_missing, reset),
+		cmocka_unit_test_setup(test_reader_stops, reset),
+		cmocka_unit_test_setup(test_folder, reset),
+		cmocka_unit_test_setup(test_named, reset),
 	};
 	return cmocka_run_group_tests(tests, setup, support_teardown);
 }

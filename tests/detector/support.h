@@ -118,14 +118,16 @@ UNUSED static const char *support_ledger(const char *name, const struct support_
 
 /* A delivery to one process; `extra` is more members, each with a comma before it. */
 #define SUPPORT_PROCESS(pid, exe)                                                                                      \
-	"{\"pid\":" #pid ",\"started_at\":\"2020-09-14T00:00:00.000000Z\",\"uid\":33,\"user\":\"www-data\","            \
+	"{\"pid\":" #pid ",\"started_at\":\"2020-09-14T00:00:00.000000Z\",\"uid\":33,\"user\":\"www-data\","           \
 	"\"exe\":\"" exe "\",\"ancestors\":[]}"
 #define SUPPORT_DELIVERY(key, process, agent)                                                                          \
-	"{\"access_key_id\":\"" key "\",\"role\":\"web\",\"source\":\"imds\",\"outcome\":\"delivered\","                 \
-	"\"expires_at\":\"2020-09-14T07:10:27.000000Z\",\"path\":\"/x\",\"user_agent\":\"" agent "\","                   \
-	"\"attribution\":{\"grade\":\"exact\",\"method\":\"m\",\"evidence\":[]},\"client\":{\"address\":\"127.0.0.1\"},"  \
-	"\"process\":" process ",\"holders\":[],"                                                                        \
-	"\"host\":{\"instance_id\":\"" OTRF_INSTANCE "\",\"account_id\":\"" OTRF_ACCOUNT "\",\"region\":\"us-east-1\"}}"
+	"{\"access_key_id\":\"" key "\",\"role\":\"web\",\"source\":\"imds\",\"outcome\":\"delivered\","               \
+	"\"expires_at\":\"2020-09-14T07:10:27.000000Z\",\"path\":\"/x\",\"user_agent\":\"" agent "\","                 \
+	"\"attribution\":{\"grade\":\"exact\",\"method\":\"m\",\"evidence\":[]},\"client\":{\"address\":\"127.0.0."    \
+	"1\"},"                                                                                                        \
+	"\"process\":" process ",\"holders\":[],"                                                                      \
+	"\"host\":{\"instance_id\":\"" OTRF_INSTANCE "\",\"account_id\":\"" OTRF_ACCOUNT                               \
+	"\",\"region\":\"us-east-1\"}}"
 #define SUPPORT_PLACEMENT(addresses)                                                                                   \
-	"{\"account_id\":\"" OTRF_ACCOUNT "\",\"region\":\"us-east-1\",\"instance_id\":\"" OTRF_INSTANCE "\","            \
+	"{\"account_id\":\"" OTRF_ACCOUNT "\",\"region\":\"us-east-1\",\"instance_id\":\"" OTRF_INSTANCE "\","         \
 	"\"addresses\":[" addresses "],\"vpc_ids\":[\"vpc-1\"],\"owner_ids\":[\"" OTRF_ACCOUNT "\"]}"

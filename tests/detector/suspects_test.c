@@ -7,31 +7,42 @@
 
 #define OLD_KEY "ASIA5FLZVX4OAAAAAAAA"
 #define SHELL                                                                                                          \
-	"{\"pid\":30,\"exe\":\"/usr/bin/python3\",\"ancestors\":[{\"pid\":29,\"exe\":\"/usr/bin/bash\"},"                  \
+	"{\"pid\":30,\"exe\":\"/usr/bin/python3\",\"ancestors\":[{\"pid\":29,\"exe\":\"/usr/bin/bash\"},"              \
 	"{\"pid\":28,\"exe\":\"/usr/sbin/sshd\"}]}"
-#define SERVICE "{\"pid\":31,\"exe\":\"/usr/bin/agent\",\"ancestors\":[{\"pid\":29,\"exe\":\"/bin/sh\"},{\"pid\":1,\"exe\":\"/sbin/init\"}]}"
+#define SERVICE                                                                                                        \
+	"{\"pid\":31,\"exe\":\"/usr/bin/agent\",\"ancestors\":[{\"pid\":29,\"exe\":\"/bin/"                            \
+	"sh\"},{\"pid\":1,\"exe\":\"/sbin/init\"}]}"
 
 static const struct support_row rows[] = {
-	{"2020-09-13T20:00:00Z", "delivery", OLD_KEY, SUPPORT_DELIVERY(OLD_KEY, SUPPORT_PROCESS(10, "/usr/bin/agent"), "aws-cli/1")},
-	{"2020-09-13T20:01:00Z", "delivery", OLD_KEY, SUPPORT_DELIVERY(OLD_KEY, SUPPORT_PROCESS(11, "/usr/bin/python3"), "aws-cli/1")},
+	{"2020-09-13T20:00:00Z", "delivery", OLD_KEY,
+         SUPPORT_DELIVERY(OLD_KEY, SUPPORT_PROCESS(10, "/usr/bin/agent"), "aws-cli/1")},
+	{"2020-09-13T20:01:00Z", "delivery", OLD_KEY,
+         SUPPORT_DELIVERY(OLD_KEY, SUPPORT_PROCESS(11, "/usr/bin/python3"), "aws-cli/1")},
 	/* The key at hand: an old acquaintance, twice. */
-	{"2020-09-14T00:50:00Z", "delivery", OTRF_KEY, SUPPORT_DELIVERY(OTRF_KEY, SUPPORT_PROCESS(10, "/usr/bin/agent"), "AWS-CLI/2.1 x")},
-	{"2020-09-14T00:55:00Z", "delivery", OTRF_KEY, SUPPORT_DELIVERY(OTRF_KEY, SUPPORT_PROCESS(10, "/usr/bin/agent"), "AWS-CLI/2.1 x")},
+	{"2020-09-14T00:50:00Z", "delivery", OTRF_KEY,
+         SUPPORT_DELIVERY(OTRF_KEY, SUPPORT_PROCESS(10, "/usr/bin/agent"), "AWS-CLI/2.1 x")},
+	{"2020-09-14T00:55:00Z", "delivery", OTRF_KEY,
+         SUPPORT_DELIVERY(OTRF_KEY, SUPPORT_PROCESS(10, "/usr/bin/agent"), "AWS-CLI/2.1 x")},
 	/* A stranger with another user agent. */
-	{"2020-09-14T00:51:00Z", "delivery", OTRF_KEY, SUPPORT_DELIVERY(OTRF_KEY, SUPPORT_PROCESS(20, "/tmp/x"), "curl/8")},
+	{"2020-09-14T00:51:00Z", "delivery", OTRF_KEY,
+         SUPPORT_DELIVERY(OTRF_KEY, SUPPORT_PROCESS(20, "/tmp/x"), "curl/8")},
 	/* From a login. */
 	{"2020-09-14T00:52:00Z", "delivery", OTRF_KEY, SUPPORT_DELIVERY(OTRF_KEY, SHELL, "aws-cli/1")},
 	{"2020-09-14T00:53:00Z", "delivery", OTRF_KEY, SUPPORT_DELIVERY(OTRF_KEY, SERVICE, "aws-cli/1")},
 	/* Within the slack, and behind it. */
-	{"2020-09-14T01:04:00Z", "delivery", OTRF_KEY, SUPPORT_DELIVERY(OTRF_KEY, SUPPORT_PROCESS(40, "/usr/bin/agent"), "aws-cli/1")},
-	{"2020-09-14T02:00:00Z", "delivery", OTRF_KEY, SUPPORT_DELIVERY(OTRF_KEY, SUPPORT_PROCESS(50, "/bin/bash"), "nc")},
+	{"2020-09-14T01:04:00Z", "delivery", OTRF_KEY,
+         SUPPORT_DELIVERY(OTRF_KEY, SUPPORT_PROCESS(40, "/usr/bin/agent"), "aws-cli/1")},
+	{"2020-09-14T02:00:00Z", "delivery", OTRF_KEY,
+         SUPPORT_DELIVERY(OTRF_KEY, SUPPORT_PROCESS(50, "/bin/bash"), "nc")},
 	/* Not suspects: the daemon itself, and a refusal. */
-	{"2020-09-14T00:50:30Z", "delivery", OTRF_KEY, "{\"access_key_id\":\"" OTRF_KEY "\",\"source\":\"self\",\"outcome\":\"delivered\"}"},
-	{"2020-09-14T00:50:40Z", "delivery", OTRF_KEY, "{\"access_key_id\":\"" OTRF_KEY "\",\"source\":\"imds\",\"outcome\":\"refused\"}"},
+	{"2020-09-14T00:50:30Z", "delivery", OTRF_KEY,
+         "{\"access_key_id\":\"" OTRF_KEY "\",\"source\":\"self\",\"outcome\":\"delivered\"}"},
+	{"2020-09-14T00:50:40Z", "delivery", OTRF_KEY,
+         "{\"access_key_id\":\"" OTRF_KEY "\",\"source\":\"imds\",\"outcome\":\"refused\"}"},
 };
 
 #define FINDING(key)                                                                                                   \
-	"{\"access_key_id\":" key ",\"first_seen\":\"2020-09-14T01:00:04.000000Z\",\"user_agents\":["                       \
+	"{\"access_key_id\":" key ",\"first_seen\":\"2020-09-14T01:00:04.000000Z\",\"user_agents\":["                  \
 	"{\"user_agent\":\"[aws-cli/1.18.136 Python/3.8.5]\",\"count\":11}]}"
 
 static json_t *rank(const char *name, size_t row_count, const char *finding_text)
@@ -73,7 +84,9 @@ static void test_ranking(void **state)
 		int pid;
 		const char *has[3], *has_not[3];
 	} wanted[] = {
-		{20, {"before its first use", "new executable", "fetched with curl, used with aws-cli"}, {"shell", "", ""}},
+		{20,
+	         {"before its first use", "new executable", "fetched with curl, used with aws-cli"},
+	         {"shell", "", ""}},
 		{30, {"before its first use", "interactive shell", "exact"}, {"new executable", "fetched", ""}},
 		{40, {"before its first use", "exact", ""}, {"new executable", "fetched", "shell"}},
 		{31, {"before its first use", "exact", ""}, {"new executable", "fetched", "shell"}},
@@ -91,7 +104,8 @@ static void test_ranking(void **state)
 			fail_msg("rank %zu is pid %d", i + 1, (int)json_integer_value(json_at(suspect, "process.pid")));
 		for (int n = 0; n < 3; n++) {
 			const char *has = wanted[i].has[n], *not = wanted[i].has_not[n];
-			if ((has[0] != '\0' && !has_reason(suspect, has)) || (not [0] != '\0' && has_reason(suspect, not )))
+			if ((has[0] != '\0' && !has_reason(suspect, has)) ||
+			    (not [0] != '\0' && has_reason(suspect, not )))
 				fail_msg("pid %d: %s, %s", wanted[i].pid, has, not );
 		}
 	}
@@ -104,11 +118,12 @@ static void test_ranking(void **state)
 /* Every field is there, and lists are lists. */
 static void test_form(void **state)
 {
-	static const char *const fields[] = {"rank", "score", "reasons", "delivered_at", "last_delivered_at", "deliveries",
-	                                     "outcome", "path", "user_agent", "attribution", "process", "holders", "client",
-	                                     "host"};
+	static const char *const fields[] = {"rank",       "score",   "reasons", "delivered_at", "last_delivered_at",
+	                                     "deliveries", "outcome", "path",    "user_agent",   "attribution",
+	                                     "process",    "holders", "client",  "host"};
 	static const struct support_row bare[] = {
-		{"2020-09-14T00:50:00Z", "delivery", OTRF_KEY, "{\"access_key_id\":\"" OTRF_KEY "\",\"outcome\":\"delivered\"}"},
+		{"2020-09-14T00:50:00Z", "delivery", OTRF_KEY,
+	         "{\"access_key_id\":\"" OTRF_KEY "\",\"outcome\":\"delivered\"}"},
 	};
 	struct ledger *ledger;
 	struct error err = {0};

@@ -9,7 +9,8 @@ static void load(struct tracked *tracked, const char *name, const struct support
 {
 	struct ledger *ledger;
 	struct error err = {0};
-	if (ledger_open(support_ledger(name, rows, count), &ledger, &err) < 0 || tracked_load(tracked, ledger, &err) < 0)
+	if (ledger_open(support_ledger(name, rows, count), &ledger, &err) < 0 ||
+	    tracked_load(tracked, ledger, &err) < 0)
 		fail_msg("%s", err.text);
 	ledger_close(ledger);
 	tracked_seal(tracked);
@@ -72,7 +73,8 @@ static void check_places(const struct tracked *tracked, const char *at, const ch
 static void test_places(void **state)
 {
 	static const struct support_row rows[] = {
-		{"2026-01-01T12:00:00Z", "placement", NULL, SUPPORT_PLACEMENT("\"198.51.100.1\",\"10.0.0.0/16\",\"bad\",7")},
+		{"2026-01-01T12:00:00Z", "placement", NULL,
+	         SUPPORT_PLACEMENT("\"198.51.100.1\",\"10.0.0.0/16\",\"bad\",7")},
 		{"2026-01-02T12:00:00Z", "placement", NULL, SUPPORT_PLACEMENT("\"198.51.100.2\",\"2600:1f18::1\"")},
 		{"2026-01-03T12:00:00Z", "placement", NULL, SUPPORT_PLACEMENT("\"198.51.100.3\"")},
 	};

@@ -154,20 +154,13 @@ static void test_hints(void **state)
 		const char *text;
 		bool is_known, is_known_without_ledger;
 	} cases[] = {
-		{"ASIA5FLZVX4OPVKKVBM\"", false, false},
-		{"ASIA5FLZVX4OPVKKVBMXX\"", false, false},
-		{"asia5FLZVX4OPVKKVBMX\"", false, false},
-		{":i-0317f6c6b66ae9c4\"", false, false},
-		{":i-0317f6c6b66ae9c400\"", false, false},
-		{":i-0317f6c6b66ae9c4g\"", false, false},
-		{":i-0317F6C6B66AE9C40\"", false, false},
-		{":i-production\"", false, false},
-		{":i-0317f6c6b66ae9c41\"", false, true},
-		{":i-0317f6c6\"", false, true},
-		{"ASIA5FLZVX4OPVKKVBMX\"", true, true},
-		{"ASIA5FLZVX4OPVKKVBMX\\\"", true, true},
-		{":i-0317f6c6b66ae9c40\"", true, true},
-		{"/i-0317f6c6b66ae9c40", true, true},
+		{"ASIA5FLZVX4OPVKKVBM\"", false, false},   {"ASIA5FLZVX4OPVKKVBMXX\"", false, false},
+		{"asia5FLZVX4OPVKKVBMX\"", false, false},  {":i-0317f6c6b66ae9c4\"", false, false},
+		{":i-0317f6c6b66ae9c400\"", false, false}, {":i-0317f6c6b66ae9c4g\"", false, false},
+		{":i-0317F6C6B66AE9C40\"", false, false},  {":i-production\"", false, false},
+		{":i-0317f6c6b66ae9c41\"", false, true},   {":i-0317f6c6\"", false, true},
+		{"ASIA5FLZVX4OPVKKVBMX\"", true, true},    {"ASIA5FLZVX4OPVKKVBMX\\\"", true, true},
+		{":i-0317f6c6b66ae9c40\"", true, true},    {"/i-0317f6c6b66ae9c40", true, true},
 	};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
@@ -183,7 +176,7 @@ static void test_hints(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_hints), cmocka_unit_test(test_real_records), cmocka_unit_test(test_odd_records)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_hints), cmocka_unit_test(test_real_records),
+	                                   cmocka_unit_test(test_odd_records)};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -7,7 +7,8 @@
 
 static void test_broken_values(void **state)
 {
-	static const char *const bad[] = {"", " ", "\"", "\"abc", "\"abc\\\"", "{", "[", "{\"a\":[1,2}", "[[[]", "}", "]", ","};
+	static const char *const bad[] = {"",     " ", "\"", "\"abc", "\"abc\\\"", "{", "[", "{\"a\":[1,2}",
+	                                  "[[[]", "}", "]",  ","};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(bad); i++) {
 		/* The brackets' kinds are not compared: {"a":[1,2} misses one. */
@@ -19,8 +20,9 @@ static void test_broken_values(void **state)
 
 static void test_skips(void **state)
 {
-	static const char *const good[] = {"1",      "-1.5e9",   "true", "null", "\"\"", "\"a\\\\\"", "\"a\\\"b\"",
-	                                   "{\"a\":[1,{\"b\":\"]}\"}]}", "[]",   "{}"};
+	static const char *const good[] = {"1",    "-1.5e9",    "true",       "null",
+	                                   "\"\"", "\"a\\\\\"", "\"a\\\"b\"", "{\"a\":[1,{\"b\":\"]}\"}]}",
+	                                   "[]",   "{}"};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(good); i++) {
 		char text[64];
@@ -48,7 +50,8 @@ static void test_texts(void **state)
 		{"\"\\ud83d\\ude00\"", "\xf0\x9f\x98\x80"},
 		{"\"\\ud83d\"", "\xef\xbf\xbd"},
 		{"\"\\ude00x\"", "\xef\xbf\xbdx"},
-		{"\"\\ud83d\\u0041\"", "\xef\xbf\xbd" "A"},
+		{"\"\\ud83d\\u0041\"", "\xef\xbf\xbd"
+	                               "A"},
 		{"\"a\\u0000b\"", "a b"},
 	};
 	(void)state;
@@ -88,7 +91,7 @@ static void check_texts(const json_t *value)
 	const char *name;
 	json_t *member;
 	json_t *object = (json_t *)(uintptr_t)value;
-	json_object_foreach(object, name, member)
+	json_object_foreach (object, name, member)
 		check_texts(member);
 	for (size_t i = 0; i < json_array_size(value); i++)
 		check_texts(json_array_get(value, i));

@@ -79,13 +79,25 @@ static void judge(struct findings *findings, const struct row *row)
 	               "\"remote\":{\"account_id\":\"%s\"},\"evidence\":[\"rung %d\"]}",
 	               row->party != NULL ? row->party : "", row->rung);
 	json_t *facts = json_loads(text, 0, NULL);
-	const struct findings_use use = {
-		.type = "T", .subject = "K", .party = row->party, .severity = row->severity, .rung = row->rung,
-		.confidence = 100 - row->rung, .service = "s3", .name = row->event[0] == 'a' ? "Get" : "Put",
-		.error_code = row->error != NULL ? row->error : "", .region = "r", .user_agent = "u", .address = "1.2.3.4",
-		.facts = facts};
-	const struct findings_event event = {.id = row->event, .at_us = row->at_us, .is_addendum = row->is_addendum,
-	                                     .version = row->version, .uses = &use, .use_count = row->party != NULL};
+	const struct findings_use use = {.type = "T",
+	                                 .subject = "K",
+	                                 .party = row->party,
+	                                 .severity = row->severity,
+	                                 .rung = row->rung,
+	                                 .confidence = 100 - row->rung,
+	                                 .service = "s3",
+	                                 .name = row->event[0] == 'a' ? "Get" : "Put",
+	                                 .error_code = row->error != NULL ? row->error : "",
+	                                 .region = "r",
+	                                 .user_agent = "u",
+	                                 .address = "1.2.3.4",
+	                                 .facts = facts};
+	const struct findings_event event = {.id = row->event,
+	                                     .at_us = row->at_us,
+	                                     .is_addendum = row->is_addendum,
+	                                     .version = row->version,
+	                                     .uses = &use,
+	                                     .use_count = row->party != NULL};
 	if (findings_judge(findings, &event, &err) < 0)
 		fail_msg("%s", err.text);
 	json_decref(facts);
@@ -252,12 +264,24 @@ static void test_filters(void **state)
 		struct findings_filter filter;
 		unsigned count;
 	} cases[] = {
-		{{.access_key_id = "L"}, 0},     {{.role = "x"}, 0},         {{.type = "U"}, 0},
-		{{.severity = "MEDIUM"}, 0},     {{.id = "0"}, 0},           {{.instance_id = "i-2"}, 0},
-		{{.remote_account = "four"}, 0}, {{.since_us = 100}, 0},     {{.until_us = 40}, 0},
-		{{.remote_account = "t*"}, 1},   {{.severity = "HIGH"}, 1},  {{.since_us = 51}, 1},
-		{{.until_us = 51}, 1},           {{.access_key_id = "K"}, 2}, {{.type = "?"}, 2},
-		{{.role = "r"}, 2},              {{.of_this_run = true}, 2}, {{.instance_id = "i-1"}, 2},
+		{{.access_key_id = "L"}, 0},
+		{{.role = "x"}, 0},
+		{{.type = "U"}, 0},
+		{{.severity = "MEDIUM"}, 0},
+		{{.id = "0"}, 0},
+		{{.instance_id = "i-2"}, 0},
+		{{.remote_account = "four"}, 0},
+		{{.since_us = 100}, 0},
+		{{.until_us = 40}, 0},
+		{{.remote_account = "t*"}, 1},
+		{{.severity = "HIGH"}, 1},
+		{{.since_us = 51}, 1},
+		{{.until_us = 51}, 1},
+		{{.access_key_id = "K"}, 2},
+		{{.type = "?"}, 2},
+		{{.role = "r"}, 2},
+		{{.of_this_run = true}, 2},
+		{{.instance_id = "i-1"}, 2},
 	};
 	struct findings *findings = open_findings(NULL, false);
 	(void)state;
@@ -346,9 +370,10 @@ static void test_file(void **state)
 	findings_close(findings);
 	findings_close(NULL);
 	/* The view is an interface. */
-	execute(path, "SELECT id, type, severity, score, confidence, access_key_id, account_id, instance_id, role,"
-	              " remote_account_id, remote_relation, remote_address, vpc_endpoint_id, rung, first_seen, last_seen,"
-	              " count, body FROM v_findings");
+	execute(path,
+	        "SELECT id, type, severity, score, confidence, access_key_id, account_id, instance_id, role,"
+	        " remote_account_id, remote_relation, remote_address, vpc_endpoint_id, rung, first_seen, last_seen,"
+	        " count, body FROM v_findings");
 }
 
 /* A run that cannot be finished leaves what was there. */
@@ -382,7 +407,8 @@ static void test_nothing_half_done(void **state)
 
 static void test_ids(void **state)
 {
-	const struct findings_use one = {.type = "T", .subject = "K", .party = "P"}, other = {.type = "T", .subject = "KP", .party = ""};
+	const struct findings_use one = {.type = "T", .subject = "K", .party = "P"},
+				  other = {.type = "T", .subject = "KP", .party = ""};
 	char id[DIGEST_HEX_BYTES], other_id[DIGEST_HEX_BYTES];
 	(void)state;
 	assert_int_equal(findings_id(&one, id, NULL), 0);

@@ -95,15 +95,15 @@ static const struct {
 	{"[policy]\ndefault = refuse", 2, "expected allow | deny"},
 	{"[metrics]\nlisten = 127.0.0.1:9", 2, "[metrics] listen = 127.0.0.1:9: not served by this version"},
 
-	{"[allow \"backup\"]\nuid = 0", 2, "[allow \"backup\"]: policies are not served by this version"},
-	{"[deny \"x y\"]\npath = *", 2, "[deny \"x y\"]: policies are not served by this version"},
-	{"[refuse \"x\"]\npath = *", 2, "[refuse \"x\"]: unknown section"},
+	{"[allow \"backup\"]\nuid = 0", 1, "[allow \"backup\"]: policies are not served by this version"},
+	{"[deny \"x y\"]\npath = *", 1, "[deny \"x y\"]: policies are not served by this version"},
+	{"[refuse \"x\"]\npath = *", 1, "[refuse \"x\"]: unknown section"},
 	{"[allow]\nuid = 0", 1, "[allow]: unknown section"},
 	{"\n\n# comment\n[listen]\n\nport = x\n", 6, "[listen] port = x: expected"},
 	{"[listen]\nport = 1\nport = 1\n", 3, "[listen] port: given twice"},
 	{"[listen]\nport = 1\n[daemon]\n[listen]\nport = 2\n", 5, "[listen] port: given twice"},
 	{"[daemon]\nport = 1\n", 2, "[daemon] port: unknown setting"},
-	{"[ledger]\npath = /" REST REST "\n", 2, "a line of more than 199 bytes"},
+	{"[ledger]\npath = /" REST REST "\n", 2, "a line of more than 198 bytes"},
 };
 
 static void refuses_in_words_that_help(void **state)

@@ -152,7 +152,7 @@ static bool guard_method(struct decision *decision)
 	if (is_get && !on_token)
 		return false;
 	return answer_methods(decision, method == METHOD_OPTIONS ? 200 : 405,
-			      on_token ? "OPTIONS, PUT" : "OPTIONS, GET, HEAD");
+	                      on_token ? "OPTIONS, PUT" : "OPTIONS, GET, HEAD");
 }
 
 static bool guard_token(struct decision *decision)

@@ -53,7 +53,7 @@ static void write_key(FILE *out, const char *family, const struct sim *sim, cons
 		(void)fputs("null", out);
 	else
 		(void)fprintf(out, "{\"v1\":\"%s\",\"v2\":\"%s\"}", node->access_key_id[DELIVERY_V1],
-			      node->access_key_id[DELIVERY_V2]);
+		              node->access_key_id[DELIVERY_V2]);
 }
 
 /* Read from the tree, not from the drawn sets: only what is served counts. */

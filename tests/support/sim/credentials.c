@@ -48,7 +48,7 @@ void credentials_rotate(struct credential_sets *ret_sets, const char *account, t
 }
 
 void credentials_write(FILE *out, const struct credential_sets *sets, enum family family, enum delivery delivery,
-		       enum document document, const char *account)
+                       enum document document, const char *account)
 {
 	const struct credentials *credentials = &sets->of[family][delivery];
 	char updated[32], expiration[32];
@@ -59,13 +59,13 @@ void credentials_write(FILE *out, const struct credential_sets *sets, enum famil
 	(void)fputs("{\n", out);
 	if (document != DOCUMENT_TASK)
 		(void)fprintf(out,
-			      "  \"Code\" : \"Success\",\n  \"LastUpdated\" : \"%s\",\n"
-			      "  \"Type\" : \"AWS-HMAC\",\n",
-			      updated);
+		              "  \"Code\" : \"Success\",\n  \"LastUpdated\" : \"%s\",\n"
+		              "  \"Type\" : \"AWS-HMAC\",\n",
+		              updated);
 	(void)fprintf(out,
-		      "  \"AccessKeyId\" : \"%s\",\n  \"SecretAccessKey\" : \"%s\",\n"
-		      "  \"Token\" : \"%s\",\n  \"Expiration\" : \"%s\"",
-		      credentials->access_key_id, credentials->secret, credentials->token, expiration);
+	              "  \"AccessKeyId\" : \"%s\",\n  \"SecretAccessKey\" : \"%s\",\n"
+	              "  \"Token\" : \"%s\",\n  \"Expiration\" : \"%s\"",
+	              credentials->access_key_id, credentials->secret, credentials->token, expiration);
 	if (document == DOCUMENT_EXTENDED)
 		(void)fprintf(out, ",\n  \"AccountId\" : \"%s\"", account);
 	(void)fputs("\n}", out);
@@ -79,10 +79,10 @@ void credentials_write_error(FILE *out, const char *code, const char *role, time
 	(void)fprintf(out, "{\n  \"Code\" : \"%s\",\n  \"Message\" : \"", code);
 	if (strcmp(code, "AssumeRoleUnauthorizedAccess") == 0)
 		(void)fprintf(out,
-			      "EC2 cannot assume the role %s.  Please see documentation at "
-			      "https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_iam-ec2.html"
-			      "#troubleshoot_iam-ec2_errors-info-doc.",
-			      role);
+		              "EC2 cannot assume the role %s.  Please see documentation at "
+		              "https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_iam-ec2.html"
+		              "#troubleshoot_iam-ec2_errors-info-doc.",
+		              role);
 	else
 		(void)fprintf(out, "No credentials for the role %s.", role);
 	(void)fprintf(out, "\",\n  \"LastUpdated\" : \"%s\"\n}", updated);

@@ -33,7 +33,7 @@ void credentials_rotate(struct credential_sets *ret_sets, const char *account, t
 
 /* Writes the document exactly as the service spaces it: no newline at the end. */
 void credentials_write(FILE *out, const struct credential_sets *sets, enum family family, enum delivery delivery,
-		       enum document document, const char *account);
+                       enum document document, const char *account);
 
 /* Writes the error document that the service gives with status 200. */
 void credentials_write_error(FILE *out, const char *code, const char *role, time_t now);

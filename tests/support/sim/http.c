@@ -47,7 +47,7 @@ static void *on_target(void *context, const char *target, struct MHD_Connection 
 }
 
 static void on_completed(void *context, struct MHD_Connection *connection, void **request,
-			 enum MHD_RequestTerminationCode code)
+                         enum MHD_RequestTerminationCode code)
 {
 	struct exchange *exchange = *request;
 
@@ -61,7 +61,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 }
 
 static void on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
-			  enum MHD_ConnectionNotificationCode code)
+                          enum MHD_ConnectionNotificationCode code)
 {
 	struct sim *sim = context;
 
@@ -143,7 +143,7 @@ static void finish(int fd)
 }
 
 static void send_answer(const struct sim *sim, int fd, const struct request *request, const struct answer *answer,
-			const struct manner *manner)
+                        const struct manner *manner)
 {
 	char head[WIRE_HEAD_BYTES];
 	size_t claimed = answer->body.bytes;
@@ -236,7 +236,7 @@ static void serve(struct sim *sim, struct MHD_Connection *connection, const stru
 }
 
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method,
-				  const char *version, const char *data, size_t *data_bytes, void **request_context)
+                                  const char *version, const char *data, size_t *data_bytes, void **request_context)
 {
 	struct exchange *exchange = *request_context;
 	struct request request = {
@@ -250,7 +250,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 	(void)data;
 	(void)MHD_get_connection_values(connection, MHD_HEADER_KIND, add_header, &request);
 	bool has_body = request_header(&request, "Content-Length") != NULL ||
-			request_header(&request, "Transfer-Encoding") != NULL;
+	                request_header(&request, "Transfer-Encoding") != NULL;
 	bool is_first = !exchange->seen;
 
 	exchange->seen = true;

@@ -38,7 +38,7 @@ static void name_of(int fd, char ret_address[static 64])
 
 	(void)getsockname(fd, (struct sockaddr *)&address, &bytes);
 	(void)getnameinfo((struct sockaddr *)&address, bytes, host, sizeof(host), port, sizeof(port),
-			  NI_NUMERICHOST | NI_NUMERICSERV);
+	                  NI_NUMERICHOST | NI_NUMERICSERV);
 	(void)snprintf(ret_address, 64, address.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
 }
 
@@ -58,8 +58,8 @@ int http_listen(const char *text, int *ret_fd, char ret_address[static 64], stru
 	int family = found->ai_family;
 	CLEANUP_FD int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	bool bound = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
-		     (family != AF_INET6 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) == 0) &&
-		     bind(fd, found->ai_addr, found->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0;
+	             (family != AF_INET6 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) == 0) &&
+	             bind(fd, found->ai_addr, found->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0;
 	int reason = errno;
 	freeaddrinfo(found);
 	if (!bound)

@@ -47,7 +47,7 @@ static int open_listeners(struct program *program, struct error *err)
 
 		if (http_listen(options->listen[i], &fd, address, err) != 0 ||
 		    http_start(&program->sim, fd, HTTP_CONNECTIONS / (unsigned int)options->listen_count,
-			       &program->daemons[i], err) != 0)
+		               &program->daemons[i], err) != 0)
 			return -1;
 		length += (size_t)snprintf(line + length, sizeof(line) - length, " %s", address);
 	}

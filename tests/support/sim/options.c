@@ -16,7 +16,7 @@ enum {
 
 static const struct argp_option own_options[] = {
 	{"listen", KEY_LISTEN, "ADDRESS:PORT", 0,
-	 "where to listen, more than once if need be, [ADDRESS]:PORT for IPv6 (127.0.0.1:1338)", 0},
+         "where to listen, more than once if need be, [ADDRESS]:PORT for IPv6 (127.0.0.1:1338)", 0},
 	{"control", KEY_CONTROL, "PATH", 0, "Unix socket that takes commands", 0},
 	{"log", KEY_LOG, "FILE", 0, "append one JSON object a request", 0},
 	{"ready-fd", KEY_READY, "N", 0, "write the line \"ready ADDRESS:PORT...\" there (1)", 0},

@@ -134,7 +134,7 @@ const struct path_row paths[] = {
 	{ROW(META "public-ipv4", "<public-ip>"), .when = WHEN_PUBLIC_IP},
 	{ROW(META "public-keys", "0=my-public-key"), .source = SOURCE_LIST},
 	{ROW(META "public-keys/0/openssh-key",
-	     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAM my-public-key")},
+             "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAM my-public-key")},
 	{ROW(META "reservation-id", "r-0a1b2c3d4e5f60718")},
 	{ROW(META "security-groups", "web")},
 	{ROW(META "services/domain", "amazonaws.com")},

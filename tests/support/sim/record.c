@@ -135,7 +135,7 @@ static char *format_line(const struct sockaddr *peer, const struct request *requ
 	if (out == NULL)
 		abort();
 	(void)getnameinfo(peer, peer_bytes, address, sizeof(address), port, sizeof(port),
-			  NI_NUMERICHOST | NI_NUMERICSERV);
+	                  NI_NUMERICHOST | NI_NUMERICSERV);
 
 	(void)fputs("{\"time\":\"", out);
 	write_now(out);
@@ -147,7 +147,7 @@ static char *format_line(const struct sockaddr *peer, const struct request *requ
 	json_string(out, request->version);
 	write_headers(out, request);
 	(void)fprintf(out, ",\"body_bytes\":%zu,\"status\":%d,\"access_key_id\":", request->body_bytes,
-		      answer != NULL ? answer->status : 0);
+	              answer != NULL ? answer->status : 0);
 	if (answer != NULL && answer->access_key_id[0] != '\0')
 		json_string(out, answer->access_key_id);
 	else
@@ -159,7 +159,7 @@ static char *format_line(const struct sockaddr *peer, const struct request *requ
 }
 
 void record_request(struct record *record, const struct sockaddr *peer, const struct request *request,
-		    const struct answer *answer)
+                    const struct answer *answer)
 {
 	int status = answer != NULL ? answer->status : 0;
 	char *line = record->wants_lines ? format_line(peer, request, answer) : NULL;

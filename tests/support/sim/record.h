@@ -35,7 +35,7 @@ void record_connection(struct record *record);
 
 /* ANSWER is NULL for a request that gets none. Holds neither secret nor token: of those, a digest. */
 void record_request(struct record *record, const struct sockaddr *peer, const struct request *request,
-		    const struct answer *answer);
+                    const struct answer *answer);
 
 void record_reset(struct record *record);
 

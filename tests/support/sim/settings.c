@@ -68,7 +68,7 @@ const struct setting settings_table[] = {
 	{WORDS("instance-id", "ID", "instance id", "i-0123456789abcdef0"), TEXT(instance_id, is_segment)},
 	{WORDS("private-ip", "A", "private IPv4 address", "10.0.1.23"), TEXT(private_ip, is_ipv4)},
 	{WORDS("public-ip", "A", "public IPv4 address; empty: none", "198.51.100.23"),
-	 TEXT(public_ip, is_ipv4_or_none)},
+         TEXT(public_ip, is_ipv4_or_none)},
 	{WORDS("ipv6", "A", "IPv6 address; empty: none", "2001:db8:1234:1a00::17"), TEXT(ipv6, is_ipv6_or_none)},
 	{WORDS("mac", "MAC", "address of the only interface", "02:29:96:8f:6a:2d"), TEXT(mac, is_segment)},
 	{WORDS("vpc-id", "ID", "VPC", "vpc-0a1b2c3d4e5f60718"), TEXT(vpc_id, is_segment)},
@@ -78,13 +78,13 @@ const struct setting settings_table[] = {
 	{WORDS("interface-id", "ID", "interface", "eni-0a1b2c3d4e5f60718"), TEXT(interface_id, is_segment)},
 	{WORDS("credentials", "FILE", "document served byte for byte for the role", ""), TEXT(credentials, NULL)},
 	{WORDS("user-data", "FILE", "bytes served as user-data; default: a script with NUL bytes", ""),
-	 TEXT(user_data, NULL)},
+         TEXT(user_data, NULL)},
 	{WORDS("role-error", "CODE", "serve an error document for the role, such as AssumeRoleUnauthorizedAccess", ""),
-	 TEXT(role_error, is_role)},
+         TEXT(role_error, is_role)},
 	{WORDS("rotate-seconds", "N", "new credentials every N seconds; 0: only on command", "3600"),
-	 NUMBER(rotate_seconds, 0, 1000000)},
+         NUMBER(rotate_seconds, 0, 1000000)},
 	{WORDS("key-lifetime", "N", "seconds from LastUpdated to Expiration, from the next rotation on", "22320"),
-	 NUMBER(key_lifetime, -1000000, 1000000)},
+         NUMBER(key_lifetime, -1000000, 1000000)},
 	{WORDS("extended", NULL, "serve iam/security-credentials-extended", "off"), FLAG(extended)},
 	{WORDS("ecs", NULL, "serve iam-ecs-*", "on"), FLAG(ecs)},
 	{WORDS("tags", NULL, "serve tags/instance", "off"), FLAG(tags)},
@@ -92,20 +92,20 @@ const struct setting settings_table[] = {
 	{WORDS("disabled", NULL, "answer 403 to everything", "off"), FLAG(disabled)},
 	{WORDS("hop-limit", "N", "IP TTL of answers to PUT; 0: the system's", "0"), NUMBER(hop_limit, 0, 64)},
 	{WORDS("redirect", "auto|on|off", "301 for a directory without its slash; auto: in variant b only", "auto"),
-	 CHOICE(redirect, redirects)},
+         CHOICE(redirect, redirects)},
 	{WORDS("date-offset", "N", "seconds added to the Date header", "0"), NUMBER(date_offset, -1000000, 1000000)},
 	{WORDS("fault-path", "PREFIX", "stalls, statuses and body faults only for paths that begin so", ""),
-	 TEXT(fault_path, NULL)},
+         TEXT(fault_path, NULL)},
 	{WORDS("stall-put-ms", "N", "wait before answering a PUT", "0"), NUMBER(stall_put_ms, 0, 60000)},
 	{WORDS("stall-get-ms", "N", "wait before answering anything else", "0"), NUMBER(stall_get_ms, 0, 60000)},
 	{WORDS("throttle", "N", "at most N requests a second; 0: no limit", "0"), NUMBER(throttle, 0, 1000000)},
 	{WORDS("throttle-mode", "503|silence", "what a throttled request gets", "503"),
-	 CHOICE(throttle_mode, throttle_modes)},
+         CHOICE(throttle_mode, throttle_modes)},
 	{WORDS("put-status", "N", "answer every PUT with this status; 0: off", "0"), NUMBER(put_status, 0, 599)},
 	{WORDS("get-status", "N", "answer every GET and HEAD with this status; 0: off", "0"),
-	 NUMBER(get_status, 0, 599)},
+         NUMBER(get_status, 0, 599)},
 	{WORDS("body-fault", "none|cut|reset|stall|short|long", "spoil answers that have a body", "none"),
-	 CHOICE(body_fault, faults)},
+         CHOICE(body_fault, faults)},
 };
 const size_t settings_count = COUNT_OF(settings_table);
 
@@ -136,7 +136,7 @@ static int set_number(struct settings *settings, const struct setting *setting, 
 	long number = strtol(value, &end, 10);
 	if (errno != 0 || end == value || *end != '\0' || number < setting->minimum || number > setting->maximum)
 		return error_set(err, "%s: a number from %ld to %ld, not '%s'", setting->key, setting->minimum,
-				 setting->maximum, value);
+		                 setting->maximum, value);
 
 	*number_of(settings, setting) = number;
 	return 0;
@@ -145,7 +145,7 @@ static int set_number(struct settings *settings, const struct setting *setting, 
 static const char *const flag_words[] = {"off", "on", NULL};
 
 static int set_choice(struct settings *settings, const struct setting *setting, const char *const *words,
-		      const char *value, struct error *err)
+                      const char *value, struct error *err)
 {
 	for (long index = 0; words[index] != NULL; index++) {
 		if (strcmp(words[index], value) == 0) {
@@ -154,7 +154,7 @@ static int set_choice(struct settings *settings, const struct setting *setting, 
 		}
 	}
 	return error_set(err, "%s: %s, not '%s'", setting->key,
-			 setting->placeholder != NULL ? setting->placeholder : "on|off", value);
+	                 setting->placeholder != NULL ? setting->placeholder : "on|off", value);
 }
 
 int settings_set(struct settings *settings, const char *key, const char *value, struct error *err)

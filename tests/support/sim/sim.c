@@ -8,7 +8,7 @@
 #include <sys/eventfd.h>
 
 static void swap_in(struct sim *sim, const struct settings *settings, const struct credential_sets *sets,
-		    const struct tree *tree)
+                    const struct tree *tree)
 {
 	struct tree old = sim->tree;
 

@@ -14,7 +14,7 @@
 enum { PREFIX_BYTES = 4, EXPIRY_BYTES = 6, NONCE_BYTES = 4, MAC_AT = 14, TOKEN_BYTES = 40 };
 
 static void token_mac(const unsigned char *key, const unsigned char *token,
-		      unsigned char ret_mac[static EVP_MAX_MD_SIZE])
+                      unsigned char ret_mac[static EVP_MAX_MD_SIZE])
 {
 	if (HMAC(EVP_sha256(), key, TOKEN_KEY_BYTES, token, MAC_AT, ret_mac, NULL) == NULL)
 		abort();
@@ -26,7 +26,7 @@ void tokens_new_key(unsigned char ret_key[static TOKEN_KEY_BYTES])
 }
 
 void tokens_issue(const unsigned char key[static TOKEN_KEY_BYTES], int64_t now_ms, long ttl_seconds,
-		  char ret_token[static TOKEN_CHARACTERS + 1])
+                  char ret_token[static TOKEN_CHARACTERS + 1])
 {
 	unsigned char token[TOKEN_BYTES] = {0x01, 0x00, 0x04, 0x00};
 	unsigned char mac[EVP_MAX_MD_SIZE];

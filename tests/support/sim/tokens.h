@@ -11,7 +11,7 @@
 void tokens_new_key(unsigned char ret_key[static TOKEN_KEY_BYTES]);
 
 void tokens_issue(const unsigned char key[static TOKEN_KEY_BYTES], int64_t now_ms, long ttl_seconds,
-		  char ret_token[static TOKEN_CHARACTERS + 1]);
+                  char ret_token[static TOKEN_CHARACTERS + 1]);
 
 /* Seconds that are left, rounded up; 0 when expired or not one of ours. */
 long tokens_remaining(const unsigned char key[static TOKEN_KEY_BYTES], int64_t now_ms, const char *token);

@@ -143,15 +143,15 @@ static void write_set(FILE *out, const struct build *build, enum source source, 
 		credentials_write_error(out, settings->role_error, settings->role, build->sets->last_updated);
 	else
 		credentials_write(out, build->sets, shapes[source].family, delivery, shapes[source].document,
-				  settings->account);
+		                  settings->account);
 }
 
 static int write_body(const struct build *build, const struct path_row *row, enum delivery delivery,
-		      struct blob *ret_blob, struct error *err)
+                      struct blob *ret_blob, struct error *err)
 {
 	const char *file = row->source == SOURCE_USER_DATA ? build->settings->user_data
-			   : row->source == SOURCE_ROLE    ? build->settings->credentials
-							   : "";
+	                   : row->source == SOURCE_ROLE    ? build->settings->credentials
+	                                                   : "";
 	if (*file != '\0')
 		return blob_read(file, USER_DATA_LIMIT, ret_blob, err);
 
@@ -214,7 +214,7 @@ static void list_child(struct node *directory, const char *name, size_t length, 
 		abort();
 	list->data = grown;
 	list->bytes += (size_t)sprintf(grown + list->bytes, "%s%.*s%s", list->bytes > 0 ? "\n" : "", (int)length, name,
-				       is_directory ? "/" : "");
+	                               is_directory ? "/" : "");
 }
 
 /* Makes the directories above PATH and enters each new child in its parent's list. */
@@ -276,7 +276,7 @@ static int compare_path(const void *path, const void *node)
 }
 
 int tree_build(struct tree *ret_tree, const struct settings *settings, const struct credential_sets *sets,
-	       time_t started, struct error *err)
+               time_t started, struct error *err)
 {
 	struct build build = {.settings = settings, .sets = sets, .started = started};
 

@@ -74,7 +74,7 @@ struct tree {
 
 /* Fails when a file named in the settings cannot be read. */
 MUST_USE int tree_build(struct tree *ret_tree, const struct settings *settings, const struct credential_sets *sets,
-			time_t started, struct error *err);
+                        time_t started, struct error *err);
 void tree_done(struct tree *tree);
 
 /* PATH is below the version, without a slash at either end: "" is the version itself. */

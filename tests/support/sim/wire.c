@@ -28,23 +28,23 @@ static const enum field layouts[VARIANT_COUNT][LAYOUT_COUNT][10] =
 		[VARIANT_A] =
 			{
 				[SHAPE_TOKEN] = {FIELD_TTL, FIELD_LENGTH, FIELD_DATE, FIELD_SERVER, FIELD_CONNECTION,
-						 FIELD_TYPE},
+                                                 FIELD_TYPE},
 				[SHAPE_VALUE] = {FIELD_TTL, FIELD_TYPE, FIELD_ACCEPT_RANGES, FIELD_MODIFIED,
-						 FIELD_LENGTH, FIELD_DATE, FIELD_SERVER, FIELD_CONNECTION},
+                                                 FIELD_LENGTH, FIELD_DATE, FIELD_SERVER, FIELD_CONNECTION},
 				[SHAPE_ERROR] = {FIELD_TTL, FIELD_LENGTH, FIELD_DATE, FIELD_SERVER, FIELD_CONNECTION,
-						 FIELD_TYPE},
+                                                 FIELD_TYPE},
 				[SHAPE_METHODS] = {FIELD_ALLOW, FIELD_LENGTH, FIELD_DATE, FIELD_SERVER,
-						   FIELD_CONNECTION, FIELD_TYPE},
+                                                   FIELD_CONNECTION, FIELD_TYPE},
 				[SHAPE_REDIRECT] = {FIELD_TTL, FIELD_LOCATION, FIELD_LENGTH, FIELD_DATE, FIELD_SERVER,
-						    FIELD_CONNECTION},
+                                                    FIELD_CONNECTION},
 				[LAYOUT_PAGE] = {FIELD_TTL, FIELD_TYPE, FIELD_LENGTH, FIELD_DATE, FIELD_SERVER,
-						 FIELD_CONNECTION},
+                                                 FIELD_CONNECTION},
 			},
 		[VARIANT_B] =
 			{
 				[SHAPE_TOKEN] = {FIELD_LENGTH, FIELD_TYPE, FIELD_DATE, FIELD_TTL, TAIL_B},
 				[SHAPE_VALUE] = {FIELD_ACCEPT_RANGES, FIELD_LENGTH, FIELD_TYPE,
-						 FIELD_DATE, FIELD_MODIFIED, FIELD_TTL, TAIL_B},
+                                                 FIELD_DATE, FIELD_MODIFIED, FIELD_TTL, TAIL_B},
 				[SHAPE_ERROR] = {FIELD_LENGTH, FIELD_TYPE, FIELD_DATE, FIELD_TTL, TAIL_B},
 				[SHAPE_METHODS] = {FIELD_ALLOW, FIELD_LENGTH, FIELD_DATE, TAIL_B},
 				[SHAPE_REDIRECT] = {FIELD_LENGTH, FIELD_DATE, FIELD_LOCATION, FIELD_TTL, TAIL_B},
@@ -108,13 +108,13 @@ void wire_fill_body(struct answer *answer, enum variant variant)
 		return;
 
 	int bytes = snprintf(page, sizeof(page),
-			     "<?xml version=\"1.0\" encoding=\"iso-8859-1\"?>\n"
-			     "<!DOCTYPE html PUBLIC \"-//W3C//DTD XHTML 1.0 Transitional//EN\"\n"
-			     "%s\"http://www.w3.org/TR/xhtml1/DTD/xhtml1-transitional.dtd\">\n"
-			     "<html xmlns=\"http://www.w3.org/1999/xhtml\" xml:lang=\"en\" lang=\"en\">\n"
-			     " <head>\n  <title>%d - %s</title>\n </head>\n"
-			     " <body>\n  <h1>%d - %s</h1>\n </body>\n</html>\n",
-			     dialects[variant].page_indent, answer->status, reason, answer->status, reason);
+	                     "<?xml version=\"1.0\" encoding=\"iso-8859-1\"?>\n"
+	                     "<!DOCTYPE html PUBLIC \"-//W3C//DTD XHTML 1.0 Transitional//EN\"\n"
+	                     "%s\"http://www.w3.org/TR/xhtml1/DTD/xhtml1-transitional.dtd\">\n"
+	                     "<html xmlns=\"http://www.w3.org/1999/xhtml\" xml:lang=\"en\" lang=\"en\">\n"
+	                     " <head>\n  <title>%d - %s</title>\n </head>\n"
+	                     " <body>\n  <h1>%d - %s</h1>\n </body>\n</html>\n",
+	                     dialects[variant].page_indent, answer->status, reason, answer->status, reason);
 	blob_done(&answer->body);
 	answer->body = (struct blob){.data = strdup(page), .bytes = (size_t)bytes};
 	if (answer->body.data == NULL)
@@ -122,7 +122,7 @@ void wire_fill_body(struct answer *answer, enum variant variant)
 }
 
 static int write_field(char *ret, size_t room, enum field field, const struct answer *answer, enum variant variant,
-		       time_t now, size_t length)
+                       time_t now, size_t length)
 {
 	char date[32];
 
@@ -153,19 +153,19 @@ static int write_field(char *ret, size_t room, enum field field, const struct an
 		return snprintf(ret, room, "X-Aws-Ec2-Metadata-Token-Ttl-Seconds: %ld\r\n", answer->ttl_seconds);
 	case FIELD_TYPE:
 		return snprintf(ret, room, "Content-Type: %s\r\n",
-				has_page(answer, variant)      ? "text/html"
-				: answer->content_type != NULL ? answer->content_type
-							       : "text/plain");
+		                has_page(answer, variant)      ? "text/html"
+		                : answer->content_type != NULL ? answer->content_type
+		                                               : "text/plain");
 	}
 	return 0;
 }
 
 size_t wire_head(char ret[static WIRE_HEAD_BYTES], const struct answer *answer, enum variant variant, time_t now,
-		 size_t length)
+                 size_t length)
 {
 	int layout = has_page(answer, variant) ? LAYOUT_PAGE : (int)answer->shape;
 	int at = snprintf(ret, WIRE_HEAD_BYTES, "%s %d %s\r\n", dialects[variant].protocol, answer->status,
-			  reason_of(answer->status, variant));
+	                  reason_of(answer->status, variant));
 
 	/* The longest head is a redirect's, whose Location is bounded by the target: all fit. */
 	for (const enum field *field = layouts[variant][layout]; *field != FIELD_END; field++)

@@ -10,4 +10,4 @@ void wire_fill_body(struct answer *answer, enum variant variant);
 
 /* Writes status line and headers; LENGTH is the Content-Length to claim. Returns the number of bytes. */
 size_t wire_head(char ret[static WIRE_HEAD_BYTES], const struct answer *answer, enum variant variant, time_t now,
-		 size_t length);
+                 size_t length);
