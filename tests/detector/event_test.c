@@ -38,12 +38,12 @@ static void test_odd_fields_are_unknown(void **state)
 	const struct event event = read_event(
 		"{\"eventTime\":12,\"@timestamp\":\"yesterday\",\"eventID\":null,\"sourceIPAddress\":\"253.252.51.07\","
 		"\"vpcEndpointId\":\"vpce-0123456789ABCDEF0\",\"vpcEndpointAccountId\":\"AWS "
-	        "Internal\",\"eventName\":{\"x\":1},"
+		"Internal\",\"eventName\":{\"x\":1},"
 		"\"recipientAccountId\":12345678901,\"awsRegion\":[],\"addendum\":null,"
 		"\"userIdentity\":{\"accountId\":\"12345678901a\",\"accessKeyId\":\"\",\"principalId\":\"AROA:i-"
-	        "786a3A8B5C0d92eF4\","
+		"786a3A8B5C0d92eF4\","
 		"\"sessionContext\":\"none\",\"inScopeOf\":{\"issuerType\":\"AWS::Lambda::Function\","
-	        "\"credentialsIssuedTo\":"
+		"\"credentialsIssuedTo\":"
 		"\"arn:aws:ec2:x:1:instance/i-0123456789abcdef0\"}}}");
 	(void)state;
 	assert_int_equal(event.at_us, 0);
@@ -171,7 +171,7 @@ static void test_scope_names_the_instance(void **state)
 {
 	const struct event event = read_event(
 		"{\"userIdentity\":{\"principalId\":\"AROA:someone\",\"inScopeOf\":{\"issuerType\":\"AWS::EC2::"
-	        "Instance\","
+		"Instance\","
 		"\"credentialsIssuedTo\":\"arn:aws:ec2:eu-west-1:111122223333:instance/i-0aaaaaaaaaaaaaaaa\"}}}");
 	(void)state;
 	assert_string_equal(event.session_instance, "i-0aaaaaaaaaaaaaaaa");
