@@ -62,12 +62,13 @@ int redirect_self(char ret[static PATH_MAX], struct error *err)
 /* The child's side; does not return. Standard error is the user's. */
 static void run_check(const char *script, const char *settings, int output)
 {
-	char *const arguments[] = {(char[]){SCRIPT}, settings != NULL ? (char[]){"-c"} : (char[]){"check"},
-	                           settings != NULL ? strdup(settings) : NULL, (char[]){"check"}, NULL};
+	static char name[] = SCRIPT, option[] = "-c", verb[] = "check";
+	char *const with_settings[] = {name, option, settings != NULL ? strdup(settings) : NULL, verb, NULL};
+	char *const without_settings[] = {name, verb, NULL};
 	(void)signal(SIGPIPE, SIG_DFL);
 	if (dup2(output, STDOUT_FILENO) < 0)
 		_exit(127);
-	(void)execv(script, arguments);
+	(void)execv(script, settings != NULL ? with_settings : without_settings);
 	_exit(127);
 }
 

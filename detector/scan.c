@@ -78,7 +78,8 @@ INLINE void scan(const char *bytes, size_t length, struct scan_state *state, str
 		size_t part = length < SCAN_BLOCK_BYTES ? length : SCAN_BLOCK_BYTES;
 		struct raw raw;
 		look(bytes, &raw);
-		understand(bytes, &raw, UINT64_MAX >> (SCAN_BLOCK_BYTES - part), state, ret);
+		uint64_t valid = length < SCAN_BLOCK_BYTES ? (UINT64_C(1) << length) - 1 : UINT64_MAX;
+		understand(bytes, &raw, valid, state, ret);
 		length -= part;
 	}
 }
