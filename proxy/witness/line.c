@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "common/text.h"
+#include "proxy/witness/pass.h"
 
 #define ANSWER_TIMEOUT_MS 3000 /* the witness bounds its own work well below this */
 
@@ -69,29 +70,6 @@ void attribution_done(struct attribution *attribution)
 	attribution->document = NULL;
 }
 
-/* Sends a descriptor with one byte of data. */
-MUST_USE static int send_descriptor(int to, int fd, struct error *err)
-{
-	char byte = 'L';
-	union {
-		struct cmsghdr head;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = {0};
-	struct iovec data = {&byte, 1};
-	struct msghdr message = {.msg_iov = &data,
-	                         .msg_iovlen = 1,
-	                         .msg_control = control.bytes,
-	                         .msg_controllen = sizeof(control.bytes)};
-	struct cmsghdr *head = CMSG_FIRSTHDR(&message);
-	head->cmsg_level = SOL_SOCKET;
-	head->cmsg_type = SCM_RIGHTS;
-	head->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(head), &fd, sizeof(int));
-	if (sendmsg(to, &message, MSG_NOSIGNAL) != 1)
-		return error_errno(err, "cannot open a line to the witness");
-	return 0;
-}
-
 /* A fresh pair of ends, one of them given to the witness. */
 MUST_USE static int connect_line(int main_fd, int *ret_fd, struct error *err)
 {
@@ -100,8 +78,9 @@ MUST_USE static int connect_line(int main_fd, int *ret_fd, struct error *err)
 		return error_errno(err, "cannot open a line to the witness");
 	CLEANUP_FD int ours = pair[0];
 	CLEANUP_FD int theirs = pair[1];
-	if (send_descriptor(main_fd, theirs, err) < 0)
-		return -1;
+	const struct iovec byte = {(char[]){'L'}, 1};
+	if (pass_send(main_fd, &byte, 1, theirs) != 1)
+		return error_errno(err, "cannot open a line to the witness");
 	*ret_fd = steal_fd(&ours);
 	return 0;
 }
@@ -145,10 +124,6 @@ void line_close(struct line *line)
 /* Receives one answer, with the descriptor that may come along (-1: none). The caller frees *ret_bytes. */
 MUST_USE static int receive(struct line *line, char **ret_bytes, size_t *ret_length, int *ret_fd, struct error *err)
 {
-	union {
-		struct cmsghdr head;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = {0};
 	struct pollfd ready = {.fd = line->fd, .events = POLLIN};
 	if (poll(&ready, 1, ANSWER_TIMEOUT_MS) != 1)
 		return error_set(err, ERROR_TIMEOUT, "the witness does not answer");
@@ -156,20 +131,11 @@ MUST_USE static int receive(struct line *line, char **ret_bytes, size_t *ret_len
 	if (size <= 0 || size > (ssize_t)(sizeof(struct answer) + LINE_DOCUMENT_BYTES))
 		return error_set(err, ERROR_SYSTEM, "the witness is gone");
 	char *bytes = malloc((size_t)size);
-	struct iovec data = {bytes, (size_t)size};
-	struct msghdr message = {.msg_iov = &data,
-	                         .msg_iovlen = 1,
-	                         .msg_control = control.bytes,
-	                         .msg_controllen = sizeof(control.bytes)};
-	ssize_t got = bytes != NULL ? recvmsg(line->fd, &message, MSG_CMSG_CLOEXEC) : -1;
+	ssize_t got = bytes != NULL ? pass_receive(line->fd, bytes, (size_t)size, ret_fd) : -1;
 	if (got != size) {
 		free(bytes);
 		return error_set(err, ERROR_SYSTEM, "the witness is gone");
 	}
-	*ret_fd = -1;
-	struct cmsghdr *head = CMSG_FIRSTHDR(&message);
-	if (head != NULL && head->cmsg_type == SCM_RIGHTS && head->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(ret_fd, CMSG_DATA(head), sizeof(int));
 	*ret_bytes = bytes;
 	*ret_length = (size_t)got;
 	return 0;

@@ -17,6 +17,7 @@
 #include "common/log.h"
 #include "proxy/witness/conntrack.h"
 #include "proxy/witness/grade.h"
+#include "proxy/witness/pass.h"
 #include "proxy/witness/procfs.h"
 #include "proxy/witness/sockdiag.h"
 #include "proxy/witness/witness.h"
@@ -232,23 +233,9 @@ static int make_socket(const struct looker *looker, int family)
 
 static bool send_answer(struct looker *looker, const struct answer *answer, const char *document, int socket)
 {
-	union {
-		struct cmsghdr head;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = {0};
-	struct iovec data[2] = {{(void *)(uintptr_t)answer, sizeof(*answer)},
-	                        {(void *)(uintptr_t)document, answer->document_bytes}};
-	struct msghdr message = {.msg_iov = data, .msg_iovlen = 2};
-	if (socket >= 0) {
-		message.msg_control = control.bytes;
-		message.msg_controllen = sizeof(control.bytes);
-		struct cmsghdr *head = CMSG_FIRSTHDR(&message);
-		head->cmsg_level = SOL_SOCKET;
-		head->cmsg_type = SCM_RIGHTS;
-		head->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(head), &socket, sizeof(int));
-	}
-	return sendmsg(looker->fd, &message, MSG_NOSIGNAL) >= 0;
+	const struct iovec data[] = {{(void *)(uintptr_t)answer, sizeof(*answer)},
+	                             {(void *)(uintptr_t)document, answer->document_bytes}};
+	return pass_send(looker->fd, data, ARRAY_LENGTH(data), socket) >= 0;
 }
 
 static bool answer_look(struct looker *looker, const struct query *query)

@@ -13,6 +13,7 @@
 
 #include "common/log.h"
 #include "proxy/witness/looker.h"
+#include "proxy/witness/pass.h"
 
 /* Lines beyond the proxy's workers: placement, and one to spare. */
 #define LINES_EXTRA 8
@@ -45,21 +46,9 @@ MUST_USE static int drop_privileges(const struct witness_options *options, struc
 static int take_line(int main_fd, bool *ret_ended)
 {
 	char byte;
-	union {
-		struct cmsghdr head;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = {0};
-	struct iovec data = {&byte, 1};
-	struct msghdr message = {.msg_iov = &data,
-	                         .msg_iovlen = 1,
-	                         .msg_control = control.bytes,
-	                         .msg_controllen = sizeof(control.bytes)};
-	ssize_t got = recvmsg(main_fd, &message, MSG_CMSG_CLOEXEC);
-	int fd = -1;
+	int fd;
+	ssize_t got = pass_receive(main_fd, &byte, 1, &fd);
 	*ret_ended = got == 0 || (got < 0 && errno != EINTR);
-	struct cmsghdr *head = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
-	if (head != NULL && head->cmsg_type == SCM_RIGHTS && head->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(&fd, CMSG_DATA(head), sizeof(int));
 	return fd;
 }
 
