@@ -206,11 +206,17 @@ int main(int argc, char **argv)
 	if (!identity.is_root)
 		log_line(LOG_LEVEL_WARNING, "not_root", "effect=\"processes of other users cannot be told apart\"");
 
-	const struct witness_options witness = {
-		.settings = &proxy.settings, .proxy_uid = identity.uid, .is_root = identity.is_root};
+	count = workers_inherit(sockets, &problem);
+	if (count < 0)
+		return fail(&problem);
+	const struct witness_options witness = {.settings = &proxy.settings,
+	                                        .proxy_uid = identity.uid,
+	                                        .is_root = identity.is_root,
+	                                        .sockets = sockets,
+	                                        .socket_count = count};
 	/* The witness first: it must not hold the port open while a new daemon wants it. */
 	if (witness_fork(&witness, &witness_fd, &witness_pid, &problem) < 0 ||
-	    workers_bind(proxy.settings.port, sockets, &count, &problem) < 0 ||
+	    (count == 0 && workers_bind(proxy.settings.port, sockets, &count, &problem) < 0) ||
 	    config_drop_privileges(&identity, &problem) < 0)
 		return fail(&problem);
 	return serve(&proxy, witness_fd, witness_pid, sockets, count);

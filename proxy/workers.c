@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "common/log.h"
+#include "common/text.h"
 #include "proxy/listener.h"
 
 #define IDLE_WORKERS_MAX 8 /* more of them end */
@@ -128,6 +129,39 @@ static void *run_worker(void *argument)
 }
 
 /* ---- sockets */
+
+#define INHERITED_FIRST 3 /* SD_LISTEN_FDS_START */
+
+MUST_USE static int check_inherited(int fd, struct error *err)
+{
+	int listens = 0, type = 0;
+	socklen_t size = sizeof(int);
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) < 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0)
+		return error_errno(err, "inherited descriptor %d", fd);
+	if (listens == 0 || type != SOCK_STREAM)
+		return error_set(err, ERROR_INPUT, "inherited descriptor %d: expected a listening TCP socket", fd);
+	if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
+		return error_errno(err, "inherited descriptor %d", fd);
+	return 0;
+}
+
+int workers_inherit(int sockets[static WORKERS_SOCKETS_MAX], struct error *err)
+{
+	const char *pid_text = getenv("LISTEN_PID"), *count_text = getenv("LISTEN_FDS");
+	uint64_t pid, count = 0;
+	bool ours = pid_text != NULL && count_text != NULL && text_to_u64(pid_text, INT32_MAX, &pid) &&
+	            (pid_t)pid == getpid() && text_to_u64(count_text, WORKERS_SOCKETS_MAX, &count);
+	for (int i = 0; ours && i < (int)count; i++) {
+		if (check_inherited(INHERITED_FIRST + i, err) < 0)
+			return -1;
+		sockets[i] = INHERITED_FIRST + i;
+	}
+	(void)unsetenv("LISTEN_PID");
+	(void)unsetenv("LISTEN_FDS");
+	(void)unsetenv("LISTEN_FDNAMES");
+	return ours ? (int)count : 0;
+}
 
 MUST_USE static int bind_one(int family, const char *address, int64_t port, int *ret, struct error *err)
 {

@@ -112,6 +112,8 @@ int witness_fork(const struct witness_options *options, int *ret_main_fd, pid_t 
 	}
 	if (pid == 0) {
 		(void)close(pair[0]);
+		for (int i = 0; i < options->socket_count; i++)
+			(void)close(options->sockets[i]);
 		run(pair[1], options);
 	}
 	(void)close(pair[1]);

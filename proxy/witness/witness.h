@@ -12,8 +12,10 @@
 
 struct witness_options {
 	const struct settings *settings;
-	uid_t proxy_uid; /* the redirect lets sockets through that carry the mark and were made under this uid */
-	bool is_root;    /* else: attribute what one's own user may see, and mark nothing */
+	uid_t proxy_uid;    /* the redirect lets sockets through that carry the mark and were made under this uid */
+	const int *sockets; /* listening ones that it must not hold open */
+	int socket_count;
+	bool is_root; /* else: attribute what one's own user may see, and mark nothing */
 };
 
 /* Forks the witness; the caller goes on as the proxy. Call before any thread is started. */
