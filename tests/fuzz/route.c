@@ -24,6 +24,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 	check_path(route.path);
 	for (const char *c = route.target; *c != '\0'; c++)
 		MUST(*c > 0x20 && *c < 0x7f && *c != '#');
+	if (strlen(route.target) >= ROUTE_PATH_BYTES) /* what was escaped has grown */
+		return 0;
 	MUST(route_parse(route.target, &again) == NULL);
 	MUST(strcmp(route.path, again.path) == 0 && strcmp(route.target, again.target) == 0);
 	MUST(route.kind == again.kind && route.source == again.source && strcmp(route.role, again.role) == 0);
