@@ -36,6 +36,22 @@ static json_t *read_pid(pid_t pid, bool with_ancestors)
 	return procfs_start((uint32_t)pid, &ticks) ? identity_read(reader, (uint32_t)pid, ticks, with_ancestors) : NULL;
 }
 
+/* The kernel closes descriptors on exec before the new arguments are in place. */
+static void wait_for_arguments(pid_t pid)
+{
+	char path[64];
+	ssize_t got = 0;
+	(void)snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+	for (int i = 0; i < 5000 && got <= 0; i++) {
+		char byte;
+		CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+		got = fd >= 0 ? read(fd, &byte, 1) : -1;
+		if (got <= 0)
+			(void)usleep(1000);
+	}
+	assert_int_equal(got, 1);
+}
+
 /* A child that runs a program which waits on its standard input. */
 static pid_t start_program(const char *program, const char *const arguments[], int *ret_end)
 {
@@ -54,6 +70,7 @@ static pid_t start_program(const char *program, const char *const arguments[], i
 	(void)close(ready[1]);
 	assert_int_equal(read(ready[0], &byte, 1), 0);
 	(void)close(ready[0]);
+	wait_for_arguments(child);
 	*ret_end = line[1];
 	return child;
 }
