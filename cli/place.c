@@ -23,7 +23,7 @@ MUST_USE static int beside(const char *path, const char *name, char to[static PA
 
 int place_find(const struct arguments *arguments, struct place *ret, struct error *err)
 {
-	struct settings settings = {0};
+	CLEANUP_SETTINGS struct settings settings = {0};
 	struct place place = {0};
 	const char *ledger = arguments->ledger_count > 0 ? arguments->ledgers[0] : NULL;
 	bool may_do_without =

@@ -17,7 +17,8 @@ struct load {
 	FILE *file;
 	const char *path;
 	unsigned line;
-	uint8_t *seen; /* one flag a row of the table */
+	unsigned named_line; /* of the heading of the named section that we are in; 0: in none */
+	uint8_t *seen;       /* one flag a row of the table */
 	struct error *err;
 	bool failed;
 };
@@ -145,18 +146,36 @@ static void cut_comment(char *line)
 	}
 }
 
+/* A named section ends where the next section starts, and with the file. */
+MUST_USE static int end_named(struct load *load, struct error *err)
+{
+	unsigned line = load->line;
+	if (load->named_line == 0 || load->options->named_end == NULL)
+		return 0;
+	load->line = load->named_line;
+	load->named_line = 0;
+	if (load->options->named_end(load->config, err) < 0)
+		return -1;
+	load->line = line;
+	return 0;
+}
+
 /* inih reports settings, not headings: one that nobody knows is found here, also when nothing follows it. */
 MUST_USE static int check_heading(struct load *load, const char *text, struct error *err)
 {
 	const struct options *options = load->options;
 	char section[64], name[OPTIONS_LINE_BYTES + 1], inside[OPTIONS_LINE_BYTES + 1];
 	size_t length = strlen(text);
+	if (end_named(load, err) < 0)
+		return -1;
 	if (text[length - 1] != ']')
 		return error_set(err, ERROR_INPUT, "%.60s: unknown section", text);
 	memcpy(inside, text + 1, length - 2);
 	inside[length - 2] = '\0';
-	if (options->named != NULL && split_named(inside, section, sizeof(section), name, sizeof(name)))
+	if (options->named != NULL && split_named(inside, section, sizeof(section), name, sizeof(name))) {
+		load->named_line = load->line;
 		return options->named(load->config, section, name, NULL, NULL, err);
+	}
 	for (size_t i = 0; i < options->count; i++)
 		if (strcmp(options->table[i].section, inside) == 0)
 			return 0;
@@ -216,7 +235,10 @@ int options_load(const struct options *options, const char *path, void *config, 
 	if (seen == NULL)
 		return error_set(err, ERROR_MEMORY, "%s: no memory", path);
 	struct load load = {.options = options, .config = config, .file = file, .path = path, .seen = seen, .err = err};
+	struct error problem = {0};
 	int line = ini_parse_stream(read_line, &load, on_setting, &load);
+	if (!load.failed && line == 0 && end_named(&load, &problem) < 0)
+		(void)complain(&load, &problem);
 	if (load.failed)
 		return -1;
 	if (ferror(file)) {

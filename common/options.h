@@ -42,10 +42,16 @@ struct option_row {
 typedef int options_named(void *config, const char *section, const char *name, const char *key, const char *value,
                           struct error *err);
 
+/* Called behind the last setting of such a section: -1 with *err when something is missing; the heading's line is
+ * named.
+ */
+typedef int options_named_end(void *config, struct error *err);
+
 struct options {
 	const struct option_row *table;
 	size_t count;
 	options_named *named;
+	options_named_end *named_end; /* may be NULL */
 };
 
 /* Fills `config` with the defaults, then with what the file says. `path` NULL: defaults only. A missing file is

@@ -255,6 +255,28 @@ static int check_receiver(struct exchange *exchange)
 	return GO_ON;
 }
 
+/* Judged last, when all is known: who receives it and whether it holds a credential. Who that is is asked only if the
+ * verdict depends on it. */
+static int check_policy(struct exchange *exchange)
+{
+	const struct settings *settings = &exchange->proxy->settings;
+	const struct sighting *sighting = &exchange->client->sighting;
+	bool has_uid = sighting->is_found && !sighting->is_ambiguous && sighting->inode != 0;
+	struct policy_request request = {
+		.path = exchange->route.path,
+		.family = exchange->key_count > 0 ? source_names[exchange->route.source] : POLICY_NO_FAMILY,
+		.socket_uid = has_uid ? (int64_t)sighting->uid : -1,
+	};
+	const json_t *process;
+	if (policy_needs_process(settings->policy, request.path, request.family))
+		look_again(exchange);
+	request.seen = exchange->attribution.document;
+	exchange->facts.policy = policy_judge_request(settings->policy, &request, &process);
+	if (exchange->facts.policy.denies && settings->policy_mode == POLICY_ENFORCE)
+		return refuse(exchange, 403, "policy");
+	return GO_ON;
+}
+
 /* Each key's row is durable before the first byte of the answer leaves. */
 static int deliver(struct exchange *exchange)
 {
@@ -299,7 +321,8 @@ static void answer(struct exchange *exchange)
 	bool is_token = exchange->route.kind == ROUTE_TOKEN;
 	if (is_token)
 		limit_hops(exchange->client, settings->put_response_hop_limit);
-	bool wanted = settings->record == RECORD_ALL || (settings->record == RECORD_TOKENS && is_token);
+	bool wanted = settings->record == RECORD_ALL || (settings->record == RECORD_TOKENS && is_token) ||
+	              exchange->facts.policy.denies; /* what enforcing would have refused */
 	if (wanted)
 		look_again(exchange);
 	bool sent = send_all(exchange->client->fd, &exchange->reply);
@@ -346,13 +369,13 @@ static int serve_metadata(struct exchange *exchange)
 		status = fetch(exchange);
 	if (status == GO_ON)
 		status = find_credentials(exchange);
-	if (status == GO_ON && exchange->key_count == 0) {
-		answer(exchange);
-		return GO_ON;
-	}
-	if (status == GO_ON)
+	if (status == GO_ON && exchange->key_count > 0)
 		status = check_receiver(exchange);
 	if (status == GO_ON)
+		status = check_policy(exchange);
+	if (status == GO_ON && exchange->key_count == 0)
+		answer(exchange);
+	else if (status == GO_ON)
 		status = deliver(exchange);
 	return status;
 }

@@ -4,7 +4,7 @@
 #include "proxy/proxy.h"
 
 /* THE PIPELINE of one request: who is it, what does it want, may it, what does upstream say, does that hold a
- * credential, is it still the same process, record, answer. One thread, straight line. */
+ * credential, is it still the same process, does the policy allow it, record, answer. One thread, straight line. */
 
 struct client {
 	int fd;                      /* connected; stays the caller's */

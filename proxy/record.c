@@ -72,10 +72,21 @@ static void put_attribution(json_t *body, const struct record_facts *facts)
 	json_t *none = json_object();
 	json_put_text(none, "grade", grade_names[GRADE_NONE]);
 	json_put_text(none, "method", "none");
+	json_put_bool(none, "complete", false);
 	json_put(none, "evidence", json_pack("[s]", "witness: did not answer"));
 	json_put(body, "attribution", none);
 	json_put(body, "process", NULL);
 	json_put(body, "holders", json_array());
+}
+
+static json_t *policy_of(const struct policy_verdict *verdict)
+{
+	if (verdict->rule == NULL)
+		return NULL;
+	json_t *object = json_object();
+	json_put_text(object, "verdict", verdict->denies ? "deny" : "allow");
+	json_put_text(object, "rule", verdict->rule);
+	return object;
 }
 
 static json_t *body_of(struct proxy *proxy, const struct record_facts *facts, const struct key *key,
@@ -89,6 +100,7 @@ static json_t *body_of(struct proxy *proxy, const struct record_facts *facts, co
 	json_put(body, "status", facts->status != 0 ? json_integer(facts->status) : NULL);
 	json_put_text(body, "outcome", outcome_names[outcome]);
 	json_put_text(body, "reason", facts->reason);
+	json_put(body, "policy", policy_of(&facts->policy));
 	json_put(body, "client", client_of(facts->client));
 	json_put(body, "socket", socket_of(&facts->client->sighting));
 	put_attribution(body, facts);

@@ -15,6 +15,7 @@ struct record_facts {
 	int status;         /* HTTP status that the client gets; 0: no answer */
 	const bool *without_token;
 	const struct attribution *attribution; /* may be NULL */
+	struct policy_verdict policy;          /* its rule is NULL: not judged */
 };
 
 /* Durable on return: a key that is about to be handed out, outcome `recorded`. Gives the row's id. */

@@ -67,8 +67,8 @@ static const struct option_choice proc_scan_choices[] = {{"off", false}, {"on", 
 static const struct option_choice unattributed_choices[] = {{"deliver", false}, {"refuse", false}, {0}};
 static const struct option_choice failure_choices[] = {{"journal", false}, {"refuse", false}, {0}};
 static const struct option_choice record_choices[] = {{"credentials", false}, {"tokens", false}, {"all", false}, {0}};
-static const struct option_choice policy_mode_choices[] = {{"audit", false}, {"enforce", true}, {0}};
-static const struct option_choice policy_default_choices[] = {{"allow", false}, {"deny", true}, {0}};
+static const struct option_choice policy_mode_choices[] = {{"audit", false}, {"enforce", false}, {0}};
+static const struct option_choice policy_default_choices[] = {{"allow", false}, {"deny", false}, {0}};
 
 #define TEXT(name) .type = OPTION_TEXT, .offset = offsetof(struct settings, name), .size = SETTINGS_TEXT_BYTES
 #define INT(name) .type = OPTION_INT, .offset = offsetof(struct settings, name)
@@ -109,28 +109,60 @@ static const struct option_row table[] = {
 	{"metrics", "listen", TEXT(metrics_listen), .default_text = "", .unserved_unless_default = true},
 };
 
-/* [allow "name"] and [deny "name"]: known, and refused by name until policies are served. */
+/* [allow "name"] and [deny "name"]: the sections of the policy, in their order. */
 static int take_named(void *config, const char *section, const char *name, const char *key, const char *value,
                       struct error *err)
 {
-	(void)config;
-	(void)key;
-	(void)value;
-	if (strcmp(section, "allow") != 0 && strcmp(section, "deny") != 0)
+	struct settings *settings = config;
+	bool denies = strcmp(section, "deny") == 0;
+	if (!denies && strcmp(section, "allow") != 0)
 		return error_set(err, ERROR_INPUT, "[%s \"%.60s\"]: unknown section", section, name);
-	return error_set(err, ERROR_INPUT, "[%s \"%.60s\"]: policies are not served by this version", section, name);
+	if (settings->policy == NULL)
+		settings->policy = policy_new();
+	if (settings->policy == NULL)
+		return error_set(err, ERROR_MEMORY, "no memory for a policy");
+	return key == NULL ? policy_begin(settings->policy, denies, name, err)
+	                   : policy_add(settings->policy, key, value, err);
+}
+
+static int end_named(void *config, struct error *err)
+{
+	const struct settings *settings = config;
+	return policy_end(settings->policy, err);
+}
+
+MUST_USE static int set_default(struct settings *settings, struct error *err)
+{
+	bool denies = settings->policy_default != 0;
+	if (denies && settings->policy == NULL)
+		settings->policy = policy_new();
+	if (denies && settings->policy == NULL)
+		return error_set(err, ERROR_MEMORY, "no memory for a policy");
+	if (denies)
+		policy_set_default(settings->policy, true);
+	return 0;
 }
 
 int settings_load(const char *path, struct settings *ret, struct error *err)
 {
-	static const struct options options = {.table = table, .count = ARRAY_LENGTH(table), .named = take_named};
-	struct settings loaded = {0};
+	static const struct options options = {
+		.table = table, .count = ARRAY_LENGTH(table), .named = take_named, .named_end = end_named};
+	CLEANUP_SETTINGS struct settings loaded = {0};
 	struct error problem = {0};
 	int result = options_load(&options, path != NULL ? path : SETTINGS_DEFAULT_PATH, &loaded, &problem);
 	if (result < 0 && path == NULL && problem.code == ERROR_MISSING)
 		result = options_load(&options, NULL, &loaded, &problem);
+	if (result == 0)
+		result = set_default(&loaded, &problem);
 	if (result < 0)
 		return error_set(err, problem.code, "%s", problem.text);
 	*ret = loaded;
+	loaded.policy = NULL;
 	return 0;
+}
+
+void settings_done(struct settings *settings)
+{
+	policy_free(settings->policy);
+	settings->policy = NULL;
 }

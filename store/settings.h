@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "common/options.h"
+#include "store/policy.h"
 
 /* keytrail.conf as a struct: what the daemon, the command line and keytrail.conf(5) share. Read-only after loading,
  * so safe from any thread. */
@@ -18,6 +19,7 @@ enum token_scope { TOKEN_SCOPE_INSTANCE, TOKEN_SCOPE_NETNS, TOKEN_SCOPE_CGROUP, 
 enum tristate { TRISTATE_AUTO, TRISTATE_ON, TRISTATE_OFF };
 enum on_unattributed { ON_UNATTRIBUTED_DELIVER, ON_UNATTRIBUTED_REFUSE };
 enum on_failure { ON_FAILURE_JOURNAL, ON_FAILURE_REFUSE };
+enum policy_mode { POLICY_AUDIT, POLICY_ENFORCE };
 enum record { RECORD_CREDENTIALS, RECORD_TOKENS, RECORD_ALL };
 
 struct settings {
@@ -41,11 +43,14 @@ struct settings {
 	int on_failure; /* enum on_failure */
 	char jsonl[SETTINGS_TEXT_BYTES];
 	int64_t retain_days;
-	int record; /* enum record */
-	int policy_mode;
-	int policy_default;
+	int record;            /* enum record */
+	int policy_mode;       /* enum policy_mode */
+	int policy_default;    /* 0 allow, 1 deny */
+	struct policy *policy; /* owned; NULL: nobody is ever refused */
 	char metrics_listen[SETTINGS_TEXT_BYTES];
 };
 
 /* Loads `path`; NULL: the default path, which need not exist. */
 MUST_USE int settings_load(const char *path, struct settings *ret, struct error *err);
+void settings_done(struct settings *settings);
+#define CLEANUP_SETTINGS CLEANUP(settings_done)

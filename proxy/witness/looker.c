@@ -206,6 +206,7 @@ static enum grade look_again(struct looker *looker, json_t *document)
 	json_t *attribution = json_object();
 	json_put_text(attribution, "grade", grade_names[grade]);
 	json_put_text(attribution, "method", method_of(&evidence));
+	json_put_bool(attribution, "complete", evidence.is_complete);
 	json_put(attribution, "evidence", json_deep_copy(looker->evidence));
 	json_put(document, "attribution", attribution);
 	json_put(document, "process", json_incref(process));
@@ -278,6 +279,7 @@ static bool answer_who(struct looker *looker)
 	if (text != NULL && strlen(text) > LINE_DOCUMENT_BYTES) {
 		/* Many holders with long command lines: keep the process, name the others by number only. */
 		json_put(document, "holders", json_array());
+		json_put_bool(json_object_get(document, "attribution"), "complete", false);
 		free(text);
 		text = json_line(document);
 	}

@@ -89,14 +89,35 @@ static const struct {
 	{"[ledger]\nretain_days = 0", 2, "[ledger] retain_days = 0: "},
 	{"[ledger]\nretain_days = many", 2, "[ledger] retain_days = many: "},
 	{"[ledger]\nrecord = some", 2, "expected credentials | tokens | all"},
-	{"[policy]\nmode = enforce", 2, "[policy] mode = enforce: not served by this version"},
 	{"[policy]\nmode = off", 2, "expected audit | enforce"},
-	{"[policy]\ndefault = deny", 2, "[policy] default = deny: not served by this version"},
 	{"[policy]\ndefault = refuse", 2, "expected allow | deny"},
 	{"[metrics]\nlisten = 127.0.0.1:9", 2, "[metrics] listen = 127.0.0.1:9: not served by this version"},
 
-	{"[allow \"backup\"]\nuid = 0", 1, "[allow \"backup\"]: policies are not served by this version"},
-	{"[deny \"x y\"]\npath = *", 1, "[deny \"x y\"]: policies are not served by this version"},
+	{"[allow \"backup\"]", 1, "[allow \"backup\"]: no condition, expected one of path, exe, unit, uid"},
+	{"\n[deny \"a\"]\n# uid = 0\n\n[listen]\nport = 1", 2, "[deny \"a\"]: no condition"},
+	{"[deny \"a\"]\n[allow \"b\"]\nuid = 0", 1, "[deny \"a\"]: no condition"},
+	{"[allow \"a\"]\nuid = 0\n[deny \"a\"]\nuid = 1", 3, "[deny \"a\"]: the name is given twice"},
+	{"[allow \"a\"]\nuid = 0\nuid = 1", 3, "[allow \"a\"] uid: given twice"},
+	{"[allow \"a\"]\nuser = root", 2, "[allow \"a\"] user: unknown setting"},
+	{"[allow \"a\"]\nuid = root", 2, "[allow \"a\"] uid = root: expected numbers of users"},
+	{"[allow \"a\"]\nuid = 0 1*", 2, "[allow \"a\"] uid = 1*: expected numbers of users"},
+	{"[allow \"a\"]\nuid = 00", 2, "expected numbers of users"},
+	{"[allow \"a\"]\nuid = 4294967295", 2, "expected numbers of users"},
+	{"[allow \"a\"]\ngid =", 2, "[allow \"a\"] gid = : expected numbers of groups"},
+	{"[allow \"a\"]\nexe = curl", 2, "[allow \"a\"] exe = curl: expected absolute paths, or patterns"},
+	{"[allow \"a\"]\npath = latest/*", 2, "[allow \"a\"] path = latest/*: expected paths, or patterns"},
+	{"[allow \"a\"]\nfamily = imds self", 2,
+         "[allow \"a\"] family = self: expected imds, identity, ecs, eks or none"},
+	{"[allow \"a\"]\nunit =", 2, "[allow \"a\"] unit = : expected names of units"},
+	{"[allow \"a\"]\ncontainer =", 2, "expected ids of containers"},
+	{"[allow \"default\"]\nuid = 0", 1, "[allow \"default\"]: the name of what no section decides"},
+	{"[allow \"\"]\nuid = 0", 1, "[allow \"\"]: expected a name of 1 to 40"},
+	{"[allow \" a\"]\nuid = 0", 1, "expected a name"},
+	{"[allow \"a]b\"]\nuid = 0", 1, "expected a name"},
+	{"[allow \"a\"b\"]\nuid = 0", 1, "expected a name"},
+	{"[allow \"caf\u00e9\"]\nuid = 0", 1, "expected a name"},
+	{"[allow \"12345678901234567890123456789012345678901\"]\nuid = 0", 1, "expected a name of 1 to 40"},
+	{"[Allow \"x\"]\npath = *", 1, "[Allow \"x\"]: unknown section"},
 	{"[refuse \"x\"]\npath = *", 1, "[refuse \"x\"]: unknown section"},
 	{"[allow]\nuid = 0", 1, "[allow]: unknown section"},
 	{"\n\n# comment\n[listen]\n\nport = x\n", 6, "[listen] port = x: expected"},
@@ -120,6 +141,7 @@ static void refuses_in_words_that_help(void **state)
 		    strstr(problem.text, refused[i].says) == NULL)
 			fail_msg("%s: %s", refused[i].text, problem.text);
 		CHECK_NUMBER(refused[i].text, settings.port, 77);
+		CHECK(refused[i].text, settings.policy == NULL);
 	}
 }
 
@@ -161,6 +183,7 @@ static void check_defaults(const struct settings *settings)
 	assert_int_equal(settings->record, RECORD_CREDENTIALS);
 	assert_int_equal(settings->policy_mode, 0);
 	assert_int_equal(settings->policy_default, 0);
+	assert_null(settings->policy);
 	assert_string_equal(settings->metrics_listen, "");
 }
 
@@ -193,8 +216,11 @@ static void takes_every_setting(void **state)
 		"[imdsv2]\nmode = audit\ntoken_scope = process\nput_response_hop_limit = 64\n"
 		"[witness]\nebpf = off\nproc_scan = off\non_unattributed = refuse\nredact = hush-* pin=????\n"
 		"[ledger]\npath = /tmp/l.db\non_failure = refuse\njsonl = /tmp/rows\nretain_days = 400\nrecord = all\n"
-		"[policy]\nmode = audit\ndefault = allow\n[metrics]\nlisten =\n";
-	struct settings settings;
+		"[policy]\nmode = enforce\ndefault = deny\n[metrics]\nlisten =\n"
+		"[allow \"1234567890 2345678901 3456789012 456789\"]\npath = /latest/*\nexe = /usr/bin/curl *\n"
+		"unit = a.service b-?.service\nuid = 0 4294967294\ngid = 7\ncontainer = *\nfamily = imds none\n"
+		"[deny \"other\"]\nuid = 1\n";
+	CLEANUP_SETTINGS struct settings settings = {0};
 	struct error problem = {0};
 	(void)state;
 	if (load(text, &settings, &problem) < 0)
@@ -219,6 +245,9 @@ static void takes_every_setting(void **state)
 	assert_string_equal(settings.jsonl, "/tmp/rows");
 	assert_int_equal(settings.retain_days, 400);
 	assert_int_equal(settings.record, RECORD_ALL);
+	assert_int_equal(settings.policy_mode, POLICY_ENFORCE);
+	assert_int_equal(settings.policy_default, 1);
+	assert_non_null(settings.policy);
 }
 
 static const struct {
@@ -235,14 +264,33 @@ static const struct {
 	{"witness", "on_unattributed", "deliver", offsetof(struct settings, on_unattributed), ON_UNATTRIBUTED_DELIVER},
 	{"ledger", "on_failure", "journal", offsetof(struct settings, on_failure), ON_FAILURE_JOURNAL},
 	{"ledger", "record", "credentials", offsetof(struct settings, record), RECORD_CREDENTIALS},
+	{"policy", "mode", "audit", offsetof(struct settings, policy_mode), POLICY_AUDIT},
+	{"policy", "mode", "enforce", offsetof(struct settings, policy_mode), POLICY_ENFORCE},
+	{"policy", "default", "allow", offsetof(struct settings, policy_default), 0},
+	{"policy", "default", "deny", offsetof(struct settings, policy_default), 1},
 	{"ledger", "record", "tokens", offsetof(struct settings, record), RECORD_TOKENS},
 };
+
+static void bounds_a_policy(void **state)
+{
+	CLEANUP_SETTINGS struct settings settings = {0};
+	struct error problem = {0};
+	char text[16384];
+	size_t used = 0;
+	(void)state;
+	for (int i = 0; i < POLICY_SECTIONS_MAX; i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "[deny \"%d\"]\nuid = %d\n", i, i);
+	assert_int_equal(load(text, &settings, &problem), 0);
+	(void)snprintf(text + used, sizeof(text) - used, "[deny \"one more\"]\nuid = 1\n");
+	assert_int_equal(load(text, &settings, &problem), -1);
+	assert_non_null(strstr(problem.text, ":513: [deny \"one more\"]: more than 256 sections of a policy"));
+}
 
 static void takes_each_choice(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(choices); i++) {
-		struct settings settings;
+		CLEANUP_SETTINGS struct settings settings = {0};
 		char text[200];
 		int value;
 		(void)snprintf(text, sizeof(text), "[%s]\n%s = %s\n", choices[i].section, choices[i].key,
@@ -261,6 +309,7 @@ int main(void)
 		cmocka_unit_test(has_a_default_for_everything),
 		cmocka_unit_test(takes_every_setting),
 		cmocka_unit_test(takes_each_choice),
+		cmocka_unit_test(bounds_a_policy),
 	};
 	return cmocka_run_group_tests(tests, start, stop);
 }
