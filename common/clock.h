@@ -13,6 +13,7 @@
 
 int64_t clock_now_us(void);
 int64_t clock_monotonic_ms(void);
+int64_t clock_monotonic_us(void); /* for measuring */
 
 /* RFC 3339 in UTC with six decimals and Z. Years 0 to 9999; returns `to`. */
 char *clock_format(int64_t time_us, char to[static CLOCK_TEXT_BYTES]);

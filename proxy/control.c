@@ -1,38 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Status on a socket that the group may open (0660). A stale socket of a dead daemon is replaced. */
+/* Status on a socket that the group may open. */
 #include "proxy/control.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 
-#include "common/clock.h"
 #include "common/log.h"
+#include "proxy/local.h"
 #include "proxy/send.h"
 
 struct control {
 	struct proxy *proxy;
 	pid_t witness_pid;
-	int64_t started_us;
 	int fd;
-	struct sockaddr_un address;
+	char path[LOCAL_PATH_BYTES];
 	pthread_t thread;
-};
-
-const char *const counter_names[COUNTER_COUNT] = {
-	[COUNTER_REQUESTS] = "requests",
-	[COUNTER_DELIVERED] = "delivered",
-	[COUNTER_ABORTED] = "aborted",
-	[COUNTER_REFUSED] = "refused",
-	[COUNTER_TOKENS] = "tokens",
-	[COUNTER_RELAYED] = "relayed",
-	[COUNTER_UPSTREAM_FAILED] = "upstream_failed",
-	[COUNTER_LEDGER_FAILED] = "ledger_failed",
-	[COUNTER_WITHOUT_TOKEN] = "without_token",
 };
 
 static json_t *witness_status(const struct control *control)
@@ -60,7 +45,7 @@ static json_t *status_of(const struct control *control)
 	json_put_text(status, "version", KEYTRAIL_VERSION);
 	json_put_int(status, "pid", getpid());
 	json_put_int(status, "witness_pid", control->witness_pid);
-	json_put_time(status, "started_at", control->started_us);
+	json_put_time(status, "started_at", proxy->started_us);
 	json_put_int(status, "port", settings->port);
 	json_put_text(status, "user", settings->user);
 	json_put_text(status, "mode", modes[settings->imdsv2_mode]);
@@ -77,7 +62,7 @@ static json_t *status_of(const struct control *control)
 
 	json_t *counters = json_object();
 	for (int i = 0; i < COUNTER_COUNT; i++)
-		json_put_int(counters, counter_names[i], (int64_t)atomic_load(&proxy->counters[i]));
+		json_put_int(counters, counter_names[i], (int64_t)counts_total(&proxy->counts, (enum counter)i));
 	json_put(status, "counters", counters);
 	return status;
 }
@@ -102,17 +87,10 @@ static void *run(void *argument)
 
 MUST_USE static int listen_on(struct control *control, const char *folder, struct error *err)
 {
-	control->address.sun_family = AF_UNIX;
-	if (snprintf(control->address.sun_path, sizeof(control->address.sun_path), "%s/control.sock", folder) >=
-	    (int)sizeof(control->address.sun_path))
+	if (snprintf(control->path, sizeof(control->path), "%s/control.sock", folder) >= (int)sizeof(control->path))
 		return error_set(err, ERROR_LIMIT, "[daemon] runtime: longer than %zu bytes",
-		                 sizeof(control->address.sun_path) - sizeof("/control.sock"));
-	control->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	(void)unlink(control->address.sun_path);
-	if (control->fd < 0 || bind(control->fd, (struct sockaddr *)&control->address, sizeof(control->address)) < 0 ||
-	    chmod(control->address.sun_path, 0660) < 0 || listen(control->fd, 16) < 0)
-		return error_errno(err, "%s", control->address.sun_path);
-	return 0;
+		                 sizeof(control->path) - sizeof("/control.sock"));
+	return local_listen(control->path, &control->fd, err);
 }
 
 int control_start(struct proxy *proxy, pid_t witness_pid, struct control **ret, struct error *err)
@@ -122,7 +100,6 @@ int control_start(struct proxy *proxy, pid_t witness_pid, struct control **ret, 
 		return error_set(err, ERROR_MEMORY, "no memory for the control socket");
 	control->proxy = proxy;
 	control->witness_pid = witness_pid;
-	control->started_us = clock_now_us();
 	control->fd = -1;
 	int result = listen_on(control, proxy->settings.runtime, err);
 	if (result == 0 && pthread_create(&control->thread, NULL, run, control) != 0)
@@ -143,6 +120,6 @@ void control_stop(struct control *control)
 	(void)shutdown(control->fd, SHUT_RDWR);
 	(void)pthread_join(control->thread, NULL);
 	(void)close(control->fd);
-	(void)unlink(control->address.sun_path);
+	(void)unlink(control->path);
 	free(control);
 }

@@ -34,6 +34,7 @@ struct exchange {
 	struct attribution attribution;
 	struct record_facts facts;
 	struct buffer reply;
+	bool is_sent; /* the socket took the last byte of the reply */
 };
 
 /* What a step decided: 0 to go on, SILENCE to close without a word, else the status of a refusal. */
@@ -125,7 +126,6 @@ static int check_token(struct exchange *exchange)
 	const struct request *request = exchange->request;
 	char scope[TOKEN_SCOPE_BYTES];
 	if (request->token == NULL) {
-		proxy_count(exchange->proxy, COUNTER_WITHOUT_TOKEN);
 		exchange->without_token = true;
 		return exchange->proxy->settings.imdsv2_mode == IMDSV2_AUDIT ? GO_ON
 		                                                             : refuse(exchange, 401, "no-token");
@@ -169,7 +169,6 @@ static struct upstream_request upstream_request_of(const struct exchange *exchan
 
 static int upstream_failed(struct exchange *exchange, const struct error *problem)
 {
-	proxy_count(exchange->proxy, COUNTER_UPSTREAM_FAILED);
 	log_line(LOG_LEVEL_WARNING, "upstream_failed", "reason=\"%s\"", problem->text);
 	return refuse(exchange, 503, "upstream");
 }
@@ -199,7 +198,6 @@ static int make_token(struct exchange *exchange)
 		return refuse(exchange, 503, "internal");
 	explicit_bzero(token, sizeof(token));
 	exchange->facts.status = 200;
-	proxy_count(proxy, COUNTER_TOKENS);
 	return GO_ON;
 }
 
@@ -286,7 +284,6 @@ static int deliver(struct exchange *exchange)
 	for (int i = 0; i < exchange->key_count; i++) {
 		if (record_delivery(proxy, &exchange->facts, &exchange->keys[i], ids[i], &problem) == 0)
 			continue;
-		proxy_count(proxy, COUNTER_LEDGER_FAILED);
 		log_line(LOG_LEVEL_ERROR, "not_recorded", "key=%s reason=\"%s\"", exchange->keys[i].access_key_id,
 		         problem.text);
 		for (int earlier = 0; earlier < i; earlier++)
@@ -296,10 +293,10 @@ static int deliver(struct exchange *exchange)
 	}
 	bool sent = send_all(exchange->client->fd, &exchange->reply);
 	for (int i = 0; i < exchange->key_count; i++) {
-		proxy_count(proxy, sent ? COUNTER_DELIVERED : COUNTER_ABORTED);
 		record_outcome(proxy, ids[i], sent ? OUTCOME_DELIVERED : OUTCOME_ABORTED,
 		               sent ? NULL : "client-closed");
 	}
+	exchange->is_sent = sent;
 	return GO_ON;
 }
 
@@ -326,16 +323,14 @@ static void answer(struct exchange *exchange)
 	if (wanted)
 		look_again(exchange);
 	bool sent = send_all(exchange->client->fd, &exchange->reply);
-	if (!is_token)
-		proxy_count(exchange->proxy, COUNTER_RELAYED);
 	if (wanted)
 		record_request(exchange->proxy, &exchange->facts, sent ? OUTCOME_DELIVERED : OUTCOME_ABORTED);
+	exchange->is_sent = sent;
 }
 
 static void answer_refusal(struct exchange *exchange, int status)
 {
 	struct error problem = {0};
-	proxy_count(exchange->proxy, COUNTER_REFUSED);
 	look_again(exchange);
 	buffer_clear(&exchange->reply);
 	exchange->facts.status = status == SILENCE ? 0 : status;
@@ -345,6 +340,45 @@ static void answer_refusal(struct exchange *exchange, int status)
 		record_refused_keys(exchange->proxy, &exchange->facts, exchange->keys, exchange->key_count);
 	else
 		record_request(exchange->proxy, &exchange->facts, OUTCOME_REFUSED);
+}
+
+/* ---- counting */
+
+static enum request_class class_of(const struct exchange *exchange)
+{
+	const struct route *route = &exchange->route;
+	if (exchange->facts.path == NULL)
+		return CLASS_OTHER;
+	if (route->kind != ROUTE_OTHER)
+		return CLASS_TOKEN;
+	bool is_credential = exchange->key_count > 0 || route->role[0] != '\0' || route->source == SOURCE_ECS;
+	return is_credential ? CLASS_CREDENTIAL : CLASS_METADATA;
+}
+
+static enum request_result result_of(const struct exchange *exchange, int status)
+{
+	if (status != GO_ON)
+		return status == 503 ? RESULT_FAILED : RESULT_REFUSED;
+	if (!exchange->is_sent)
+		return RESULT_ABORTED;
+	return exchange->key_count > 0 || exchange->route.kind == ROUTE_TOKEN ? RESULT_DELIVERED : RESULT_RELAYED;
+}
+
+static void count(const struct exchange *exchange, int status, int64_t took_us)
+{
+	const struct attribution *attribution = exchange->facts.attribution;
+	const struct outcome_facts facts = {
+		.class = class_of(exchange),
+		.result = result_of(exchange, status),
+		.took_us = took_us,
+		.reason = exchange->facts.reason,
+		.without_token = exchange->without_token,
+		.keys = exchange->key_count,
+		.was_attributed = attribution != NULL,
+		.grade = attribution != NULL ? attribution->grade : GRADE_NONE,
+		.method = attribution != NULL ? json_text_at(attribution->document, "attribution.method") : NULL,
+	};
+	counts_add(&exchange->proxy->counts, &facts);
 }
 
 /* ---- the pipeline */
@@ -391,7 +425,7 @@ void exchange_run(struct proxy *proxy, struct client *client, const struct reque
 	};
 	exchange.facts.route = &exchange.route;
 	exchange.facts.without_token = &exchange.without_token;
-	proxy_count(proxy, COUNTER_REQUESTS);
+	int64_t started_us = clock_monotonic_us();
 
 	int status = check_client(&exchange);
 	if (status == GO_ON)
@@ -402,6 +436,7 @@ void exchange_run(struct proxy *proxy, struct client *client, const struct reque
 		status = exchange.route.kind == ROUTE_OTHER ? serve_metadata(&exchange) : serve_token(&exchange);
 	if (status != GO_ON)
 		answer_refusal(&exchange, status);
+	count(&exchange, status, clock_monotonic_us() - started_us);
 
 	attribution_done(&exchange.attribution);
 	upstream_answer_done(&exchange.answer);

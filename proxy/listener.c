@@ -268,7 +268,9 @@ void listener_serve(struct listener *listener, int fd)
 {
 	struct client *client = &listener->client;
 	*client = (struct client){.fd = fd, .line = client->line, .upstream_fd = -1};
+	counts_connections(&listener->proxy->counts, 1);
 	serve(listener);
+	counts_connections(&listener->proxy->counts, -1);
 	cleanup_descriptor(&client->upstream_fd);
 	client->upstream_fd = -1;
 }

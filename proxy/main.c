@@ -15,9 +15,11 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "proxy/config.h"
 #include "proxy/control.h"
+#include "proxy/scrape.h"
 #include "proxy/witness/witness.h"
 #include "proxy/workers.h"
 
@@ -108,6 +110,7 @@ MUST_USE static int open_proxy(struct proxy *proxy, int witness_fd, struct error
 	const struct upstream_options upstream = {.ipv4 = settings->upstream_ipv4,
 	                                          .ipv6 = settings->upstream_ipv6,
 	                                          .timeout_ms = settings->upstream_timeout_ms};
+	proxy->started_us = clock_now_us();
 	if (read_boot_id(proxy->boot_id, sizeof(proxy->boot_id), err) < 0 || open_keys(proxy, err) < 0 ||
 	    writer_open(&writer, &proxy->writer, err) < 0 || upstream_open(&upstream, &proxy->upstream, err) < 0)
 		return -1;
@@ -145,6 +148,7 @@ static int serve(struct proxy *proxy, int witness_fd, pid_t witness_pid, int soc
 	struct error problem = {0};
 	struct workers *workers;
 	struct control *control;
+	struct scrape *scrape;
 	sigset_t endings;
 	(void)sigemptyset(&endings);
 	(void)sigaddset(&endings, SIGTERM);
@@ -153,7 +157,7 @@ static int serve(struct proxy *proxy, int witness_fd, pid_t witness_pid, int soc
 	CLEANUP_FD int signals = signalfd(-1, &endings, SFD_CLOEXEC);
 
 	if (signals < 0 || open_proxy(proxy, witness_fd, &problem) < 0 ||
-	    control_start(proxy, witness_pid, &control, &problem) < 0 ||
+	    control_start(proxy, witness_pid, &control, &problem) < 0 || scrape_start(proxy, &scrape, &problem) < 0 ||
 	    workers_start(proxy, witness_fd, sockets, count, &workers, &problem) < 0)
 		return fail(&problem);
 	log_line(LOG_LEVEL_NOTICE, "ready", "version=%s pid=%d witness=%d port=%lld ledger=%s", KEYTRAIL_VERSION,
@@ -165,6 +169,7 @@ static int serve(struct proxy *proxy, int witness_fd, pid_t witness_pid, int soc
 	log_line(status == 0 ? LOG_LEVEL_NOTICE : LOG_LEVEL_ERROR, status == 0 ? "ending" : "witness_ended", "pid=%d",
 	         getpid());
 	bool drained = workers_stop(workers);
+	scrape_stop(scrape);
 	control_stop(control);
 	placement_stop(proxy->placement);
 	writer_close(proxy->writer);

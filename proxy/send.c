@@ -11,7 +11,11 @@
 
 bool send_all(int fd, const struct buffer *bytes)
 {
-	int64_t deadline = clock_monotonic_ms() + SEND_TIMEOUT_MS;
+	return send_until(fd, bytes, clock_monotonic_ms() + SEND_TIMEOUT_MS);
+}
+
+bool send_until(int fd, const struct buffer *bytes, int64_t deadline_ms)
+{
 	size_t sent = 0;
 	while (sent < bytes->length) {
 		ssize_t now = send(fd, bytes->bytes + sent, bytes->length - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -21,7 +25,7 @@ bool send_all(int fd, const struct buffer *bytes)
 		}
 		if (errno == EINTR)
 			continue;
-		int64_t left = deadline - clock_monotonic_ms();
+		int64_t left = deadline_ms - clock_monotonic_ms();
 		struct pollfd ready = {.fd = fd, .events = POLLOUT};
 		if (errno != EAGAIN || left <= 0 || poll(&ready, 1, (int)left) <= 0)
 			return false;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "common/buffer.h"
 
@@ -10,3 +11,6 @@
 /* Writes all of it to a connected socket and ends our direction. False: the client went away, or reads too slowly.
  * "Delivered" means that the socket took the last byte. */
 bool send_all(int fd, const struct buffer *bytes);
+
+/* The same until `deadline_ms` of clock_monotonic_ms(). */
+bool send_until(int fd, const struct buffer *bytes, int64_t deadline_ms);

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "common/text.h"
 
@@ -58,6 +59,15 @@ static bool is_absolute_or_empty(const char *value)
 	return value[0] == '\0' || value[0] == '/';
 }
 
+/* Nothing; or a Unix socket, whose path the kernel limits; or an address that only this machine reaches. */
+static bool is_metrics_listen(const char *value)
+{
+	if (text_starts(value, "unix:"))
+		return value[5] == '/' && strlen(value + 5) < sizeof(((struct sockaddr_un *)0)->sun_path);
+	return value[0] == '\0' || (text_starts(value, "127.") && is_ipv4(value)) ||
+	       (text_starts(value, "[::1]:") && is_ipv6(value));
+}
+
 static const struct option_choice on_dead_choices[] = {{"closed", false}, {"open", true}, {0}};
 static const struct option_choice mode_choices[] = {{"required", false}, {"audit", false}, {0}};
 static const struct option_choice scope_choices[] = {
@@ -106,7 +116,8 @@ static const struct option_row table[] = {
 	{"ledger", "record", CHOICE(record, record_choices), .default_text = "credentials"},
 	{"policy", "mode", CHOICE(policy_mode, policy_mode_choices), .default_text = "audit"},
 	{"policy", "default", CHOICE(policy_default, policy_default_choices), .default_text = "allow"},
-	{"metrics", "listen", TEXT(metrics_listen), .default_text = "", .unserved_unless_default = true},
+	{"metrics", "listen", TEXT(metrics_listen), .default_text = "", .is_valid = is_metrics_listen,
+         .expected = "unix:/PATH of at most 107 bytes, or a loopback ADDRESS:PORT"},
 };
 
 /* [allow "name"] and [deny "name"]: the sections of the policy, in their order. */

@@ -43,11 +43,11 @@ struct settings {
 	int on_failure; /* enum on_failure */
 	char jsonl[SETTINGS_TEXT_BYTES];
 	int64_t retain_days;
-	int record;            /* enum record */
-	int policy_mode;       /* enum policy_mode */
-	int policy_default;    /* 0 allow, 1 deny */
-	struct policy *policy; /* owned; NULL: nobody is ever refused */
-	char metrics_listen[SETTINGS_TEXT_BYTES];
+	int record;                               /* enum record */
+	int policy_mode;                          /* enum policy_mode */
+	int policy_default;                       /* 0 allow, 1 deny */
+	struct policy *policy;                    /* owned; NULL: nobody is ever refused */
+	char metrics_listen[SETTINGS_TEXT_BYTES]; /* "", unix:/PATH, 127.A.B.C:PORT or [::1]:PORT */
 };
 
 /* Loads `path`; NULL: the default path, which need not exist. */

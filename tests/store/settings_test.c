@@ -91,7 +91,24 @@ static const struct {
 	{"[ledger]\nrecord = some", 2, "expected credentials | tokens | all"},
 	{"[policy]\nmode = off", 2, "expected audit | enforce"},
 	{"[policy]\ndefault = refuse", 2, "expected allow | deny"},
-	{"[metrics]\nlisten = 127.0.0.1:9", 2, "[metrics] listen = 127.0.0.1:9: not served by this version"},
+	{"[metrics]\nlisten = 9100", 2,
+         "[metrics] listen = 9100: expected unix:/PATH of at most 107 bytes, or a loopback"},
+	{"[metrics]\nlisten = 0.0.0.0:9100", 2, "or a loopback ADDRESS:PORT"},
+	{"[metrics]\nlisten = :9100", 2, "or a loopback ADDRESS:PORT"},
+	{"[metrics]\nlisten = 192.0.2.1:9100", 2, "or a loopback ADDRESS:PORT"},
+	{"[metrics]\nlisten = 127.0.0.1", 2, "or a loopback ADDRESS:PORT"},
+	{"[metrics]\nlisten = 127.0.0.1:0", 2, "or a loopback ADDRESS:PORT"},
+	{"[metrics]\nlisten = 127.0.0.1:65536", 2, "or a loopback ADDRESS:PORT"},
+	{"[metrics]\nlisten = 127.1:9100", 2, "or a loopback ADDRESS:PORT"},
+	{"[metrics]\nlisten = localhost:9100", 2, "or a loopback ADDRESS:PORT"},
+	{"[metrics]\nlisten = [::]:9100", 2, "or a loopback ADDRESS:PORT"},
+	{"[metrics]\nlisten = [::1]", 2, "or a loopback ADDRESS:PORT"},
+	{"[metrics]\nlisten = ::1:9100", 2, "or a loopback ADDRESS:PORT"},
+	{"[metrics]\nlisten = [fd00::1]:9100", 2, "or a loopback ADDRESS:PORT"},
+	{"[metrics]\nlisten = unix:", 2, "expected unix:/PATH"},
+	{"[metrics]\nlisten = unix:metrics.sock", 2, "expected unix:/PATH"},
+	{"[metrics]\nlisten = /run/metrics.sock", 2, "expected unix:/PATH"},
+	{"[metrics]\nlisten = unix:/" REST "aaaaaaaa", 2, "expected unix:/PATH of at most 107 bytes"},
 
 	{"[allow \"backup\"]", 1, "[allow \"backup\"]: no condition, expected one of path, exe, unit, uid"},
 	{"\n[deny \"a\"]\n# uid = 0\n\n[listen]\nport = 1", 2, "[deny \"a\"]: no condition"},
@@ -250,6 +267,20 @@ static void takes_every_setting(void **state)
 	assert_non_null(settings.policy);
 }
 
+static void takes_places_for_metrics_that_only_the_machine_reaches(void **state)
+{
+	static const char *const places[] = {"127.0.0.1:9100", "127.1.2.3:65535", "[::1]:9100", "unix:/run/m.sock",
+	                                     "unix:/" REST "aaaaaaa"};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(places); i++) {
+		struct settings settings;
+		char text[200];
+		(void)snprintf(text, sizeof(text), "[metrics]\nlisten = %s\n", places[i]);
+		CHECK_NUMBER(places[i], load(text, &settings, NULL), 0);
+		CHECK_TEXT(places[i], settings.metrics_listen, places[i]);
+	}
+}
+
 static const struct {
 	const char *section, *key, *value;
 	size_t offset;
@@ -310,6 +341,7 @@ int main(void)
 		cmocka_unit_test(takes_every_setting),
 		cmocka_unit_test(takes_each_choice),
 		cmocka_unit_test(bounds_a_policy),
+		cmocka_unit_test(takes_places_for_metrics_that_only_the_machine_reaches),
 	};
 	return cmocka_run_group_tests(tests, start, stop);
 }
