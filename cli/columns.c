@@ -11,10 +11,11 @@
 /* The fields of a delivery that only CSV has room for. */
 #define DELIVERY_DETAILS                                                                                               \
 	{.path = "account_id"}, {.path = "source"}, {.path = "path"}, {.path = "expires_at"}, {.path = "reason"},      \
-		{.path = "client.address"}, {.path = "client.port"}, {.path = "client.netns"},                         \
-		{.path = "attribution.method"}, {.path = "process.started_at"}, {.path = "process.uid"},               \
-		{.path = "process.exe_sha256"}, {.path = "process.cmdline"}, {.path = "process.pod_uid"},              \
-		{.path = "user_agent"}, {.path = "host.instance_id"}, {.path = "host.account_id"},                     \
+		{.path = "policy.verdict"}, {.path = "policy.rule"}, {.path = "client.address"},                       \
+		{.path = "client.port"}, {.path = "client.netns"}, {.path = "attribution.method"},                     \
+		{.path = "process.started_at"}, {.path = "process.uid"}, {.path = "process.exe_sha256"},               \
+		{.path = "process.cmdline"}, {.path = "process.pod_uid"}, {.path = "user_agent"},                      \
+		{.path = "host.instance_id"}, {.path = "host.account_id"},                                             \
 	{                                                                                                              \
 		.path = "host.region"                                                                                  \
 	}
@@ -98,6 +99,26 @@ static const struct column rule_columns[] = {
 	{.path = "summary", .heading = "SUMMARY", .wraps = true},
 };
 
+static const struct column simulation[] = {
+	{.path = "rule", .heading = "REFUSED BY", .wraps = true},
+	{.path = "process.exe", .heading = "EXECUTABLE", .wraps = true},
+	{.path = "process.user", .heading = "USER", .otherwise = "process.uid"},
+	{.path = "path", .heading = "PATH", .wraps = true},
+	{.path = "requests", .heading = "TIMES", .kind = COLUMN_NUMBER},
+	{.path = "last_at", .heading = "LAST SEEN", .from_width = 120},
+	{.path = "family", .heading = "FAMILY", .from_width = 140},
+	{.path = "process.unit", .heading = "UNIT", .from_width = 160, .wraps = true},
+	{.path = "process.container_id", .heading = "CONTAINER", .from_width = 180, .wraps = true},
+	{.path = "kind"},
+	{.path = "first_at"},
+	{.path = "process.pid"},
+	{.path = "process.uid"},
+	{.path = "process.gid"},
+	{.path = "process.cgroup"},
+	{.path = "process.exe_foreign_mount"},
+	{.path = "process.cmdline"},
+};
+
 static const struct column who[] = {
 	{.path = "kind"},
 	{.path = "access_key_id"},
@@ -148,6 +169,7 @@ const struct columns columns_keys = COLUMNS(keys);
 const struct columns columns_processes = COLUMNS(processes);
 const struct columns columns_findings = COLUMNS(findings);
 const struct columns columns_rules = COLUMNS(rule_columns);
+const struct columns columns_simulation = COLUMNS(simulation);
 const struct columns columns_who = COLUMNS(who);
 const struct columns columns_status = COLUMNS(status);
 

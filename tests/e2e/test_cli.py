@@ -148,6 +148,11 @@ def open_folder():
     (["who", "ASIAIOSFODNN7EXAMPLE'--"], 2, "no key"),
     (["detect"], 2, "expected `keytrail detect [OPTION...] SOURCE...`"),
     (["detect", "-o", "ocsf", "x"], 2, "not served by this version"),
+    (["policy"], 2, "expected `keytrail policy [OPTION...] simulate FILE`"),
+    (["policy", "simulate"], 2, "expected `keytrail policy [OPTION...] simulate FILE`"),
+    (["policy", "enforce", "x"], 2, "policy enforce: unknown, expected simulate"),
+    (["policy", "simulate", "/nonexistent.conf"], 1, "policy: /nonexistent.conf"),
+    (["policy", "simulate", "/etc/passwd"], 1, "policy: /etc/passwd:1: "),
     (["redirect"], 2, "up|down|check|repair"),
     (["redirect", "sideways"], 2, "redirect sideways: unknown, expected up, down, check or repair"),
     (["deliveries", "--ledger", "/nonexistent/ledger.db"], 1, "there is none"),
@@ -165,7 +170,7 @@ def test_bad_usage_and_errors(words, status, says):
         assert result.stderr.startswith("keytrail: ") and result.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("name", ["verify", "watch", "report", "contain", "inventory", "policy", "sql", "ledger", "seal"])
+@pytest.mark.parametrize("name", ["verify", "watch", "report", "contain", "inventory", "sql", "ledger", "seal"])
 def test_known_names_that_are_not_served(name):
     result = run(name, "--anything")
     assert result.returncode == 2
@@ -176,7 +181,7 @@ def test_help_and_version():
     everything = run("help")
     assert everything.returncode == 0
     names = re.findall(r"^  ([a-z]+) ", everything.stdout, re.M)
-    assert names == ["status", "deliveries", "who", "keys", "processes", "findings", "detect", "redirect", "help"]
+    assert names == ["status", "deliveries", "who", "keys", "processes", "findings", "detect", "policy", "redirect", "help"]
     for name in names[:-1]:
         result = run(name, "--help")
         assert result.returncode == 0 and result.stderr == ""
@@ -208,6 +213,22 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path):
         assert child.stderr.read() == b""
         child.stderr.close()
         assert child.wait(timeout=30) == 0
+
+
+def test_policy_simulate_in_every_form(ledger, tmp_path):
+    file = tmp_path / "new.conf"
+    file.write_text('[deny "it"]\nfamily = imds\n')
+    words = ["policy", "simulate", file, "--ledger", ledger, "-o"]
+    results = {form: run(*words, form) for form in ("json", "jsonl", "csv", "table")}
+    assert {result.returncode for result in results.values()} == {3}
+    objects = json.loads(results["json"].stdout)
+    assert objects == [json.loads(line) for line in results["jsonl"].stdout.splitlines()]
+    assert [(one["process"]["pid"], one["requests"]) for one in objects] == [(300, 3), (200, 1)]
+    assert (objects[0]["first_at"], objects[0]["last_at"]) == ("2026-01-02T03:04:05.678901Z",
+                                                              "2026-01-02T03:04:08.678901Z")
+    assert [one["process.pid"] for one in csv.DictReader(io.StringIO(results["csv"].stdout))] == ["300", "200"]
+    assert results["table"].stdout.startswith("REFUSED BY ")
+    assert run("policy", "simulate", file, "--ledger", ledger, "--source", "ecs").returncode == 0
 
 
 # ---- lists

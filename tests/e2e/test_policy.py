@@ -148,6 +148,42 @@ def test_whoever_shares_a_socket_must_be_allowed_too():
         assert (row["outcome"], row["reason"], row["grade"]) == ("refused", "policy", "shared")
 
 
+def simulate(instance, text, *words):
+    """(exit status, {(rule, path, family, executable, user): requests}, standard error)"""
+    file = instance.folder / "new.conf"
+    file.write_text(text)
+    done = instance.keytrail("policy", "simulate", str(file), *words, "-o", "json")
+    groups = json.loads(done.stdout)
+    found = {(group["rule"], group["path"], group["family"], group["process"]["exe"], group["process"]["user"]):
+             group["requests"] for group in groups}
+    assert len(found) == len(groups)
+    return done.returncode, found, done.stderr
+
+
+def test_simulate_judges_as_the_daemon_would():
+    sections = {'deny "root"': {"uid": "0", "family": "imds"}}
+    with Instance(settings=policy("enforce", sections, ledger={"record": "all"})) as instance:
+        for _ in range(2):
+            assert get_keys(instance, user="nobody")[0] == 200
+        assert get_keys(instance)[0] == 403
+        assert instance.get("/latest/meta-data/instance-id", instance.token())[0] == 200
+        assert instance.get("/latest/meta-data/")[0] == 401
+        eventually(lambda: len(instance.rows(settle=False)) == 9)
+        instance.rows()
+        status, found, said = simulate(instance, "[deny \"keys\"]\nfamily = imds\n")
+        assert (status, found) == (3, {("keys", KEYS, "imds", CURL, "nobody"): 2, ("keys", KEYS, "imds", CURL, "root"): 1})
+        assert said == ("keytrail: 4 requests replayed, 3 would have been refused; others than those that were recorded "
+                        "([ledger] record) cannot be replayed\n")
+        status, found, _ = simulate(instance, "[deny \"keys\"]\nfamily = imds\n", "--user", "nobody")
+        assert (status, found) == (3, {("keys", KEYS, "imds", CURL, "nobody"): 2})
+        status, found, _ = simulate(instance, f"[policy]\ndefault = deny\n[allow \"keys\"]\npath = {ROLE_PATH}*\n")
+        assert (status, found) == (3, {("default", "/latest/meta-data/instance-id", "none", CURL, "root"): 1})
+        status, found, _ = simulate(instance, f"[policy]\ndefault = deny\n[allow \"curl\"]\nexe = {CURL}\n")
+        assert (status, found) == (0, {})
+        status, found, said = simulate(instance, "[policy]\nmode = enforce\n")
+        assert (status, found) == (0, {}) and "there is no policy in it" in said
+
+
 def test_refused_before_is_not_judged():
     with Instance(settings=policy("enforce", {}, default="deny")) as instance:
         assert instance.get("/latest/meta-data/")[0] == 401
