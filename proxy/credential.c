@@ -145,7 +145,8 @@ int credential_find(const char *body, size_t length, const struct secret_key *ho
 	int result = 0;
 	if (json_read(body, length, &tree, &no_json) == 0)
 		result = walk(&search, tree, 0, err);
-	if (result == 0 && search.count == 0)
+	/* Mentions that the tree did not give: no JSON, too deep, a repeated member, a document inside of a text. */
+	if (result == 0)
 		result = take_mentions(&search, found, body + length, err);
 	return result < 0 ? -1 : search.count;
 }

@@ -81,30 +81,47 @@ static bool pod_uid_of(const char *segment, size_t length, char ret[static 37])
 	return true;
 }
 
-static void take_segment(const char *segment, size_t length, struct container *found)
+/* `user@1000.service`: what lies below it is laid out by that user, under whatever names it likes. */
+static bool is_users_own(const char *segment, size_t length)
+{
+	return length > strlen("user@.service") && strncmp(segment, "user@", strlen("user@")) == 0 &&
+	       ends_with(segment, length, ".service");
+}
+
+static void take_unit(const char *segment, size_t length, struct container *found)
+{
+	bool is_unit = ends_with(segment, length, ".service") || ends_with(segment, length, ".scope");
+	if (!is_unit || found->unit[0] != '\0' || length >= sizeof(found->unit))
+		return;
+	memcpy(found->unit, segment, length);
+	found->unit[length] = '\0';
+}
+
+/* False: what follows says nothing that can be believed. */
+static bool take_segment(const char *segment, size_t length, struct container *found)
 {
 	char id[ID_DIGITS + 1], uid[37];
 	/* containerd takes the systemd driver's `kubepods-podUID.slice:cri-containerd:ID` for one name. */
 	const char *last = memrchr(segment, ':', length), *first = memchr(segment, ':', length);
-	if (last != NULL && container_id_of(last + 1, length - (size_t)(last + 1 - segment), id)) {
-		(void)text_copy(found->container_id, sizeof(found->container_id), id);
+	bool has_id = last != NULL && container_id_of(last + 1, length - (size_t)(last + 1 - segment), id);
+	if (has_id)
 		length = (size_t)(first - segment);
-	}
-	if (pod_uid_of(segment, length, uid))
+	if (found->pod_uid[0] == '\0' && pod_uid_of(segment, length, uid))
 		(void)text_copy(found->pod_uid, sizeof(found->pod_uid), uid);
-	if (container_id_of(segment, length, id)) {
+	/* Podman's monitor stands beside its container, not in it. */
+	bool is_monitor = length > strlen("libpod-conmon-") && text_starts(segment, "libpod-conmon-");
+	if (!has_id && !is_monitor)
+		has_id = container_id_of(segment, length, id);
+	if (has_id) {
 		(void)text_copy(found->container_id, sizeof(found->container_id), id);
-		return; /* docker-<id>.scope is a unit in name only */
+		return false; /* groups below are the container's own */
 	}
-	bool is_unit = ends_with(segment, length, ".service") || ends_with(segment, length, ".scope");
-	if (is_unit && length < sizeof(found->unit)) {
-		memcpy(found->unit, segment, length);
-		found->unit[length] = '\0';
-	}
+	take_unit(segment, length, found);
+	return !is_users_own(segment, length);
 }
 
-/* `0::/system.slice/nginx.service` or `4:memory:/docker/<id>`: the path starts behind the second colon. The innermost
- * unit and container win. */
+/* `0::/system.slice/nginx.service` or `4:memory:/docker/<id>`: the path starts behind the second colon. The outermost
+ * unit and container win: the outer a group, the less the process could have made it. */
 static void take_line(const char *line, size_t length, struct container *found)
 {
 	const char *end = line + length;
@@ -115,8 +132,8 @@ static void take_line(const char *line, size_t length, struct container *found)
 	for (const char *at = colon + 1; at < end;) {
 		const char *slash = memchr(at, '/', (size_t)(end - at));
 		size_t segment = (size_t)((slash != NULL ? slash : end) - at);
-		if (segment > 0)
-			take_segment(at, segment, found);
+		if (segment > 0 && !take_segment(at, segment, found))
+			return;
 		at += segment + 1;
 	}
 }
