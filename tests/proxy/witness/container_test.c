@@ -91,8 +91,8 @@ static const struct {
 	{"podman", "0::/machine.slice/libpod-" ID ".scope/container\n", "", ID, ""},
 	{"rootless podman",
          "0::/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" ID ".scope/container\n",
-         "user@1000.service", ID, ""},
-	{"systemd inside docker", "0::/system.slice/docker-" ID ".scope/init.scope\n", "init.scope", ID, ""},
+         "user@1000.service", "", ""},
+	{"systemd inside docker", "0::/system.slice/docker-" ID ".scope/init.scope\n", "", ID, ""},
 
 	/* Kubernetes, both drivers, both versions. */
 	{"kubernetes v2, systemd, containerd",
@@ -119,7 +119,7 @@ static const struct {
          "0::/system.slice/docker-" ID_2
          ".scope/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod" POD_UNDERSCORES ".slice/cri-containerd-" ID
          ".scope\n",
-         "", ID, POD},
+         "", ID_2, ""},
 	{"pod's own group", "0::/kubepods/burstable/pod" POD "\n", "", "", POD},
 
 	/* ECS on EC2: the task's 32 digits, then Docker's 64. */
