@@ -71,7 +71,7 @@ static int judge_row(void *context, const json_t *row, struct error *err)
 		.seen = row,
 	};
 	const json_t *process;
-	json_t *group;
+	json_t *group = NULL;
 	int64_t requests = 0;
 	if (!was_judged(row))
 		return 0;
@@ -96,7 +96,7 @@ MUST_USE static int show(const struct arguments *arguments, json_t *refused, str
 	struct output_options options = {.form = arguments->form, .columns = &columns_simulation, .stream = stdout};
 	CLEANUP_OUTPUT struct output *output = NULL;
 	const char *name;
-	json_t *group;
+	json_t *group = NULL;
 	if (output_open(&options, &output, err) < 0)
 		return -1;
 	json_object_foreach (refused, name, group)

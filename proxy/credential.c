@@ -68,6 +68,8 @@ MUST_USE static int take_document(struct search *search, const json_t *document,
 		return -1;
 	if (token_text != NULL && secret_set(&token, token_text, strlen(token_text), err) < 0)
 		return -1;
+	key->has_secret = secret.length > 0;
+	key->has_token = token.length > 0;
 	if (fingerprint_make(search->host_key, id, &secret, &token, &key->fingerprint, err) < 0)
 		return -1;
 	search->count++;

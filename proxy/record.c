@@ -39,10 +39,25 @@ static json_t *socket_of(const struct sighting *sighting)
 	return object;
 }
 
+/* Null where there was nothing to take it of: the digest of an empty secret would match every empty one. */
+static void put_digest(json_t *object, const char *name, const uint8_t digest[static DIGEST_BYTES], bool is_known)
+{
+	char hex[DIGEST_HEX_BYTES];
+	json_put_text(object, name, is_known ? digest_hex(digest, DIGEST_BYTES, hex) : NULL);
+}
+
+static json_t *fingerprint_of(const struct key *key)
+{
+	json_t *object = json_object();
+	put_digest(object, "secret", key->fingerprint.secret, key->has_secret);
+	put_digest(object, "token", key->fingerprint.token, key->has_token);
+	put_digest(object, "whole", key->fingerprint.whole, key->has_secret && key->has_token);
+	return object;
+}
+
 /* Fields of the key; all null without one. */
 static void put_key(json_t *body, const struct record_facts *facts, const struct key *key)
 {
-	char hex[DIGEST_HEX_BYTES];
 	const char *role = key != NULL ? or_null(key->role) : NULL;
 	json_put_text(body, "access_key_id", key != NULL ? key->access_key_id : NULL);
 	json_put_text(body, "account_id", key != NULL ? or_null(key->account_id) : NULL);
@@ -51,13 +66,7 @@ static void put_key(json_t *body, const struct record_facts *facts, const struct
 	json_put_time(body, "updated_at", key != NULL ? key->updated_at_us : 0);
 	json_put_time(body, "expires_at", key != NULL ? key->expires_at_us : 0);
 	json_put_text(body, "delivery_version", key == NULL ? NULL : *facts->without_token ? "1.0" : "2.0");
-	json_t *fingerprint = key != NULL ? json_object() : NULL;
-	if (key != NULL) {
-		json_put_text(fingerprint, "secret", digest_hex(key->fingerprint.secret, DIGEST_BYTES, hex));
-		json_put_text(fingerprint, "token", digest_hex(key->fingerprint.token, DIGEST_BYTES, hex));
-		json_put_text(fingerprint, "whole", digest_hex(key->fingerprint.whole, DIGEST_BYTES, hex));
-	}
-	json_put(body, "fingerprint", fingerprint);
+	json_put(body, "fingerprint", key != NULL ? fingerprint_of(key) : NULL);
 }
 
 static void put_attribution(json_t *body, const struct record_facts *facts)

@@ -70,6 +70,7 @@ struct key {
 	char role[ROLE_BYTES];
 	int64_t updated_at_us;
 	int64_t expires_at_us;
+	bool has_secret, has_token; /* without them there is nothing to take a fingerprint of */
 	struct fingerprint fingerprint;
 };
 

@@ -11,7 +11,7 @@
 #include "store/model.h"
 
 #define PATH_BYTES 2100 /* a canonical path, with another version in front */
-#define NUMBER_BYTES 16
+#define NUMBER_BYTES 24
 #define SEGMENT_BYTES 256 /* NAME_MAX and NUL: one control group */
 #define CONTAINER_ID_DIGITS 64
 
