@@ -135,7 +135,8 @@ static bool peek_head(int fd, struct screen *ret)
 			return false; /* closed before its head was complete, or a mere probe */
 		*ret = screen_head(bytes, (size_t)got);
 		if (ret->verdict != SCREEN_MORE) {
-			(void)setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &once, sizeof(once));
+			if (seen > 0)
+				(void)setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &once, sizeof(once));
 			return true;
 		}
 		/* poll(2) shall report the socket again only when there is more than this. */

@@ -138,28 +138,40 @@ static bool look_at(struct wanted *list, uint32_t pid)
  * first, never an answer. */
 #define RECENT_MAX 16
 static pthread_mutex_t recent_mutex = PTHREAD_MUTEX_INITIALIZER;
-static uint32_t recent[RECENT_MAX];
+static struct {
+	uint32_t pid;
+	int fd;
+} recent[RECENT_MAX];
 
-static void remember(uint32_t pid)
+static void remember(const struct holder *holder)
 {
 	(void)pthread_mutex_lock(&recent_mutex);
 	size_t place = 0;
-	while (place < RECENT_MAX - 1 && recent[place] != pid)
+	while (place < RECENT_MAX - 1 && recent[place].pid != holder->pid)
 		place++;
 	memmove(&recent[1], &recent[0], place * sizeof(recent[0]));
-	recent[0] = pid;
+	recent[0].pid = holder->pid;
+	recent[0].fd = holder->fd;
 	(void)pthread_mutex_unlock(&recent_mutex);
 }
 
 static void look_at_recent(struct wanted *wanted)
 {
-	uint32_t pids[RECENT_MAX];
+	__typeof__(recent) known;
 	(void)pthread_mutex_lock(&recent_mutex);
-	memcpy(pids, recent, sizeof(pids));
+	memcpy(known, recent, sizeof(known));
 	(void)pthread_mutex_unlock(&recent_mutex);
+	/* Most programs use the same descriptor every time: one link to read, before all of a process's. */
+	for (size_t i = 0; i < RECENT_MAX && wanted->holders->count == 0; i++) {
+		struct holder holder = {.pid = known[i].pid, .fd = known[i].fd};
+		wanted->fd = known[i].fd;
+		if (holder.pid != 0 && procfs_start(holder.pid, &holder.start_ticks) &&
+		    procfs_still_holds(&holder, wanted->search->inode))
+			note(wanted, holder.pid, false);
+	}
 	for (size_t i = 0; i < RECENT_MAX && wanted->holders->count == 0; i++)
-		if (pids[i] != 0)
-			(void)look_at(wanted, pids[i]);
+		if (known[i].pid != 0)
+			(void)look_at(wanted, known[i].pid);
 }
 
 static bool is_of_user(uint32_t pid, uint32_t uid)
@@ -292,7 +304,7 @@ void procfs_find(const struct holder_search *search, struct holders *ret)
 	else
 		find_all(&wanted);
 	if (ret->count > 0)
-		remember(ret->items[0].pid);
+		remember(&ret->items[0]);
 	qsort(ret->items, ret->count < HOLDERS_MAX ? ret->count : HOLDERS_MAX, sizeof(ret->items[0]), by_pid);
 }
 
