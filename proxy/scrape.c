@@ -28,6 +28,7 @@ struct scrape {
 	struct proxy *proxy;
 	const char *path; /* of the Unix socket; NULL: it is TCP's */
 	int fd;
+	atomic_bool is_ending;
 	pthread_t thread;
 };
 
@@ -118,10 +119,10 @@ static void *run(void *argument)
 	struct scrape *scrape = argument;
 	for (;;) {
 		CLEANUP_FD int fd = accept4(scrape->fd, NULL, NULL, SOCK_CLOEXEC);
+		if (atomic_load(&scrape->is_ending))
+			return NULL; /* whoever still waits, on a Unix socket, is not waited for */
 		if (fd >= 0)
 			serve(scrape, fd);
-		else if (errno == EINVAL || errno == EBADF)
-			return NULL; /* shut down */
 		else if (errno != EINTR && errno != ECONNABORTED)
 			(void)poll(NULL, 0, 50); /* no descriptors, no memory: until there are some */
 	}
@@ -185,6 +186,7 @@ void scrape_stop(struct scrape *scrape)
 {
 	if (scrape == NULL)
 		return;
+	atomic_store(&scrape->is_ending, true);
 	(void)shutdown(scrape->fd, SHUT_RDWR);
 	(void)pthread_join(scrape->thread, NULL);
 	(void)close(scrape->fd);

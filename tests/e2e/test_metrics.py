@@ -233,6 +233,17 @@ def test_slow_clients_do_not_stop_it(instance):
 
 
 @needs_world
+def test_slow_clients_do_not_hold_up_the_end():
+    with Watched() as instance:
+        slow = [instance.connect() for _ in range(8)]
+        started = time.monotonic()
+        assert instance.stop() == 0
+        assert time.monotonic() - started < 5  # two seconds for the one being answered
+        for client in slow:
+            client.close()
+
+
+@needs_world
 def test_clients_that_leave_do_not_stop_it(instance):
     for head in (b"", b"GET /metrics HT", HEAD.encode()):
         with instance.connect() as client:
