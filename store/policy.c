@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Policies. Believes of a process only what it cannot choose: not an executable's path in another mount namespace, and
- * not the name of a control group below its own unit or container. What is not known matches nothing. */
+/* Policies. Believes of a process only what it cannot choose: not an executable's path in another mount namespace. (The
+ * witness already leaves out units and containers that a user has named.) What is not known matches nothing. */
 #include "store/policy.h"
 
-#include <ctype.h>
 #include <string.h>
 
 #include "common/text.h"
@@ -12,8 +11,6 @@
 
 #define PATH_BYTES 2100 /* a canonical path, with another version in front */
 #define NUMBER_BYTES 24
-#define SEGMENT_BYTES 256 /* NAME_MAX and NUL: one control group */
-#define CONTAINER_ID_DIGITS 64
 
 /* Words of a list, one behind the other, each with its NUL, an empty one at the end. NULL: no such condition. */
 struct section {
@@ -252,57 +249,10 @@ bool policy_needs_process(const struct policy *policy, const char *path, const c
 
 /* ---- facts of a process */
 
-static bool cut_end(char *segment, const char *end)
-{
-	size_t length = strlen(segment), wanted = strlen(end);
-	if (length <= wanted || strcmp(segment + length - wanted, end) != 0)
-		return false;
-	segment[length - wanted] = '\0';
-	return true;
-}
-
-/* The id in `docker-<id>.scope`, `cri-containerd:<id>` or `<id>`, cut out in place; NULL: no container's name. */
-static const char *container_id_in(char *segment)
-{
-	size_t length = strlen(segment);
-	if (length < CONTAINER_ID_DIGITS)
-		return NULL;
-	const char *id = segment + length - CONTAINER_ID_DIGITS;
-	bool stands_alone = id == segment || id[-1] == '-' || id[-1] == ':';
-	return stands_alone && strspn(id, "0123456789abcdef") == CONTAINER_ID_DIGITS ? id : NULL;
-}
-
 struct actor {
 	struct policy_facts facts;
-	char group[SEGMENT_BYTES], whole[SEGMENT_BYTES];
 	char uid[NUMBER_BYTES], gid[NUMBER_BYTES];
 };
-
-/* The outermost control group that is a unit or a container. Whoever owns it may name what lies below as they like: a
- * user can start an `amazon-ssm-agent.service` of their own. */
-static void take_control_group(struct actor *actor, const char *path)
-{
-	while (path != NULL && *path != '\0') {
-		path += strspn(path, "/");
-		size_t length = strcspn(path, "/");
-		if (length >= SEGMENT_BYTES)
-			return;
-		memcpy(actor->whole, path, length);
-		actor->whole[length] = '\0';
-		memcpy(actor->group, actor->whole, length + 1);
-		bool is_scope = cut_end(actor->group, ".scope");
-		const char *container = container_id_in(actor->group);
-		if (container != NULL) {
-			actor->facts.fact[POLICY_CONTAINER] = container;
-			return;
-		}
-		if (is_scope || cut_end(actor->group, ".service")) {
-			actor->facts.fact[POLICY_UNIT] = actor->whole;
-			return;
-		}
-		path += length;
-	}
-}
 
 static const char *number_of(const json_t *process, const char *name, char to[static NUMBER_BYTES])
 {
@@ -321,7 +271,8 @@ static void take_process(struct actor *actor, const json_t *process)
 	if (json_bool_at(process, "exe_foreign_mount", &is_foreign) && !is_foreign &&
 	    json_bool_at(process, "exe_deleted", &is_deleted) && !is_deleted)
 		actor->facts.fact[POLICY_EXE] = json_text_at(process, "exe");
-	take_control_group(actor, json_text_at(process, "cgroup"));
+	actor->facts.fact[POLICY_UNIT] = json_text_at(process, "unit");
+	actor->facts.fact[POLICY_CONTAINER] = json_text_at(process, "container_id");
 	actor->facts.fact[POLICY_UID] = number_of(process, "uid", actor->uid);
 	actor->facts.fact[POLICY_GID] = number_of(process, "gid", actor->gid);
 }
