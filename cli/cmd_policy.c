@@ -133,10 +133,10 @@ const struct command command_policy = {
 	.summary = "Who would have been refused by a policy",
 	.details =
 		"Applies the policy of the settings in FILE, as if its mode were enforce, to the requests in the "
-                "ledger, "
+		"ledger, "
 		"and lists who would have been refused, by which section and for which path, the last seen first. Only "
 		"what was recorded can be replayed: deliveries, and with [ledger] record = all every request. Ends "
-                "with "
+		"with "
 		"3 when somebody would have been refused.",
 	.examples = "  keytrail policy simulate new.conf --since 7d\n"
 		    "  keytrail policy simulate new.conf --unit web.service -o json\n",
