@@ -131,13 +131,10 @@ const struct command command_policy = {
 	.name = "policy",
 	.operands = "simulate FILE",
 	.summary = "Who would have been refused by a policy",
-	.details =
-		"Applies the policy of the settings in FILE, as if its mode were enforce, to the requests in the "
-		"ledger, "
-		"and lists who would have been refused, by which section and for which path, the last seen first. Only "
-		"what was recorded can be replayed: deliveries, and with [ledger] record = all every request. Ends "
-		"with "
-		"3 when somebody would have been refused.",
+	.details = "Applies the policy of the settings in FILE, as if its mode were enforce, to the requests in the "
+		   "ledger, and lists who would have been refused, by which section and for which path, the last "
+		   "seen first. Only what was recorded can be replayed: deliveries, and with [ledger] record = all "
+		   "every request. Ends with 3 when somebody would have been refused.",
 	.examples = "  keytrail policy simulate new.conf --since 7d\n"
 		    "  keytrail policy simulate new.conf --unit web.service -o json\n",
 	.options = OPTIONS_OUTPUT | OPTIONS_SETTINGS | OPTIONS_LEDGER | OPTIONS_ROWS,
