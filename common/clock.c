@@ -29,6 +29,13 @@ int64_t clock_monotonic_ms(void)
 	return clock_monotonic_us() / 1000;
 }
 
+int64_t clock_boot_seconds(void)
+{
+	struct timespec now;
+	(void)clock_gettime(CLOCK_BOOTTIME, &now);
+	return now.tv_sec;
+}
+
 /* Rounds towards minus infinity, so that times before 1970 keep a positive fraction. */
 static time_t whole_seconds(int64_t time_us)
 {

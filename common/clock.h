@@ -13,6 +13,9 @@
 
 int64_t clock_now_us(void);
 int64_t clock_monotonic_ms(void);
+
+/* Since boot, suspended time included: it follows no change of the wall clock. */
+int64_t clock_boot_seconds(void);
 int64_t clock_monotonic_us(void); /* for measuring */
 
 /* RFC 3339 in UTC with six decimals and Z. Years 0 to 9999; returns `to`. */

@@ -4,10 +4,7 @@
  * project claims, and nothing may weaken it. */
 #include "proxy/exchange.h"
 
-#include <netinet/in.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <time.h>
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -15,6 +12,7 @@
 #include "proxy/record.h"
 #include "proxy/reply.h"
 #include "proxy/route.h"
+#include "proxy/scope.h"
 #include "proxy/send.h"
 #include "proxy/token.h"
 
@@ -91,36 +89,6 @@ static int check_guards(struct exchange *exchange)
 	return GO_ON;
 }
 
-/* Whom the token is good for. Where a narrower scope is not known, the next wider known one stands in. */
-static void scope_of(struct exchange *exchange, char to[static TOKEN_SCOPE_BYTES])
-{
-	struct client *client = exchange->client;
-	struct sighting *sighting = &client->sighting;
-	const char *boot = exchange->proxy->boot_id;
-	struct error problem = {0};
-	char address[ADDRESS_TEXT_BYTES];
-	int scope = exchange->proxy->settings.token_scope;
-	if (scope == TOKEN_SCOPE_PROCESS && line_first(client->line, sighting, &problem) == 0 && sighting->pid != 0)
-		(void)snprintf(to, TOKEN_SCOPE_BYTES, "%s process %u %llu", boot, sighting->pid,
-		               (unsigned long long)sighting->start_ticks);
-	else if (scope == TOKEN_SCOPE_INSTANCE)
-		(void)snprintf(to, TOKEN_SCOPE_BYTES, "%s instance", boot);
-	else if (scope == TOKEN_SCOPE_CGROUP && sighting->cgroup_id != 0)
-		(void)snprintf(to, TOKEN_SCOPE_BYTES, "%s cgroup %llu", boot, (unsigned long long)sighting->cgroup_id);
-	else if (sighting->netns != 0)
-		(void)snprintf(to, TOKEN_SCOPE_BYTES, "%s netns %llu", boot, (unsigned long long)sighting->netns);
-	else
-		(void)snprintf(to, TOKEN_SCOPE_BYTES, "%s address %s", boot, endpoint_text(&sighting->client, address));
-}
-
-/* Seconds since boot, suspended time included: tokens do not follow the wall clock. */
-static int64_t boot_seconds(void)
-{
-	struct timespec now;
-	(void)clock_gettime(CLOCK_BOOTTIME, &now);
-	return now.tv_sec;
-}
-
 static int check_token(struct exchange *exchange)
 {
 	const struct request *request = exchange->request;
@@ -130,8 +98,9 @@ static int check_token(struct exchange *exchange)
 		return exchange->proxy->settings.imdsv2_mode == IMDSV2_AUDIT ? GO_ON
 		                                                             : refuse(exchange, 401, "no-token");
 	}
-	scope_of(exchange, scope);
-	switch (token_check(&exchange->proxy->token_key, scope, boot_seconds(), request->token, &exchange->ttl_left)) {
+	scope_of(exchange->proxy, exchange->client, scope);
+	switch (token_check(&exchange->proxy->token_key, scope, clock_boot_seconds(), request->token,
+	                    &exchange->ttl_left)) {
 	case TOKEN_GOOD:
 		return GO_ON;
 	case TOKEN_EXPIRED:
@@ -192,8 +161,8 @@ static int make_token(struct exchange *exchange)
 	if (status != 200)
 		return refuse(exchange, status == 403 ? 403 : 503, "upstream-refused");
 
-	scope_of(exchange, scope);
-	if (token_make(&proxy->token_key, scope, boot_seconds(), ttl, token, &problem) < 0 ||
+	scope_of(exchange->proxy, exchange->client, scope);
+	if (token_make(&proxy->token_key, scope, clock_boot_seconds(), ttl, token, &problem) < 0 ||
 	    reply_token(&exchange->reply, &model, token, ttl, clock_now_us(), &problem) < 0)
 		return refuse(exchange, 503, "internal");
 	explicit_bzero(token, sizeof(token));
@@ -300,24 +269,13 @@ static int deliver(struct exchange *exchange)
 	return GO_ON;
 }
 
-/* IMDS limits how far the answer to a PUT travels by its time to live; ours starts one hop later. */
-static void limit_hops(const struct client *client, int64_t limit)
-{
-	int hops = (int)limit - 1;
-	if (!is_bridged(client) || hops < 1)
-		return;
-	if (client->local.family == AF_INET6)
-		(void)setsockopt(client->fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, &hops, sizeof(hops));
-	else
-		(void)setsockopt(client->fd, IPPROTO_IP, IP_TTL, &hops, sizeof(hops));
-}
-
 static void answer(struct exchange *exchange)
 {
 	const struct settings *settings = &exchange->proxy->settings;
 	bool is_token = exchange->route.kind == ROUTE_TOKEN;
-	if (is_token)
-		limit_hops(exchange->client, settings->put_response_hop_limit);
+	if (is_token && is_bridged(exchange->client))
+		send_limit_hops(exchange->client->fd, exchange->client->local.family,
+		                (int)settings->put_response_hop_limit - 1);
 	bool wanted = settings->record == RECORD_ALL || (settings->record == RECORD_TOKENS && is_token) ||
 	              exchange->facts.policy.denies; /* what enforcing would have refused */
 	if (wanted)

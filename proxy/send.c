@@ -4,6 +4,7 @@
 #include "proxy/send.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -32,4 +33,14 @@ bool send_until(int fd, const struct buffer *bytes, int64_t deadline_ms)
 	}
 	(void)shutdown(fd, SHUT_WR);
 	return true;
+}
+
+void send_limit_hops(int fd, int family, int hops)
+{
+	if (hops < 1)
+		return;
+	if (family == AF_INET6)
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, &hops, sizeof(hops));
+	else
+		(void)setsockopt(fd, IPPROTO_IP, IP_TTL, &hops, sizeof(hops));
 }

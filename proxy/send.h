@@ -14,3 +14,7 @@ bool send_all(int fd, const struct buffer *bytes);
 
 /* The same until `deadline_ms` of clock_monotonic_ms(). */
 bool send_until(int fd, const struct buffer *bytes, int64_t deadline_ms);
+
+/* Lets what is sent from now on travel `hops` network hops; below 1: leaves it as it is. IMDS limits the answer to a
+ * PUT so; ours starts one hop later. */
+void send_limit_hops(int fd, int family, int hops);

@@ -14,7 +14,7 @@
 #define TOKEN_TEXT_BYTES 57         /* and its NUL */
 #define TOKEN_TTL_MAX_SECONDS 21600 /* EC2 user guide: six hours */
 
-/* Whom a token is good for, as text: see scope_of() in proxy/exchange.c. */
+/* Whom a token is good for, as text: see proxy/scope.h. */
 #define TOKEN_SCOPE_BYTES 160
 
 /* The value of X-aws-ec2-metadata-token-ttl-seconds: 1 to 21600, digits only. NULL (header missing) is false. */
