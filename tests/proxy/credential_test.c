@@ -287,7 +287,8 @@ static void fingerprints_what_the_document_says(void **state)
 		assert_int_equal(fingerprint_make(&host_key, found[i].ids[0], &secret, &token, &expected, NULL), 0);
 		assert_true(credential_find(found[i].body, strlen(found[i].body), &host_key, keys, NULL) > 0);
 		CHECK(found[i].name, memcmp(&keys[0].fingerprint, &expected, sizeof(expected)) == 0);
-		CHECK(found[i].name, keys[0].has_secret == found[i].has_secret && keys[0].has_token == found[i].has_token);
+		CHECK(found[i].name,
+		      keys[0].has_secret == found[i].has_secret && keys[0].has_token == found[i].has_token);
 	}
 }
 
