@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The pipeline. Each step either goes on or names a refusal; the order "record, then answer" in deliver() is what the
- * project claims, and nothing may weaken it. */
+/* Each step goes on or names a refusal. Nothing may weaken the order "record, then answer" in deliver(). */
 #include "proxy/exchange.h"
 
 #include <string.h>
@@ -55,9 +54,7 @@ static bool is_bridged(const struct client *client)
 
 static int check_client(struct exchange *exchange)
 {
-	if (!exchange->client->is_redirected)
-		return refuse(exchange, SILENCE, "not-redirected");
-	return GO_ON;
+	return exchange->client->is_redirected ? GO_ON : refuse(exchange, SILENCE, "not-redirected");
 }
 
 static int check_request(struct exchange *exchange)
@@ -228,13 +225,13 @@ static int check_policy(struct exchange *exchange)
 {
 	const struct settings *settings = &exchange->proxy->settings;
 	const struct sighting *sighting = &exchange->client->sighting;
+	const json_t *process;
 	bool has_uid = sighting->is_found && !sighting->is_ambiguous && sighting->inode != 0;
 	struct policy_request request = {
 		.path = exchange->route.path,
 		.family = exchange->key_count > 0 ? source_names[exchange->route.source] : POLICY_NO_FAMILY,
 		.socket_uid = has_uid ? (int64_t)sighting->uid : -1,
 	};
-	const json_t *process;
 	if (policy_needs_process(settings->policy, request.path, request.family))
 		look_again(exchange);
 	request.seen = exchange->attribution.document;
@@ -280,10 +277,10 @@ static void answer(struct exchange *exchange)
 	              exchange->facts.policy.denies; /* what enforcing would have refused */
 	if (wanted)
 		look_again(exchange);
-	bool sent = send_all(exchange->client->fd, &exchange->reply);
+	exchange->is_sent = send_all(exchange->client->fd, &exchange->reply);
 	if (wanted)
-		record_request(exchange->proxy, &exchange->facts, sent ? OUTCOME_DELIVERED : OUTCOME_ABORTED);
-	exchange->is_sent = sent;
+		record_request(exchange->proxy, &exchange->facts,
+		               exchange->is_sent ? OUTCOME_DELIVERED : OUTCOME_ABORTED);
 }
 
 static void answer_refusal(struct exchange *exchange, int status)
@@ -379,10 +376,11 @@ void exchange_run(struct proxy *proxy, struct client *client, const struct reque
 		.client = client,
 		.request = request,
 		.ttl_left = -1,
-		.facts = {.client = client, .request = request},
+		.facts = {.client = client,
+	                  .request = request,
+	                  .route = &exchange.route,
+	                  .without_token = &exchange.without_token},
 	};
-	exchange.facts.route = &exchange.route;
-	exchange.facts.without_token = &exchange.without_token;
 	int64_t started_us = clock_monotonic_us();
 
 	int status = check_client(&exchange);
