@@ -133,13 +133,21 @@ static void notify(const char *state)
 		             (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path)));
 }
 
-/* Until we are told to end (0), or the witness has (1). */
+/* Until we are told to end (0), or the witness has (1). Many send SIGHUP for "read the settings again": that is not
+ * served, and must not be the end of everybody's credentials. */
 static int wait_for_end(int signals, int witness_fd)
 {
 	struct pollfd ready[] = {{.fd = signals, .events = POLLIN}, {.fd = witness_fd, .events = POLLIN}};
-	while (poll(ready, ARRAY_LENGTH(ready), -1) < 0 && errno == EINTR)
-		continue;
-	return ready[1].revents != 0 ? 1 : 0;
+	struct signalfd_siginfo got;
+	for (;;) {
+		if (poll(ready, ARRAY_LENGTH(ready), -1) < 0 && errno == EINTR)
+			continue;
+		if (ready[1].revents != 0)
+			return 1;
+		if (read(signals, &got, sizeof(got)) != (ssize_t)sizeof(got) || got.ssi_signo != SIGHUP)
+			return 0;
+		log_line(LOG_LEVEL_WARNING, "not_reloaded", "reason=\"settings are read at start only: restart\"");
+	}
 }
 
 /* From here on as the proxy's user. */
@@ -153,6 +161,7 @@ static int serve(struct proxy *proxy, int witness_fd, pid_t witness_pid, int soc
 	(void)sigemptyset(&endings);
 	(void)sigaddset(&endings, SIGTERM);
 	(void)sigaddset(&endings, SIGINT);
+	(void)sigaddset(&endings, SIGHUP);
 	(void)sigprocmask(SIG_BLOCK, &endings, NULL);
 	CLEANUP_FD int signals = signalfd(-1, &endings, SFD_CLOEXEC);
 
