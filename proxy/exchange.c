@@ -44,10 +44,10 @@ static int refuse(struct exchange *exchange, int status, const char *reason)
 	return status;
 }
 
-/* Packets of our own namespace come by OUTPUT; whoever comes through a bridge is not local. */
+/* Where the redirect sent it says where it came from, also when the witness could not look for it. */
 static bool is_bridged(const struct client *client)
 {
-	return client->sighting.has_tuple && !client->sighting.is_local;
+	return !endpoint_is_loopback(&client->local);
 }
 
 /* ---- the steps, in their order */

@@ -9,6 +9,7 @@
 /* From evidence to a grade: never better than the evidence. Pure; docs/attribution.md has the same table in words. */
 struct evidence {
 	bool has_tuple;     /* the client's own view of the connection is known */
+	bool has_looked;    /* sock_diag answered, each time that it was asked */
 	bool is_output;     /* it came by way of OUTPUT, so its socket must lie in our namespace */
 	bool is_found;      /* a socket has that tuple */
 	bool is_ambiguous;  /* in two namespaces */

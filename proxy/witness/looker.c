@@ -34,6 +34,7 @@ struct looker {
 	/* The connection being looked at. */
 	struct endpoint local;
 	struct sighting sighting;
+	bool has_looked;       /* sock_diag was asked and answered */
 	struct holder first;   /* pid 0: none found at accept */
 	json_t *first_process; /* as it was at accept; owned */
 	json_t *evidence;      /* array of sentences; owned */
@@ -56,6 +57,7 @@ static void say(struct looker *looker, const char *format, ...)
 static void forget(struct looker *looker)
 {
 	looker->sighting = (struct sighting){0};
+	looker->has_looked = false;
 	looker->first = (struct holder){0};
 	json_decref(looker->first_process);
 	json_decref(looker->evidence);
@@ -88,9 +90,15 @@ static void look_at_socket(struct looker *looker)
 {
 	struct sighting *sighting = &looker->sighting;
 	struct error problem = {0};
-	if (!sighting->has_tuple || looker->sockdiag == NULL)
+	if (!sighting->has_tuple)
 		return;
-	if (sockdiag_find(looker->sockdiag, !endpoint_is_loopback(&looker->local), sighting, &problem) < 0)
+	if (looker->sockdiag == NULL) {
+		say(looker, "sock_diag: not available");
+		return;
+	}
+	looker->has_looked =
+		sockdiag_find(looker->sockdiag, !endpoint_is_loopback(&looker->local), sighting, &problem) == 0;
+	if (!looker->has_looked)
 		say(looker, "sock_diag: %s", problem.text);
 	else if (sighting->is_ambiguous)
 		say(looker, "sock_diag: sockets in two network namespaces have this tuple");
@@ -184,6 +192,7 @@ static enum grade look_again(struct looker *looker, json_t *document)
 	struct error problem = {0};
 	struct evidence evidence = {
 		.has_tuple = sighting->has_tuple && endpoint_is_imds(&sighting->destination),
+		.has_looked = looker->has_looked,
 		.is_output = endpoint_is_loopback(&looker->local),
 		.is_found = sighting->is_found,
 		.is_ambiguous = sighting->is_ambiguous,
@@ -192,10 +201,13 @@ static enum grade look_again(struct looker *looker, json_t *document)
 	json_t *holders = json_array(), *process = NULL;
 	bool may_look = sighting->is_found && !sighting->is_ambiguous && sighting->inode != 0;
 	if (may_look) {
-		evidence.is_alive = sockdiag_again(looker->sockdiag, sighting, &problem) == 1;
+		int again = sockdiag_again(looker->sockdiag, sighting, &problem);
+		evidence.has_looked = again >= 0;
+		evidence.is_alive = again == 1;
 		say(looker, "sock_diag: %s",
-		    evidence.is_alive ? "the same socket is there before the answer"
-		                      : "that socket is gone before the answer");
+		    again < 0    ? problem.text
+		    : again == 1 ? "the same socket is there before the answer"
+		                 : "that socket is gone before the answer");
 	}
 	if (evidence.is_alive && looker->options.proc_scan)
 		look_at_holders(looker, &evidence, holders, &process);

@@ -2,6 +2,7 @@
 """Ways to get credentials unseen, or to be taken for somebody else."""
 
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from instance import (IMDS_V4, REDIRECT, ROLE_PATH, TOKEN_HEADER, TTL_HEADER, Instance, eventually, needs_world)
+from instance import (IMDS_V4, REDIRECT, ROLE_PATH, TOKEN_HEADER, TTL_HEADER, Instance, binary, eventually, needs_world)
 
 pytestmark = needs_world
 
@@ -271,3 +272,40 @@ def test_shipped_lines_are_the_same_objects():
         assert {**delivery, "outcome": "delivered", "seq": listed["seq"]} == listed
         outcome = next(line for line in lines if line["kind"] == "outcome")
         assert (outcome["subject"], outcome["outcome"]) == (delivery["id"], "delivered")
+
+
+# Starts a program under a filter that refuses sock_diag: socket(AF_NETLINK, any, NETLINK_SOCK_DIAG) gives EPERM.
+WITHOUT_SOCK_DIAG = """
+import ctypes, os, struct, sys
+def step(code, jump_true, jump_false, value):
+    return struct.pack("HBBI", code, jump_true, jump_false, value)
+LOAD, EQUAL, RETURN = 0x20, 0x15, 0x06
+program = b"".join([step(LOAD, 0, 0, 0), step(EQUAL, 0, 5, 41), step(LOAD, 0, 0, 16), step(EQUAL, 0, 3, 16),
+                    step(LOAD, 0, 0, 32), step(EQUAL, 0, 1, 4), step(RETURN, 0, 0, 0x00050001),
+                    step(RETURN, 0, 0, 0x7fff0000)])
+code = ctypes.create_string_buffer(program, len(program))
+filter = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(code))
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.prctl(22, 2, ctypes.create_string_buffer(filter, len(filter)), 0, 0) != 0:
+    sys.exit(f"no filter: {os.strerror(ctypes.get_errno())}")
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the filter has the system call numbers of x86_64")
+def test_without_sock_diag_clients_are_served_and_the_doubt_is_said():
+    """Not to be able to look is no sign that the client has gone, nor that it sits behind a bridge."""
+    with Instance() as instance:
+        instance.stop()
+        with instance.log.open("ab") as log:
+            instance.daemon = instance.world.popen(
+                "host", ["/usr/bin/python3", "-I", "-S", "-c", WITHOUT_SOCK_DIAG, str(binary("keytraild")), "-c",
+                         str(instance.config)], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        assert eventually(instance.listens)
+        assert instance.credentials()["AccessKeyId"]
+        row = instance.row("access_key_id IS NOT NULL")
+        assert (row["outcome"], row["grade"], row["pid"]) == ("delivered", "none", None)
+        assert "backend_failed" in instance.log.read_text()
+        # Containers stay behind the hop limit.
+        assert instance.curl("-X", "PUT", "-H", f"{TTL_HEADER}: 60", path="/latest/api/token",
+                             ns="ctr1").stdout.startswith("HTTP/1.1 403 ")

@@ -15,7 +15,7 @@ static bool is_supported(enum grade grade, const struct evidence *e)
 	case GRADE_NONE:
 		return true;
 	case GRADE_GONE:
-		return known && ((!e->is_found && e->is_output) || (e->is_found && !e->is_alive));
+		return known && e->has_looked && ((!e->is_found && e->is_output) || (e->is_found && !e->is_alive));
 	case GRADE_NETNS:
 		return known && !e->is_found && !e->is_output;
 	case GRADE_UID:
@@ -48,7 +48,7 @@ static void is_as_good_as_the_evidence_and_never_better(void **state)
 	static const size_t holders[] = {0, 1, 2, 3, 16, 17};
 	unsigned seen[GRADE_COUNT] = {0};
 	(void)state;
-	for (unsigned bits = 0; bits < 1u << 9; bits++)
+	for (unsigned bits = 0; bits < 1u << 10; bits++)
 		for (size_t i = 0; i < ARRAY_LENGTH(holders); i++) {
 			const struct evidence evidence = {
 				.has_tuple = bits & 1,
@@ -60,6 +60,7 @@ static void is_as_good_as_the_evidence_and_never_better(void **state)
 				.is_complete = bits & 64,
 				.owner_differs = bits & 128,
 				.is_relay = bits & 256,
+				.has_looked = bits & 512,
 				.holders = holders[i],
 			};
 			enum grade grade = grade_of(&evidence);
@@ -86,9 +87,14 @@ static const struct {
           .holders = 1,
           .is_complete = true},
          GRADE_NONE},
-	{"closed before it was looked for", {.has_tuple = true, .is_output = true}, GRADE_GONE},
+	{"closed before it was looked for", {.has_looked = true, .has_tuple = true, .is_output = true}, GRADE_GONE},
 	{"closed while it was looked for",
-         {.has_tuple = true, .is_output = true, .is_found = true, .holders = 1, .is_complete = true},
+         {.has_looked = true,
+          .has_tuple = true,
+          .is_output = true,
+          .is_found = true,
+          .holders = 1,
+          .is_complete = true},
          GRADE_GONE},
 	{"from a container that cannot be looked into", {.has_tuple = true}, GRADE_NETNS},
 	{"nobody holds it, root group", {.has_tuple = true, .is_found = true, .is_alive = true}, GRADE_UID},
@@ -119,6 +125,8 @@ static const struct {
 	{"a relay among others",
          {.has_tuple = true, .is_found = true, .is_alive = true, .holders = 3, .is_relay = true},
          GRADE_RELAY},
+	{"it could not be looked for", {.has_tuple = true, .is_output = true}, GRADE_NONE},
+	{"it could not be looked for again", {.has_tuple = true, .is_output = true, .is_found = true}, GRADE_NONE},
 };
 
 static void grades_known_situations(void **state)
