@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -22,6 +23,9 @@
 #include "proxy/witness/sockdiag.h"
 #include "proxy/witness/witness.h"
 
+/* Whoever holds the socket at first is looked for only when a request takes this long. Most are over by then, and the
+ * look before a credential leaves excludes everybody else anyway. */
+#define FIRST_SCAN_AFTER_MS 10
 #define FIRST_SCAN_MS 250  /* runs while the proxy reads and fetches */
 #define SECOND_SCAN_MS 250 /* a client waits for this one: well below the 500 ms of the strictest */
 
@@ -35,6 +39,7 @@ struct looker {
 	struct endpoint local;
 	struct sighting sighting;
 	bool has_looked;       /* sock_diag was asked and answered */
+	bool is_first_due;     /* nobody has looked for a holder yet */
 	struct holder first;   /* pid 0: none found at accept */
 	json_t *first_process; /* as it was at accept; owned */
 	json_t *evidence;      /* array of sentences; owned */
@@ -57,7 +62,7 @@ static void say(struct looker *looker, const char *format, ...)
 static void forget(struct looker *looker)
 {
 	looker->sighting = (struct sighting){0};
-	looker->has_looked = false;
+	looker->has_looked = looker->is_first_due = false;
 	looker->first = (struct holder){0};
 	json_decref(looker->first_process);
 	json_decref(looker->evidence);
@@ -113,13 +118,14 @@ static void look_at_socket(struct looker *looker)
 		    (unsigned long long)sighting->cgroup_id, (unsigned long long)sighting->netns);
 }
 
-/* Runs behind the answer, while the proxy goes on. */
+/* Who holds it while the request is under way, so that it can be told when another does in the end. */
 static void look_at_process(struct looker *looker)
 {
 	struct holders holders;
 	const struct sighting *sighting = &looker->sighting;
-	if (!looker->options.proc_scan || !sighting->is_found || sighting->is_ambiguous || sighting->inode == 0)
+	if (!looker->is_first_due)
 		return;
+	looker->is_first_due = false;
 	const struct holder_search search = {.inode = sighting->inode,
 	                                     .uid = sighting->uid,
 	                                     .stop_at_first = true,
@@ -131,7 +137,7 @@ static void look_at_process(struct looker *looker)
 	/* Without ancestors: this runs for every connection, and most carry no credential. */
 	looker->first_process =
 		identity_read(looker->options.reader, looker->first.pid, looker->first.start_ticks, false);
-	say(looker, "proc: pid %u held the socket as descriptor %d at accept", looker->first.pid, looker->first.fd);
+	say(looker, "proc: pid %u held the socket as descriptor %d at first", looker->first.pid, looker->first.fd);
 }
 
 /* ---- before the answer */
@@ -261,14 +267,14 @@ static bool answer_look(struct looker *looker, const struct query *query)
 	CLEANUP_FD int socket = make_socket(looker, query->local.family);
 	answer.has_socket = socket >= 0;
 	answer.sighting = looker->sighting;
-	if (!send_answer(looker, &answer, "", socket))
-		return false;
-	look_at_process(looker);
-	return true;
+	looker->is_first_due = looker->options.proc_scan && looker->sighting.is_found &&
+	                       !looker->sighting.is_ambiguous && looker->sighting.inode != 0;
+	return send_answer(looker, &answer, "", socket);
 }
 
 static bool answer_first(struct looker *looker)
 {
+	look_at_process(looker);
 	struct answer answer = {.magic = LINE_MAGIC, .sighting = looker->sighting};
 	answer.sighting.pid = looker->first.pid;
 	answer.sighting.start_ticks = looker->first.start_ticks;
@@ -344,11 +350,24 @@ void looker_free(struct looker *looker)
 	lines_open--;
 }
 
+/* While the line is quiet. A request that is over by then is not looked into. */
+static void use_the_pause(struct looker *looker)
+{
+	struct pollfd ready = {.fd = looker->fd, .events = POLLIN};
+	struct error ignored;
+	if (!looker->is_first_due || poll(&ready, 1, FIRST_SCAN_AFTER_MS) != 0)
+		return;
+	if (!looker->sighting.is_local || sockdiag_again(looker->sockdiag, &looker->sighting, &ignored) == 1)
+		look_at_process(looker);
+	looker->is_first_due = false;
+}
+
 void *looker_run(void *argument)
 {
 	struct looker *looker = argument;
 	for (;;) {
 		struct query query;
+		use_the_pause(looker);
 		ssize_t got = recv(looker->fd, &query, sizeof(query), MSG_TRUNC);
 		if (got < 0 && errno == EINTR)
 			continue;
