@@ -49,6 +49,11 @@ static void judge_answer(const json_t *daemon, json_t *faults)
 	if (json_int_at(daemon, "ledger.dropped", &dropped) && dropped > 0)
 		add_point(faults, "rows-lost", true,
 		          "%lld rows could neither be written to the ledger nor to its journal", (long long)dropped);
+	bool refused;
+	if (json_bool_at(daemon, "reload.refused", &refused) && refused)
+		add_point(faults, "reload-refused", true,
+		          "the settings were changed and refused, those before are in force: %s",
+		          or_unknown(json_text_at(daemon, "reload.reason")));
 	if (is_false(daemon, "upstream.reachable"))
 		add_point(faults, "upstream-unreachable", true, "the metadata service does not answer the daemon: %s",
 		          or_unknown(json_text_at(daemon, "upstream.last_error")));

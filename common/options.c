@@ -249,3 +249,25 @@ int options_load(const struct options *options, const char *path, void *config, 
 		return error_set(err, ERROR_INPUT, "%s:%d: expected `[section]` or `key = value`", path, line);
 	return 0;
 }
+
+static bool is_same(const struct option_row *option, const void *a, const void *b)
+{
+	const char *left = (const char *)a + option->offset, *right = (const char *)b + option->offset;
+	switch (option->type) {
+	case OPTION_TEXT:
+		return strcmp(left, right) == 0;
+	case OPTION_INT:
+		return *(const int64_t *)(const void *)left == *(const int64_t *)(const void *)right;
+	case OPTION_CHOICE:
+		return *(const int *)(const void *)left == *(const int *)(const void *)right;
+	}
+	return true;
+}
+
+const struct option_row *options_fixed_change(const struct options *options, const void *a, const void *b)
+{
+	for (size_t i = 0; i < options->count; i++)
+		if (options->table[i].at_start_only && !is_same(&options->table[i], a, b))
+			return &options->table[i];
+	return NULL;
+}

@@ -34,6 +34,7 @@ struct option_row {
 	bool (*is_valid)(const char *value);
 	const char *expected;
 	bool unserved_unless_default; /* known; any value but the default is refused by name */
+	bool at_start_only;           /* a running program cannot change it */
 };
 
 /* A section with a name of its own: [allow "backup job"]. May be NULL where there is none. Called with `key` and
@@ -57,3 +58,6 @@ struct options {
 /* Fills `config` with the defaults, then with what the file says. `path` NULL: defaults only. A missing file is
  * ERROR_MISSING; everything wrong in it is ERROR_INPUT. On failure `config` must not be used. */
 MUST_USE int options_load(const struct options *options, const char *path, void *config, struct error *err);
+
+/* The first row marked `at_start_only` that has another value in `b` than in `a`; NULL: none has. */
+const struct option_row *options_fixed_change(const struct options *options, const void *a, const void *b);

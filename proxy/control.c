@@ -20,13 +20,13 @@ struct control {
 	pthread_t thread;
 };
 
-static json_t *witness_status(const struct control *control)
+static json_t *witness_status(const struct control *control, const struct settings *settings)
 {
 	json_t *witness = json_object();
 	json_t *backends = json_array();
 	(void)json_array_append_new(backends, json_string("conntrack"));
 	(void)json_array_append_new(backends, json_string("sock_diag"));
-	if (control->proxy->settings.proc_scan != 0)
+	if (settings->proc_scan != 0)
 		(void)json_array_append_new(backends, json_string("proc_scan"));
 	json_put_int(witness, "pid", control->witness_pid);
 	json_put(witness, "backends", backends);
@@ -34,12 +34,23 @@ static json_t *witness_status(const struct control *control)
 	return witness;
 }
 
+static json_t *reload_status(struct current *current)
+{
+	const struct reload_result last = current_last(current);
+	json_t *reload = json_object();
+	json_put_time(reload, "in_force_since", current_since_us(current));
+	json_put_time(reload, "last_at", last.at_us);
+	json_put_bool(reload, "refused", last.refused);
+	json_put_text(reload, "reason", last.refused ? last.reason : NULL);
+	return reload;
+}
+
 static json_t *status_of(const struct control *control)
 {
 	static const char *const modes[] = {"required", "audit"};
 	static const char *const scopes[] = {"instance", "netns", "cgroup", "process"};
 	struct proxy *proxy = control->proxy;
-	const struct settings *settings = &proxy->settings;
+	const struct settings *settings = current_take(proxy->current);
 	char reason[160];
 	json_t *status = json_object();
 	json_put_text(status, "version", KEYTRAIL_VERSION);
@@ -51,7 +62,7 @@ static json_t *status_of(const struct control *control)
 	json_put_text(status, "mode", modes[settings->imdsv2_mode]);
 	json_put_text(status, "token_scope", scopes[settings->token_scope]);
 	json_put_int(status, "hop_limit", settings->put_response_hop_limit);
-	json_put(status, "witness", witness_status(control));
+	json_put(status, "witness", witness_status(control, settings));
 	json_put(status, "ledger", writer_status(proxy->writer));
 	json_put(status, "instance", placement_known(proxy->placement));
 
@@ -64,6 +75,8 @@ static json_t *status_of(const struct control *control)
 	for (int i = 0; i < COUNTER_COUNT; i++)
 		json_put_int(counters, counter_names[i], (int64_t)counts_total(&proxy->counts, (enum counter)i));
 	json_put(status, "counters", counters);
+	json_put(status, "reload", reload_status(proxy->current));
+	current_give(proxy->current, settings);
 	return status;
 }
 
@@ -101,7 +114,7 @@ int control_start(struct proxy *proxy, pid_t witness_pid, struct control **ret, 
 	control->proxy = proxy;
 	control->witness_pid = witness_pid;
 	control->fd = -1;
-	int result = listen_on(control, proxy->settings.runtime, err);
+	int result = listen_on(control, proxy->at_start.runtime, err);
 	if (result == 0 && pthread_create(&control->thread, NULL, run, control) != 0)
 		result = error_set(err, ERROR_SYSTEM, "cannot start the control thread");
 	if (result < 0) {

@@ -20,6 +20,7 @@
 /* One request on its way. */
 struct exchange {
 	struct proxy *proxy;
+	const struct settings *settings; /* in force when it began */
 	struct client *client;
 	const struct request *request;
 	struct route route;
@@ -92,10 +93,9 @@ static int check_token(struct exchange *exchange)
 	char scope[TOKEN_SCOPE_BYTES];
 	if (request->token == NULL) {
 		exchange->without_token = true;
-		return exchange->proxy->settings.imdsv2_mode == IMDSV2_AUDIT ? GO_ON
-		                                                             : refuse(exchange, 401, "no-token");
+		return exchange->settings->imdsv2_mode == IMDSV2_AUDIT ? GO_ON : refuse(exchange, 401, "no-token");
 	}
-	scope_of(exchange->proxy, exchange->client, scope);
+	scope_of(exchange->proxy, exchange->settings, exchange->client, scope);
 	switch (token_check(&exchange->proxy->token_key, scope, clock_boot_seconds(), request->token,
 	                    &exchange->ttl_left)) {
 	case TOKEN_GOOD:
@@ -150,7 +150,7 @@ static int make_token(struct exchange *exchange)
 	int status = 200;
 	if (!token_parse_ttl(exchange->request->ttl, &ttl))
 		return refuse(exchange, 400, "ttl");
-	if (is_bridged(exchange->client) && proxy->settings.put_response_hop_limit < HOPS_TO_BRIDGE)
+	if (is_bridged(exchange->client) && exchange->settings->put_response_hop_limit < HOPS_TO_BRIDGE)
 		return refuse(exchange, 403, "hop-limit");
 	const struct upstream_request how = upstream_request_of(exchange);
 	if (upstream_model(proxy->upstream, &how, &model, &status, &problem) < 0)
@@ -158,7 +158,7 @@ static int make_token(struct exchange *exchange)
 	if (status != 200)
 		return refuse(exchange, status == 403 ? 403 : 503, "upstream-refused");
 
-	scope_of(exchange->proxy, exchange->client, scope);
+	scope_of(exchange->proxy, exchange->settings, exchange->client, scope);
 	if (token_make(&proxy->token_key, scope, clock_boot_seconds(), ttl, token, &problem) < 0 ||
 	    reply_token(&exchange->reply, &model, token, ttl, clock_now_us(), &problem) < 0)
 		return refuse(exchange, 503, "internal");
@@ -214,7 +214,7 @@ static int check_receiver(struct exchange *exchange)
 	if (exchange->attribution.grade == GRADE_GONE)
 		return refuse(exchange, SILENCE, "client-gone");
 	bool is_named = json_is_object(json_at(exchange->attribution.document, "process"));
-	if (!is_named && exchange->proxy->settings.on_unattributed == ON_UNATTRIBUTED_REFUSE)
+	if (!is_named && exchange->settings->on_unattributed == ON_UNATTRIBUTED_REFUSE)
 		return refuse(exchange, 403, "unattributed");
 	return GO_ON;
 }
@@ -223,7 +223,7 @@ static int check_receiver(struct exchange *exchange)
  * verdict depends on it. */
 static int check_policy(struct exchange *exchange)
 {
-	const struct settings *settings = &exchange->proxy->settings;
+	const struct settings *settings = exchange->settings;
 	const struct sighting *sighting = &exchange->client->sighting;
 	const json_t *process;
 	bool has_uid = sighting->is_found && !sighting->is_ambiguous && sighting->inode != 0;
@@ -268,7 +268,7 @@ static int deliver(struct exchange *exchange)
 
 static void answer(struct exchange *exchange)
 {
-	const struct settings *settings = &exchange->proxy->settings;
+	const struct settings *settings = exchange->settings;
 	bool is_token = exchange->route.kind == ROUTE_TOKEN;
 	if (is_token && is_bridged(exchange->client))
 		send_limit_hops(exchange->client->fd, exchange->client->local.family,
@@ -373,6 +373,7 @@ void exchange_run(struct proxy *proxy, struct client *client, const struct reque
 {
 	struct exchange exchange = {
 		.proxy = proxy,
+		.settings = current_take(proxy->current),
 		.client = client,
 		.request = request,
 		.ttl_left = -1,
@@ -397,4 +398,5 @@ void exchange_run(struct proxy *proxy, struct client *client, const struct reque
 	attribution_done(&exchange.attribution);
 	upstream_answer_done(&exchange.answer);
 	buffer_wipe_done(&exchange.reply);
+	current_give(proxy->current, exchange.settings);
 }

@@ -12,13 +12,14 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 
 #include "common/clock.h"
 #include "common/log.h"
 #include "proxy/config.h"
 #include "proxy/control.h"
+#include "proxy/notify.h"
+#include "proxy/reload.h"
 #include "proxy/scrape.h"
 #include "proxy/witness/witness.h"
 #include "proxy/workers.h"
@@ -92,7 +93,7 @@ MUST_USE static int read_boot_id(char *to, size_t size, struct error *err)
 MUST_USE static int open_keys(struct proxy *proxy, struct error *err)
 {
 	char folder[PATH_MAX], path[PATH_MAX + 16];
-	config_state_folder(&proxy->settings, folder);
+	config_state_folder(&proxy->at_start, folder);
 	(void)snprintf(path, sizeof(path), "%s/host.key", folder);
 	if (secret_key_open(path, &proxy->host_key, err) < 0)
 		return -1;
@@ -103,7 +104,7 @@ MUST_USE static int open_keys(struct proxy *proxy, struct error *err)
 /* Everything that the exchanges share. What was opened before a failure is the process's end to close. */
 MUST_USE static int open_proxy(struct proxy *proxy, int witness_fd, struct error *err)
 {
-	const struct settings *settings = &proxy->settings;
+	const struct settings *settings = &proxy->at_start;
 	const struct writer_options writer = {.path = settings->ledger_path,
 	                                      .use_journal = settings->on_failure == ON_FAILURE_JOURNAL,
 	                                      .jsonl = settings->jsonl};
@@ -111,47 +112,40 @@ MUST_USE static int open_proxy(struct proxy *proxy, int witness_fd, struct error
 	                                          .ipv6 = settings->upstream_ipv6,
 	                                          .timeout_ms = settings->upstream_timeout_ms};
 	proxy->started_us = clock_now_us();
-	if (read_boot_id(proxy->boot_id, sizeof(proxy->boot_id), err) < 0 || open_keys(proxy, err) < 0 ||
+	if (current_new(&proxy->at_start, &proxy->current, err) < 0 ||
+	    read_boot_id(proxy->boot_id, sizeof(proxy->boot_id), err) < 0 || open_keys(proxy, err) < 0 ||
 	    writer_open(&writer, &proxy->writer, err) < 0 || upstream_open(&upstream, &proxy->upstream, err) < 0)
 		return -1;
 	return placement_start(proxy->upstream, proxy->writer, witness_fd, &proxy->placement, err);
 }
 
-/* sd_notify(3) by hand: one datagram, nothing to link. */
-static void notify(const char *state)
+/* The witness says nothing unasked but a late answer to a reload, so readable means that it is gone. */
+static bool has_ended(int witness_fd)
 {
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	if (path == NULL || strlen(path) >= sizeof(address.sun_path))
-		return;
-	memcpy(address.sun_path, path, strlen(path));
-	if (path[0] == '@')
-		address.sun_path[0] = '\0';
-	CLEANUP_FD int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0)
-		(void)sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address,
-		             (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path)));
+	char late;
+	return recv(witness_fd, &late, 1, MSG_DONTWAIT) <= 0;
 }
 
-/* Until we are told to end (0), or the witness has (1). Many send SIGHUP for "read the settings again": that is not
- * served, and must not be the end of everybody's credentials. */
-static int wait_for_end(int signals, int witness_fd)
+/* Until we are told to end (0), or the witness has (1). */
+static int wait_for_end(struct proxy *proxy, const char *config, int signals, int witness_fd)
 {
 	struct pollfd ready[] = {{.fd = signals, .events = POLLIN}, {.fd = witness_fd, .events = POLLIN}};
 	struct signalfd_siginfo got;
 	for (;;) {
 		if (poll(ready, ARRAY_LENGTH(ready), -1) < 0 && errno == EINTR)
 			continue;
-		if (ready[1].revents != 0)
+		if (ready[1].revents != 0 && has_ended(witness_fd))
 			return 1;
+		if (ready[0].revents == 0)
+			continue;
 		if (read(signals, &got, sizeof(got)) != (ssize_t)sizeof(got) || got.ssi_signo != SIGHUP)
 			return 0;
-		log_line(LOG_LEVEL_WARNING, "not_reloaded", "reason=\"settings are read at start only: restart\"");
+		reload_settings(proxy, config, witness_fd);
 	}
 }
 
 /* From here on as the proxy's user. */
-static int serve(struct proxy *proxy, int witness_fd, pid_t witness_pid, int sockets[], int count)
+static int serve(struct proxy *proxy, const char *config, int witness_fd, pid_t witness_pid, int sockets[], int count)
 {
 	struct error problem = {0};
 	struct workers *workers;
@@ -170,11 +164,11 @@ static int serve(struct proxy *proxy, int witness_fd, pid_t witness_pid, int soc
 	    workers_start(proxy, witness_fd, sockets, count, &workers, &problem) < 0)
 		return fail(&problem);
 	log_line(LOG_LEVEL_NOTICE, "ready", "version=%s pid=%d witness=%d port=%lld ledger=%s", KEYTRAIL_VERSION,
-	         getpid(), witness_pid, (long long)proxy->settings.port, proxy->settings.ledger_path);
-	notify("READY=1");
+	         getpid(), witness_pid, (long long)proxy->at_start.port, proxy->at_start.ledger_path);
+	notify_send("READY=1");
 
-	int status = wait_for_end(signals, witness_fd);
-	notify("STOPPING=1");
+	int status = wait_for_end(proxy, config, signals, witness_fd);
+	notify_send("STOPPING=1");
 	log_line(status == 0 ? LOG_LEVEL_NOTICE : LOG_LEVEL_ERROR, status == 0 ? "ending" : "witness_ended", "pid=%d",
 	         getpid());
 	bool drained = workers_stop(workers);
@@ -182,8 +176,10 @@ static int serve(struct proxy *proxy, int witness_fd, pid_t witness_pid, int soc
 	control_stop(control);
 	placement_stop(proxy->placement);
 	writer_close(proxy->writer);
-	if (drained)
+	if (drained) {
 		upstream_close(proxy->upstream);
+		current_free(proxy->current);
+	}
 	return status;
 }
 
@@ -199,7 +195,7 @@ int main(int argc, char **argv)
 	argp_err_exit_status = 2;
 	if (argp_parse(&parser, argc, argv, ARGP_NO_ARGS, NULL, &arguments) != 0)
 		return 2;
-	if (settings_load(arguments.config, &proxy.settings, &problem) < 0)
+	if (settings_load(arguments.config, &proxy.at_start, &problem) < 0)
 		return fail(&problem);
 	if (arguments.check_only) {
 		(void)printf("%s: settings are good\n",
@@ -214,8 +210,8 @@ int main(int argc, char **argv)
 	(void)mallopt(M_MMAP_THRESHOLD, 65536);
 	(void)mallopt(M_TRIM_THRESHOLD, 65536);
 	json_wipe_freed();
-	if (config_identity(&proxy.settings, &identity, &problem) < 0 ||
-	    config_folders(&proxy.settings, &identity, &problem) < 0)
+	if (config_identity(&proxy.at_start, &identity, &problem) < 0 ||
+	    config_folders(&proxy.at_start, &identity, &problem) < 0)
 		return fail(&problem);
 	if (!identity.is_root)
 		log_line(LOG_LEVEL_WARNING, "not_root", "effect=\"processes of other users cannot be told apart\"");
@@ -223,15 +219,15 @@ int main(int argc, char **argv)
 	count = workers_inherit(sockets, &problem);
 	if (count < 0)
 		return fail(&problem);
-	const struct witness_options witness = {.settings = &proxy.settings,
+	const struct witness_options witness = {.settings = &proxy.at_start,
 	                                        .proxy_uid = identity.uid,
 	                                        .is_root = identity.is_root,
 	                                        .sockets = sockets,
 	                                        .socket_count = count};
 	/* The witness first: it must not hold the port open while a new daemon wants it. */
 	if (witness_fork(&witness, &witness_fd, &witness_pid, &problem) < 0 ||
-	    (count == 0 && workers_bind(proxy.settings.port, sockets, &count, &problem) < 0) ||
+	    (count == 0 && workers_bind(proxy.at_start.port, sockets, &count, &problem) < 0) ||
 	    config_drop_privileges(&identity, &problem) < 0)
 		return fail(&problem);
-	return serve(&proxy, witness_fd, witness_pid, sockets, count);
+	return serve(&proxy, arguments.config, witness_fd, witness_pid, sockets, count);
 }

@@ -3,6 +3,7 @@
 
 #include "common/secret.h"
 #include "proxy/counts.h"
+#include "proxy/current.h"
 #include "proxy/placement.h"
 #include "proxy/upstream.h"
 #include "proxy/witness/line.h"
@@ -12,7 +13,8 @@
 /* What all exchanges share. Made once by main, read-only afterwards but for the counts. */
 
 struct proxy {
-	struct settings settings;
+	struct settings at_start; /* for what only a restart changes (its policy is not here) */
+	struct current *current;  /* for all else: taken once an exchange */
 	struct secret_key host_key, token_key;
 	char boot_id[40]; /* part of each token's scope: a token ends with the boot that it was made in */
 	struct upstream *upstream;

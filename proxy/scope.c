@@ -4,13 +4,14 @@
  * namespace: a container's token is worth nothing in another, and no program notices. */
 #include "proxy/scope.h"
 
-void scope_of(struct proxy *proxy, struct client *client, char to[static TOKEN_SCOPE_BYTES])
+void scope_of(const struct proxy *proxy, const struct settings *settings, struct client *client,
+              char to[static TOKEN_SCOPE_BYTES])
 {
 	struct sighting *sighting = &client->sighting;
 	const char *boot = proxy->boot_id;
 	struct error problem = {0};
 	char address[ADDRESS_TEXT_BYTES];
-	int scope = proxy->settings.token_scope;
+	int scope = settings->token_scope;
 	if (scope == TOKEN_SCOPE_PROCESS && line_first(client->line, sighting, &problem) == 0 && sighting->pid != 0)
 		(void)snprintf(to, TOKEN_SCOPE_BYTES, "%s process %u %llu", boot, sighting->pid,
 		               (unsigned long long)sighting->start_ticks);

@@ -50,7 +50,7 @@ MUST_USE static int answer_metrics(struct proxy *proxy, struct buffer *to)
 		.counts = &proxy->counts,
 		.ledger = ledger,
 		.is_upstream_reachable = upstream_is_reachable(proxy->upstream, reason, sizeof(reason)),
-		.connections_limit = proxy->settings.max_connections,
+		.connections_limit = proxy->at_start.max_connections,
 		.started_us = proxy->started_us,
 	};
 	if (metrics_text(&facts, &text, NULL) < 0 ||
@@ -158,7 +158,7 @@ MUST_USE static int listen_tcp(const char *place, int *ret, struct error *err)
 
 int scrape_start(struct proxy *proxy, struct scrape **ret, struct error *err)
 {
-	const char *place = proxy->settings.metrics_listen;
+	const char *place = proxy->at_start.metrics_listen;
 	struct error problem = {0};
 	*ret = NULL;
 	if (place[0] == '\0')

@@ -20,8 +20,9 @@
 #define HEAD_BYTES 16384
 
 struct upstream {
-	struct upstream_options options;
+	pthread_mutex_t place_mutex; /* guards where, and for how long; held for moments only */
 	char ipv4[128], ipv6[128];
+	int64_t timeout_ms;
 
 	atomic_uchar own_ports[65536]; /* how many requests under way have this local port */
 
@@ -118,7 +119,10 @@ static void set_options(CURL *handle, struct upstream *upstream, struct transfer
 {
 	const struct upstream_request *request = transfer->request;
 	char url[160];
+	(void)pthread_mutex_lock(&upstream->place_mutex);
 	(void)snprintf(url, sizeof(url), "http://%s/", request->ipv6 ? upstream->ipv6 : upstream->ipv4);
+	long timeout_ms = (long)upstream->timeout_ms;
+	(void)pthread_mutex_unlock(&upstream->place_mutex);
 	curl_easy_setopt(handle, CURLOPT_URL, url);
 	curl_easy_setopt(handle, CURLOPT_REQUEST_TARGET, request->target);
 	curl_easy_setopt(handle, CURLOPT_CUSTOMREQUEST, request->method);
@@ -130,7 +134,7 @@ static void set_options(CURL *handle, struct upstream *upstream, struct transfer
 	curl_easy_setopt(handle, CURLOPT_HTTP_CONTENT_DECODING, 0L);
 	curl_easy_setopt(handle, CURLOPT_FRESH_CONNECT, 1L);
 	curl_easy_setopt(handle, CURLOPT_FORBID_REUSE, 1L);
-	curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, (long)upstream->options.timeout_ms);
+	curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, timeout_ms);
 	curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(handle, CURLOPT_HEADERDATA, transfer);
 	curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, on_body);
@@ -277,6 +281,28 @@ bool upstream_is_reachable(struct upstream *upstream, char *reason, size_t size)
 	return is_reachable;
 }
 
+/* Gives whether it is another place. */
+static bool take_options(struct upstream *upstream, const struct upstream_options *options)
+{
+	(void)pthread_mutex_lock(&upstream->place_mutex);
+	bool is_other = strcmp(upstream->ipv4, options->ipv4) != 0 || strcmp(upstream->ipv6, options->ipv6) != 0;
+	(void)text_copy(upstream->ipv4, sizeof(upstream->ipv4), options->ipv4);
+	(void)text_copy(upstream->ipv6, sizeof(upstream->ipv6), options->ipv6);
+	upstream->timeout_ms = options->timeout_ms;
+	(void)pthread_mutex_unlock(&upstream->place_mutex);
+	return is_other;
+}
+
+void upstream_change(struct upstream *upstream, const struct upstream_options *options)
+{
+	if (!take_options(upstream, options))
+		return;
+	/* A token of the place before is worth nothing here, nor shall it be shown there. */
+	(void)pthread_mutex_lock(&upstream->mutex);
+	explicit_bzero(upstream->token, sizeof(upstream->token));
+	(void)pthread_mutex_unlock(&upstream->mutex);
+}
+
 int upstream_open(const struct upstream_options *options, struct upstream **ret, struct error *err)
 {
 	struct upstream *upstream = calloc(1, sizeof(*upstream));
@@ -287,9 +313,8 @@ int upstream_open(const struct upstream_options *options, struct upstream **ret,
 		free(upstream);
 		return error_set(err, ERROR_SYSTEM, "libcurl does not start");
 	}
-	upstream->options = *options;
-	(void)text_copy(upstream->ipv4, sizeof(upstream->ipv4), options->ipv4);
-	(void)text_copy(upstream->ipv6, sizeof(upstream->ipv6), options->ipv6);
+	(void)pthread_mutex_init(&upstream->place_mutex, NULL);
+	(void)take_options(upstream, options);
 	(void)pthread_mutex_init(&upstream->mutex, NULL);
 	(void)text_copy(upstream->reason, sizeof(upstream->reason), "not asked yet");
 	*ret = upstream;
@@ -302,6 +327,7 @@ void upstream_close(struct upstream *upstream)
 		return;
 	buffer_done(&upstream->model_head);
 	(void)pthread_mutex_destroy(&upstream->mutex);
+	(void)pthread_mutex_destroy(&upstream->place_mutex);
 	explicit_bzero(upstream->token, sizeof(upstream->token));
 	free(upstream);
 	curl_global_cleanup();

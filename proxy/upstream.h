@@ -17,6 +17,8 @@ struct upstream_options {
 };
 
 MUST_USE int upstream_open(const struct upstream_options *options, struct upstream **ret, struct error *err);
+/* From the next request on. */
+void upstream_change(struct upstream *upstream, const struct upstream_options *options);
 void upstream_close(struct upstream *upstream);
 
 /* Gives a fresh, unconnected stream socket that the redirect lets through; -1: none to be had. */

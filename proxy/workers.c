@@ -42,7 +42,7 @@ static void *run_worker(void *argument);
 static void add_worker(struct workers *workers)
 {
 	pthread_t thread;
-	if (workers->stop || workers->count >= workers->proxy->settings.max_connections)
+	if (workers->stop || workers->count >= workers->proxy->at_start.max_connections)
 		return;
 	if (pthread_create(&thread, &workers->attributes, run_worker, workers) == 0) {
 		workers->count++;

@@ -85,14 +85,16 @@ static const struct option_choice policy_default_choices[] = {{"allow", false}, 
 #define CHOICE(name, list) .type = OPTION_CHOICE, .offset = offsetof(struct settings, name), .choices = (list)
 
 static const struct option_row table[] = {
-	{"daemon", "user", TEXT(user), .default_text = "keytrail", .is_valid = is_name, .expected = "a user's name"},
+	{"daemon", "user", TEXT(user), .default_text = "keytrail", .is_valid = is_name, .expected = "a user's name",
+         .at_start_only = true},
 	{"daemon", "runtime", TEXT(runtime), .default_text = "/run/keytrail", .is_valid = is_absolute,
-         .expected = "an absolute path"},
+         .expected = "an absolute path", .at_start_only = true},
 	{"daemon", "on_dead", CHOICE(on_dead, on_dead_choices), .default_text = "closed"},
-	{"listen", "port", INT(port), .default_text = "8775", .minimum = 1, .maximum = 65535},
+	{"listen", "port", INT(port), .default_text = "8775", .minimum = 1, .maximum = 65535, .at_start_only = true},
 	{"listen", "container_interfaces", TEXT(container_interfaces), .default_text = "auto", .is_valid = is_some,
          .expected = "auto, none, or interface names and patterns"},
-	{"listen", "max_connections", INT(max_connections), .default_text = "512", .minimum = 1, .maximum = 4096},
+	{"listen", "max_connections", INT(max_connections), .default_text = "512", .minimum = 1, .maximum = 4096,
+         .at_start_only = true},
 	{"upstream", "ipv4", TEXT(upstream_ipv4), .default_text = "169.254.169.254:80", .is_valid = is_ipv4,
          .expected = "ADDRESS:PORT"},
 	{"upstream", "ipv6", TEXT(upstream_ipv6), .default_text = "[fd00:ec2::254]:80", .is_valid = is_ipv6,
@@ -102,22 +104,22 @@ static const struct option_row table[] = {
 	{"imdsv2", "token_scope", CHOICE(token_scope, scope_choices), .default_text = "netns"},
 	{"imdsv2", "put_response_hop_limit", INT(put_response_hop_limit), .default_text = "1", .minimum = 1,
          .maximum = 64},
-	{"witness", "ebpf", CHOICE(ebpf, ebpf_choices), .default_text = "auto"},
+	{"witness", "ebpf", CHOICE(ebpf, ebpf_choices), .default_text = "auto", .at_start_only = true},
 	{"witness", "proc_scan", CHOICE(proc_scan, proc_scan_choices), .default_text = "on"},
 	{"witness", "on_unattributed", CHOICE(on_unattributed, unattributed_choices), .default_text = "deliver"},
 	{"witness", "redact", TEXT(redact), .default_text = ""},
 	{"ledger", "path", TEXT(ledger_path), .default_text = "/var/lib/keytrail/ledger.db", .is_valid = is_absolute,
-         .expected = "an absolute path"},
-	{"ledger", "on_failure", CHOICE(on_failure, failure_choices), .default_text = "journal"},
+         .expected = "an absolute path", .at_start_only = true},
+	{"ledger", "on_failure", CHOICE(on_failure, failure_choices), .default_text = "journal", .at_start_only = true},
 	{"ledger", "jsonl", TEXT(jsonl), .default_text = "", .is_valid = is_absolute_or_empty,
-         .expected = "an absolute path"},
+         .expected = "an absolute path", .at_start_only = true},
 	{"ledger", "retain_days", INT(retain_days), .default_text = "400", .minimum = 1, .maximum = 36500,
          .unserved_unless_default = true},
 	{"ledger", "record", CHOICE(record, record_choices), .default_text = "credentials"},
 	{"policy", "mode", CHOICE(policy_mode, policy_mode_choices), .default_text = "audit"},
 	{"policy", "default", CHOICE(policy_default, policy_default_choices), .default_text = "allow"},
 	{"metrics", "listen", TEXT(metrics_listen), .default_text = "", .is_valid = is_metrics_listen,
-         .expected = "unix:/PATH of at most 107 bytes, or a loopback ADDRESS:PORT"},
+         .expected = "unix:/PATH of at most 107 bytes, or a loopback ADDRESS:PORT", .at_start_only = true},
 };
 
 /* [allow "name"] and [deny "name"]: the sections of the policy, in their order. */
@@ -154,10 +156,11 @@ MUST_USE static int set_default(struct settings *settings, struct error *err)
 	return 0;
 }
 
+static const struct options options = {
+	.table = table, .count = ARRAY_LENGTH(table), .named = take_named, .named_end = end_named};
+
 int settings_load(const char *path, struct settings *ret, struct error *err)
 {
-	static const struct options options = {
-		.table = table, .count = ARRAY_LENGTH(table), .named = take_named, .named_end = end_named};
 	CLEANUP_SETTINGS struct settings loaded = {0};
 	struct error problem = {0};
 	int result = options_load(&options, path != NULL ? path : SETTINGS_DEFAULT_PATH, &loaded, &problem);
@@ -176,4 +179,13 @@ void settings_done(struct settings *settings)
 {
 	policy_free(settings->policy);
 	settings->policy = NULL;
+}
+
+int settings_check_change(const struct settings *now, const struct settings *next, struct error *err)
+{
+	const struct option_row *row = options_fixed_change(&options, now, next);
+	if (row == NULL)
+		return 0;
+	return error_set(err, ERROR_USAGE, "[%s] %s: is read at start only: restart to change it", row->section,
+	                 row->key);
 }

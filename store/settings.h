@@ -52,5 +52,9 @@ struct settings {
 
 /* Loads `path`; NULL: the default path, which need not exist. */
 MUST_USE int settings_load(const char *path, struct settings *ret, struct error *err);
+
+/* May a running daemon go from one to the other? Else ERROR_USAGE names the setting that only a restart changes. */
+MUST_USE int settings_check_change(const struct settings *now, const struct settings *next, struct error *err);
+
 void settings_done(struct settings *settings);
 #define CLEANUP_SETTINGS CLEANUP(settings_done)

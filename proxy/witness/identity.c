@@ -61,6 +61,11 @@ int identity_reader_new(const char *redact, struct identity_reader **ret, struct
 	return 0;
 }
 
+void identity_reader_change(struct identity_reader *reader, const char *redact)
+{
+	(void)text_copy(reader->redact, sizeof(reader->redact), redact);
+}
+
 void identity_reader_free(struct identity_reader *reader)
 {
 	free(reader);

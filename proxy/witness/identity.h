@@ -15,6 +15,8 @@ struct identity_reader; /* what is the same for all processes of a boot: clock, 
 
 /* `redact`: further patterns, kept. */
 MUST_USE int identity_reader_new(const char *redact, struct identity_reader **ret, struct error *err);
+/* Other patterns. While nobody reads with it. */
+void identity_reader_change(struct identity_reader *reader, const char *redact);
 void identity_reader_free(struct identity_reader *reader);
 
 /* NULL: no such process any more (or not that one). New reference. */

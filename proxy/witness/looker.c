@@ -31,7 +31,7 @@
 
 struct looker {
 	int fd;
-	struct looker_options options;
+	struct looker_options *options;
 	struct conntrack *conntrack;
 	struct sockdiag *sockdiag;
 
@@ -136,7 +136,7 @@ static void look_at_process(struct looker *looker)
 	looker->first = holders.items[0];
 	/* Without ancestors: this runs for every connection, and most carry no credential. */
 	looker->first_process =
-		identity_read(looker->options.reader, looker->first.pid, looker->first.start_ticks, false);
+		identity_read(looker->options->reader, looker->first.pid, looker->first.start_ticks, false);
 	say(looker, "proc: pid %u held the socket as descriptor %d at first", looker->first.pid, looker->first.fd);
 }
 
@@ -158,7 +158,7 @@ static void look_at_holders(struct looker *looker, struct evidence *evidence, js
 	bool first_is_there = false;
 	for (size_t i = 0; i < holders.count && i < HOLDERS_MAX; i++) {
 		const struct holder *holder = &holders.items[i];
-		json_t *process = identity_read(looker->options.reader, holder->pid, holder->start_ticks, true);
+		json_t *process = identity_read(looker->options->reader, holder->pid, holder->start_ticks, true);
 		if (process == NULL || !procfs_still_holds(holder, sighting->inode)) {
 			json_decref(process);
 			continue;
@@ -215,7 +215,7 @@ static enum grade look_again(struct looker *looker, json_t *document)
 		    : again == 1 ? "the same socket is there before the answer"
 		                 : "that socket is gone before the answer");
 	}
-	if (evidence.is_alive && looker->options.proc_scan)
+	if (evidence.is_alive && looker->options->proc_scan)
 		look_at_holders(looker, &evidence, holders, &process);
 	else if (!evidence.is_alive && looker->first_process != NULL)
 		process = looker->first_process; /* it asked, and is not there to receive */
@@ -238,12 +238,12 @@ static enum grade look_again(struct looker *looker, json_t *document)
 static int make_socket(const struct looker *looker, int family)
 {
 	const unsigned mark = WITNESS_MARK;
-	if (looker->options.is_root)
-		(void)setfsuid(looker->options.proxy_uid);
+	if (looker->options->is_root)
+		(void)setfsuid(looker->options->proxy_uid);
 	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
-	if (looker->options.is_root)
+	if (looker->options->is_root)
 		(void)setfsuid(0);
-	if (fd >= 0 && looker->options.is_root && setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0) {
+	if (fd >= 0 && looker->options->is_root && setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0) {
 		(void)close(fd);
 		return -1;
 	}
@@ -267,7 +267,7 @@ static bool answer_look(struct looker *looker, const struct query *query)
 	CLEANUP_FD int socket = make_socket(looker, query->local.family);
 	answer.has_socket = socket >= 0;
 	answer.sighting = looker->sighting;
-	looker->is_first_due = looker->options.proc_scan && looker->sighting.is_found &&
+	looker->is_first_due = looker->options->proc_scan && looker->sighting.is_found &&
 	                       !looker->sighting.is_ambiguous && looker->sighting.inode != 0;
 	return send_answer(looker, &answer, "", socket);
 }
@@ -307,7 +307,7 @@ static bool answer_who(struct looker *looker)
 	return send_answer(looker, &answer, text, -1);
 }
 
-static bool serve_one(struct looker *looker, const struct query *query)
+static bool serve_query(struct looker *looker, const struct query *query)
 {
 	switch (query->kind) {
 	case QUERY_LOOK:
@@ -323,14 +323,23 @@ static bool serve_one(struct looker *looker, const struct query *query)
 	}
 }
 
-struct looker *looker_new(int fd, const struct looker_options *options)
+/* The settings that it goes by stay the same for the whole of a query. */
+static bool serve_one(struct looker *looker, const struct query *query)
+{
+	(void)pthread_rwlock_rdlock(&looker->options->lock);
+	bool good = serve_query(looker, query);
+	(void)pthread_rwlock_unlock(&looker->options->lock);
+	return good;
+}
+
+struct looker *looker_new(int fd, struct looker_options *options)
 {
 	struct looker *looker = lines_open < options->lines_max ? calloc(1, sizeof(*looker)) : NULL;
 	struct error problem = {0};
 	if (looker == NULL)
 		return NULL;
 	looker->fd = fd;
-	looker->options = *options;
+	looker->options = options;
 	looker->evidence = json_array();
 	/* Without either the line works all the same, and its grades say what it could not see. */
 	if (conntrack_open(&looker->conntrack, &problem) < 0 || sockdiag_open(&looker->sockdiag, &problem) < 0)
@@ -357,8 +366,11 @@ static void use_the_pause(struct looker *looker)
 	struct error ignored;
 	if (!looker->is_first_due || poll(&ready, 1, FIRST_SCAN_AFTER_MS) != 0)
 		return;
-	if (!looker->sighting.is_local || sockdiag_again(looker->sockdiag, &looker->sighting, &ignored) == 1)
+	(void)pthread_rwlock_rdlock(&looker->options->lock);
+	if (looker->options->proc_scan &&
+	    (!looker->sighting.is_local || sockdiag_again(looker->sockdiag, &looker->sighting, &ignored) == 1))
 		look_at_process(looker);
+	(void)pthread_rwlock_unlock(&looker->options->lock);
 	looker->is_first_due = false;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <pthread.h>
 #include <sys/types.h>
 
 #include "proxy/witness/identity.h"
@@ -9,14 +10,16 @@
 struct looker;
 
 struct looker_options {
-	const struct identity_reader *reader; /* shared, read-only */
+	pthread_rwlock_t lock; /* held for writing while reader and proc_scan change, for reading during a query */
+	struct identity_reader *reader;
 	uid_t proxy_uid;
 	bool is_root, proc_scan;
 	unsigned lines_max;
 };
 
-/* Takes the descriptor over only on success. NULL: too many lines, or no memory. */
-struct looker *looker_new(int fd, const struct looker_options *options);
+/* Takes the descriptor over only on success; the options are shared and stay the caller's. NULL: too many lines, or no
+ * memory. */
+struct looker *looker_new(int fd, struct looker_options *options);
 void looker_free(struct looker *looker);
 
 /* The thread: returns when the proxy closes the line; frees the looker. */

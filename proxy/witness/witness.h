@@ -20,3 +20,8 @@ struct witness_options {
 
 /* Forks the witness; the caller goes on as the proxy. Call before any thread is started. */
 MUST_USE int witness_fork(const struct witness_options *options, int *ret_main_fd, pid_t *ret_pid, struct error *err);
+
+/* The proxy's side: has the witness go by [witness] proc_scan and redact of these settings from the next query on, and
+ * waits until it does. One message of a fixed size, of which nothing is parsed: a proxy that was taken over can switch
+ * off what it could as well leave unrecorded, and never the built-in patterns. */
+MUST_USE int witness_change(int main_fd, const struct settings *settings, struct error *err);

@@ -53,6 +53,7 @@ class Instance:
         self.ledger = self.state / "ledger.db"
         self.config = self.folder / "keytrail.conf"
         self.log = self.folder / "keytraild.log"
+        self.environment = {}  # the daemon's, beside this process's
         self.world = self.imds = self.daemon = None
 
     def __enter__(self):
@@ -99,12 +100,29 @@ class Instance:
     def start(self, wait=True):
         with self.log.open("ab") as log:
             self.daemon = self.world.popen("host", [str(binary("keytraild")), "-c", str(self.config)], stderr=log,
-                                           stdout=log, stdin=subprocess.DEVNULL)
+                                           stdout=log, stdin=subprocess.DEVNULL, env={**os.environ, **self.environment})
         if wait:
             before = self.log.read_text().count("notice ready") if self.log.exists() else 0
             eventually(lambda: self.daemon.poll() is not None or self.listens(), DEADLINE_S)
             assert self.daemon.poll() is None, self.log.read_text()
             assert before <= self.log.read_text().count("notice ready")
+
+    def reload(self, settings):
+        """Replaces the settings and has the daemon read them; returns what `status` says of that."""
+        before = self.status()["reload"]["last_at"]
+        self.settings = settings
+        self.write_config()
+        self.daemon.send_signal(signal.SIGHUP)
+        assert eventually(lambda: self.status()["reload"]["last_at"] != before, DEADLINE_S), self.log.read_text()
+        return self.status()["reload"]
+
+    def status(self):
+        """What the daemon says on its control socket."""
+        with socket.socket(socket.AF_UNIX) as control:
+            control.settimeout(DEADLINE_S)
+            control.connect(str(self.folder / "run" / "control.sock"))
+            with control.makefile() as answer:
+                return json.loads(answer.read())
 
     def listens(self):
         with socket.socket(socket.AF_UNIX) as control:

@@ -117,13 +117,6 @@ def test_restarts_under_load_refuse_nobody():
         assert len(instance.rows("access_key_id IS NOT NULL AND outcome = 'delivered'")) == served
 
 
-def test_hangup_is_not_the_end():
-    with Instance() as instance:
-        instance.daemon.send_signal(signal.SIGHUP)
-        assert eventually(lambda: "not_reloaded" in instance.log.read_text())
-        assert instance.credentials()["AccessKeyId"]
-
-
 def test_descriptor_that_is_no_listener_is_named():
     with Instance() as instance:
         instance.stop()

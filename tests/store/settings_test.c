@@ -332,6 +332,55 @@ static void takes_each_choice(void **state)
 	}
 }
 
+/* Each setting with another value than the default, and whether a running daemon may take it. */
+static const struct {
+	const char *text;
+	const char *fixed; /* NULL: it may */
+} changes[] = {
+	{"[daemon]\nuser = imds", "[daemon] user"},
+	{"[daemon]\nruntime = /run/other", "[daemon] runtime"},
+	{"[listen]\nport = 8776", "[listen] port"},
+	{"[listen]\ncontainer_interfaces = br0", NULL}, /* the redirect's */
+	{"[listen]\nmax_connections = 511", "[listen] max_connections"},
+	{"[upstream]\nipv4 = 127.0.0.1:81", NULL},
+	{"[upstream]\nipv6 = [::1]:81", NULL},
+	{"[upstream]\ntimeout_ms = 1999", NULL},
+	{"[imdsv2]\nmode = audit", NULL},
+	{"[imdsv2]\ntoken_scope = instance", NULL},
+	{"[imdsv2]\nput_response_hop_limit = 2", NULL},
+	{"[witness]\nebpf = off", "[witness] ebpf"},
+	{"[witness]\nproc_scan = off", NULL},
+	{"[witness]\non_unattributed = refuse", NULL},
+	{"[witness]\nredact = pin=*", NULL},
+	{"[ledger]\npath = /tmp/other.db", "[ledger] path"},
+	{"[ledger]\non_failure = refuse", "[ledger] on_failure"},
+	{"[ledger]\njsonl = /tmp/rows", "[ledger] jsonl"},
+	{"[ledger]\nrecord = all", NULL},
+	{"[policy]\nmode = enforce", NULL},
+	{"[policy]\ndefault = deny", NULL},
+	{"[deny \"root\"]\nuid = 0", NULL},
+	{"[metrics]\nlisten = 127.0.0.1:9475", "[metrics] listen"},
+};
+
+static void knows_what_needs_a_restart(void **state)
+{
+	(void)state;
+	CLEANUP_SETTINGS struct settings now = {0};
+	assert_int_equal(load("", &now, NULL), 0);
+	for (size_t i = 0; i < ARRAY_LENGTH(changes); i++) {
+		CLEANUP_SETTINGS struct settings next = {0};
+		struct error problem = {0};
+		char wanted[100] = "";
+		CHECK_NUMBER(changes[i].text, load(changes[i].text, &next, NULL), 0);
+		if (changes[i].fixed != NULL)
+			(void)snprintf(wanted, sizeof(wanted), "%s: is read at start only: restart to change it",
+			               changes[i].fixed);
+		CHECK_NUMBER(changes[i].text, settings_check_change(&now, &next, &problem),
+		             changes[i].fixed != NULL ? -1 : 0);
+		CHECK_TEXT(changes[i].text, problem.text, wanted);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -340,6 +389,7 @@ int main(void)
 		cmocka_unit_test(has_a_default_for_everything),
 		cmocka_unit_test(takes_every_setting),
 		cmocka_unit_test(takes_each_choice),
+		cmocka_unit_test(knows_what_needs_a_restart),
 		cmocka_unit_test(bounds_a_policy),
 		cmocka_unit_test(takes_places_for_metrics_that_only_the_machine_reaches),
 	};

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Tells the service manager (sd_notify(3)), by NOTIFY_SOCKET; without one it does nothing. Never fails: who does not
+ * listen is not waited for. Safe from any thread. */
+void notify_send(const char *state);
+
+/* RELOADING=1 with the time that the manager wants to see. READY=1 must follow. */
+void notify_reloading(void);

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* A reload is refused whole: a file with one wrong line changes nothing, nor does one that changes what is fixed at
+ * start. The order below is that of what may fail. */
+#include "proxy/reload.h"
+
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/text.h"
+#include "proxy/notify.h"
+#include "proxy/witness/witness.h"
+
+MUST_USE static int replace(struct proxy *proxy, const char *path, int witness_fd, struct error *err)
+{
+	CLEANUP_SETTINGS struct settings next = {0};
+	if (settings_load(path, &next, err) < 0 || settings_check_change(&proxy->at_start, &next, err) < 0)
+		return -1;
+	const struct upstream_options upstream = {
+		.ipv4 = next.upstream_ipv4, .ipv6 = next.upstream_ipv6, .timeout_ms = next.upstream_timeout_ms};
+	if (witness_change(witness_fd, &next, err) < 0)
+		return -1;
+	upstream_change(proxy->upstream, &upstream);
+	return current_replace(proxy->current, &next, err);
+}
+
+void reload_settings(struct proxy *proxy, const char *path, int witness_fd)
+{
+	struct error problem = {0};
+	struct reload_result result = {.at_us = clock_now_us()};
+	notify_reloading();
+	result.refused = replace(proxy, path, witness_fd, &problem) < 0;
+	if (result.refused) {
+		(void)text_copy(result.reason, sizeof(result.reason), problem.text);
+		log_line(LOG_LEVEL_ERROR, "reload_refused",
+		         "reason=\"%s\" effect=\"the settings before stay in force\"", problem.text);
+	} else {
+		log_line(LOG_LEVEL_NOTICE, "reloaded", "settings=%s", path != NULL ? path : SETTINGS_DEFAULT_PATH);
+	}
+	current_note(proxy->current, &result);
+	notify_send(result.refused ? "READY=1\nSTATUS=Settings refused, those before stay in force: see the log"
+	                           : "READY=1\nSTATUS=");
+}
