@@ -26,7 +26,7 @@ struct exchange {
 	struct route route;
 	bool without_token; /* IMDSv1, in audit mode */
 	int64_t ttl_left;   /* of the client's token; -1: none */
-	struct upstream_answer answer;
+	struct response answer;
 	struct key keys[CREDENTIALS_MAX];
 	int key_count;
 	struct attribution attribution;
@@ -124,9 +124,9 @@ static int take_socket(void *context, int family, struct error *err)
 static struct upstream_request upstream_request_of(const struct exchange *exchange)
 {
 	return (struct upstream_request){
+		.endpoint = exchange->client->local.family == AF_INET6 ? ENDPOINT_IMDS_IPV6 : ENDPOINT_IMDS_IPV4,
 		.method = exchange->request->method,
 		.target = exchange->route.target,
-		.ipv6 = exchange->client->local.family == AF_INET6,
 		.without_token = exchange->without_token,
 		.socket = take_socket,
 		.socket_context = exchange->client,
@@ -184,7 +184,7 @@ static int fetch(struct exchange *exchange)
 static int find_credentials(struct exchange *exchange)
 {
 	struct error problem = {0};
-	const struct upstream_answer *answer = &exchange->answer;
+	const struct response *answer = &exchange->answer;
 	if (answer->status != 200)
 		return GO_ON;
 	exchange->key_count = credential_find(answer->body.bytes, answer->body.length, &exchange->proxy->host_key,
@@ -396,7 +396,7 @@ void exchange_run(struct proxy *proxy, struct client *client, const struct reque
 	count(&exchange, status, clock_monotonic_us() - started_us);
 
 	attribution_done(&exchange.attribution);
-	upstream_answer_done(&exchange.answer);
+	response_done(&exchange.answer);
 	buffer_wipe_done(&exchange.reply);
 	current_give(proxy->current, exchange.settings);
 }

@@ -108,9 +108,7 @@ MUST_USE static int open_proxy(struct proxy *proxy, int witness_fd, struct error
 	const struct writer_options writer = {.path = settings->ledger_path,
 	                                      .use_journal = settings->on_failure == ON_FAILURE_JOURNAL,
 	                                      .jsonl = settings->jsonl};
-	const struct upstream_options upstream = {.ipv4 = settings->upstream_ipv4,
-	                                          .ipv6 = settings->upstream_ipv6,
-	                                          .timeout_ms = settings->upstream_timeout_ms};
+	const struct upstream_options upstream = upstream_options_of(settings);
 	proxy->started_us = clock_now_us();
 	if (current_new(&proxy->at_start, &proxy->current, err) < 0 ||
 	    read_boot_id(proxy->boot_id, sizeof(proxy->boot_id), err) < 0 || open_keys(proxy, err) < 0 ||

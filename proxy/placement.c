@@ -38,8 +38,7 @@ static int take_socket(void *context, int family, struct error *err)
 }
 
 /* Reads one value. 1: read, 0: IMDS has none, -1: no answer. */
-MUST_USE static int get(struct placement *placement, const char *path, struct upstream_answer *answer,
-                        struct error *err)
+MUST_USE static int get(struct placement *placement, const char *path, struct response *answer, struct error *err)
 {
 	char target[256];
 	(void)snprintf(target, sizeof(target), "/latest/%s", path);
@@ -74,7 +73,7 @@ static void add_lines(json_t *list, const struct buffer *text)
 
 MUST_USE static int add_values(struct placement *placement, const char *path, json_t *list, struct error *err)
 {
-	CLEANUP_ANSWER struct upstream_answer answer = {0};
+	CLEANUP_RESPONSE struct response answer = {0};
 	int got = get(placement, path, &answer, err);
 	if (got == 1)
 		add_lines(list, &answer.body);
@@ -83,7 +82,7 @@ MUST_USE static int add_values(struct placement *placement, const char *path, js
 
 MUST_USE static int read_document(struct placement *placement, json_t *body, struct error *err)
 {
-	CLEANUP_ANSWER struct upstream_answer answer = {0};
+	CLEANUP_RESPONSE struct response answer = {0};
 	CLEANUP_JSON json_t *document = NULL;
 	int got = get(placement, "dynamic/instance-identity/document", &answer, err);
 	if (got < 0)

@@ -17,11 +17,9 @@ MUST_USE static int replace(struct proxy *proxy, const char *path, int witness_f
 	CLEANUP_SETTINGS struct settings next = {0};
 	if (settings_load(path, &next, err) < 0 || settings_check_change(&proxy->at_start, &next, err) < 0)
 		return -1;
-	const struct upstream_options upstream = {
-		.ipv4 = next.upstream_ipv4, .ipv6 = next.upstream_ipv6, .timeout_ms = next.upstream_timeout_ms};
-	if (witness_change(witness_fd, &next, err) < 0)
+	const struct upstream_options upstream = upstream_options_of(&next);
+	if (witness_change(witness_fd, &next, err) < 0 || upstream_change(proxy->upstream, &upstream, err) < 0)
 		return -1;
-	upstream_change(proxy->upstream, &upstream);
 	return current_replace(proxy->current, &next, err);
 }
 

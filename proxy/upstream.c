@@ -1,30 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Requests to the metadata service by libcurl. Secrets come through here, so libcurl's memory is wiped as it is freed,
- * and a handle lives for one request only. */
+/* What we ask of the metadata service, and the token that we ask with. */
 #include "proxy/upstream.h"
 
-#include <curl/curl.h>
+#include <arpa/inet.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <string.h>
-#include <strings.h>
 
 #include "common/clock.h"
-#include "common/secret.h"
 #include "common/text.h"
 
 #define TOKEN_BYTES 256                 /* EC2's have 56 characters */
 #define TOKEN_TTL "21600"               /* the longest that IMDS gives */
 #define TOKEN_EARLY_MS (15 * 60 * 1000) /* renewed this long before its end */
-#define HEAD_BYTES 16384
+#define REQUEST_BYTES 16384             /* of a request: a client's target and Authorization are below 8 KB together */
+
+/* THE TABLE of endpoints. */
+static const struct endpoint_kind {
+	const char *host;
+} kinds[ENDPOINT_COUNT] = {
+	[ENDPOINT_IMDS_IPV4] = {.host = "169.254.169.254"},
+	[ENDPOINT_IMDS_IPV6] = {.host = "[fd00:ec2::254]"},
+};
+
+/* Where to ask, and for how long to wait. */
+struct place {
+	struct sockaddr_storage addresses[ENDPOINT_COUNT];
+	int64_t timeout_ms;
+};
 
 struct upstream {
-	pthread_mutex_t place_mutex; /* guards where, and for how long; held for moments only */
-	char ipv4[128], ipv6[128];
-	int64_t timeout_ms;
+	struct transfer_ports ports;
 
-	atomic_uchar own_ports[65536]; /* how many requests under way have this local port */
+	pthread_mutex_t place_mutex; /* held for moments only */
+	struct place place;
 
 	pthread_mutex_t mutex; /* guards what follows; held while a token is fetched, so that one fetch serves all */
 	char token[TOKEN_BYTES];
@@ -34,153 +43,71 @@ struct upstream {
 	char reason[160];
 };
 
-void upstream_answer_done(struct upstream_answer *answer)
+/* ---- one request */
+
+/* A header's value, or a target, as one line must have it. Heads are screened before; this is the last door. */
+static bool is_line(const char *text)
 {
-	buffer_done(&answer->head);
-	buffer_wipe_done(&answer->body);
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			return false;
+	return true;
 }
 
-/* ---- one transfer */
-
-struct transfer {
-	struct upstream_answer *answer;
-	const struct upstream_request *request;
-	struct error *err;
-	struct upstream *upstream;
-	int local_port; /* 0: not connected yet */
-};
-
-static size_t on_header(char *bytes, size_t size, size_t count, void *context)
+/* `token_line`: a header line of ours with its CRLF, or "". */
+MUST_USE static int build(const struct upstream_request *request, const char *token_line, char to[static REQUEST_BYTES],
+                          size_t *ret_length, struct error *err)
 {
-	struct transfer *transfer = context;
-	struct buffer *head = &transfer->answer->head;
-	size_t length = size * count;
-	if (length > 5 && strncmp(bytes, "HTTP/", 5) == 0)
-		buffer_clear(head); /* after an interim answer (100) the real one starts anew */
-	if (length > 6 && strncasecmp(bytes, "Date: ", 6) == 0) {
-		char date[CLOCK_HTTP_BYTES + 8] = "";
-		size_t value = length - 6 < sizeof(date) - 1 ? length - 6 : sizeof(date) - 1;
-		memcpy(date, bytes + 6, value);
-		(void)clock_parse_http(text_trim(date), &transfer->answer->date_us);
-	}
-	return buffer_append(head, bytes, length, transfer->err) < 0 ? 0 : length;
+	const char *host = request->host != NULL ? request->host : kinds[request->endpoint].host;
+	const char *authorization = request->authorization != NULL ? request->authorization : "";
+	if (!is_line(request->target) || !is_line(host) || !is_line(authorization))
+		return error_set(err, ERROR_INPUT, "upstream: a control byte in a request");
+	int length = snprintf(to, REQUEST_BYTES, "%s %s HTTP/1.1\r\nHost: %s\r\nAccept: */*\r\n%s%s%s%s\r\n",
+	                      request->method, request->target, host, token_line,
+	                      request->authorization != NULL ? "Authorization: " : "", authorization,
+	                      request->authorization != NULL ? "\r\n" : "");
+	if (length >= REQUEST_BYTES)
+		return error_set(err, ERROR_LIMIT, "upstream: a request of %d bytes", length);
+	*ret_length = (size_t)length;
+	return 0;
 }
 
-static size_t on_body(char *bytes, size_t size, size_t count, void *context)
+/* Sends one request and takes its answer. */
+MUST_USE static int ask(struct upstream *upstream, const struct upstream_request *request, const char *token_line,
+                        int64_t deadline_ms, struct response *ret, struct error *err)
 {
-	struct transfer *transfer = context;
-	return buffer_append(&transfer->answer->body, bytes, size * count, transfer->err) < 0 ? 0 : size * count;
+	char bytes[REQUEST_BYTES];
+	struct sockaddr_storage address;
+	struct transfer transfer = {
+		.address = &address,
+		.request = bytes,
+		.is_head = strcmp(request->method, "HEAD") == 0,
+		.deadline_ms = deadline_ms,
+		.socket = request->socket,
+		.socket_context = request->socket_context,
+		.ports = &upstream->ports,
+	};
+	(void)pthread_mutex_lock(&upstream->place_mutex);
+	address = upstream->place.addresses[request->endpoint];
+	(void)pthread_mutex_unlock(&upstream->place_mutex);
+	int result = build(request, token_line, bytes, &transfer.request_bytes, err);
+	if (result == 0 && transfer_run(&transfer, ret, err) < 0)
+		result = error_prefix(err, "upstream");
+	explicit_bzero(bytes, transfer.request_bytes);
+	return result;
 }
 
-static curl_socket_t on_open(void *context, curlsocktype purpose, struct curl_sockaddr *address)
+static int64_t deadline_of(struct upstream *upstream)
 {
-	struct transfer *transfer = context;
-	(void)purpose;
-	int fd = transfer->request->socket(transfer->request->socket_context, address->family, transfer->err);
-	return fd < 0 ? CURL_SOCKET_BAD : fd;
-}
-
-static int on_socket_ready(void *context, curl_socket_t fd, curlsocktype purpose)
-{
-	(void)context;
-	(void)fd;
-	(void)purpose;
-	return CURL_SOCKOPT_OK;
-}
-
-/* Called when the connection stands and nothing has been sent. */
-static int on_connected(void *context, char *remote, char *local, int remote_port, int local_port)
-{
-	struct transfer *transfer = context;
-	(void)remote;
-	(void)local;
-	(void)remote_port;
-	transfer->local_port = local_port & 0xffff;
-	(void)atomic_fetch_add(&transfer->upstream->own_ports[transfer->local_port], 1);
-	return CURL_PREREQFUNC_OK;
+	(void)pthread_mutex_lock(&upstream->place_mutex);
+	int64_t timeout_ms = upstream->place.timeout_ms;
+	(void)pthread_mutex_unlock(&upstream->place_mutex);
+	return clock_monotonic_ms() + timeout_ms;
 }
 
 bool upstream_is_own_port(const struct upstream *upstream, uint16_t port)
 {
-	return atomic_load(&upstream->own_ports[port]) > 0;
-}
-
-static void cleanup_easy(CURL **handle)
-{
-	curl_easy_cleanup(*handle);
-}
-
-static void cleanup_list(struct curl_slist **list)
-{
-	curl_slist_free_all(*list);
-}
-
-static void set_options(CURL *handle, struct upstream *upstream, struct transfer *transfer)
-{
-	const struct upstream_request *request = transfer->request;
-	char url[160];
-	(void)pthread_mutex_lock(&upstream->place_mutex);
-	(void)snprintf(url, sizeof(url), "http://%s/", request->ipv6 ? upstream->ipv6 : upstream->ipv4);
-	long timeout_ms = (long)upstream->timeout_ms;
-	(void)pthread_mutex_unlock(&upstream->place_mutex);
-	curl_easy_setopt(handle, CURLOPT_URL, url);
-	curl_easy_setopt(handle, CURLOPT_REQUEST_TARGET, request->target);
-	curl_easy_setopt(handle, CURLOPT_CUSTOMREQUEST, request->method);
-	curl_easy_setopt(handle, CURLOPT_NOBODY, strcmp(request->method, "HEAD") == 0 ? 1L : 0L);
-	curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http");
-	curl_easy_setopt(handle, CURLOPT_PROXY, "");
-	curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(handle, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(handle, CURLOPT_HTTP_CONTENT_DECODING, 0L);
-	curl_easy_setopt(handle, CURLOPT_FRESH_CONNECT, 1L);
-	curl_easy_setopt(handle, CURLOPT_FORBID_REUSE, 1L);
-	curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, timeout_ms);
-	curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, on_header);
-	curl_easy_setopt(handle, CURLOPT_HEADERDATA, transfer);
-	curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, on_body);
-	curl_easy_setopt(handle, CURLOPT_WRITEDATA, transfer);
-	curl_easy_setopt(handle, CURLOPT_OPENSOCKETFUNCTION, on_open);
-	curl_easy_setopt(handle, CURLOPT_OPENSOCKETDATA, transfer);
-	curl_easy_setopt(handle, CURLOPT_SOCKOPTFUNCTION, on_socket_ready);
-	curl_easy_setopt(handle, CURLOPT_PREREQFUNCTION, on_connected);
-	curl_easy_setopt(handle, CURLOPT_PREREQDATA, transfer);
-}
-
-/* Sends one request with up to one header of ours. */
-MUST_USE static int transfer_run(struct upstream *upstream, const struct upstream_request *request, const char *header,
-                                 struct upstream_answer *ret, struct error *err)
-{
-	CLEANUP(cleanup_easy) CURL *handle = curl_easy_init();
-	CLEANUP(cleanup_list) struct curl_slist *headers = NULL;
-	struct error problem = {0};
-	struct transfer transfer = {.answer = ret, .request = request, .err = &problem, .upstream = upstream};
-	long status = 0;
-
-	upstream_answer_done(ret);
-	ret->head.limit = HEAD_BYTES;
-	ret->body.limit = UPSTREAM_BODY_BYTES;
-	ret->date_us = 0;
-	headers = curl_slist_append(headers, request->ipv6 ? "Host: [fd00:ec2::254]" : "Host: 169.254.169.254");
-	if (headers != NULL && header != NULL)
-		headers = curl_slist_append(headers, header);
-	if (handle == NULL || headers == NULL)
-		return error_set(err, ERROR_MEMORY, "no memory for a request");
-	set_options(handle, upstream, &transfer);
-	curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers);
-
-	CURLcode code = curl_easy_perform(handle);
-	if (transfer.local_port != 0)
-		(void)atomic_fetch_sub(&upstream->own_ports[transfer.local_port], 1);
-	if (code == CURLE_OK)
-		code = curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
-	if (code == CURLE_OK) {
-		ret->status = (int)status;
-		return 0;
-	}
-	if (problem.code != ERROR_NONE)
-		return error_set(err, problem.code, "upstream: %s", problem.text);
-	return error_set(err, code == CURLE_OPERATION_TIMEDOUT ? ERROR_TIMEOUT : ERROR_SYSTEM, "upstream: %s",
-	                 curl_easy_strerror(code));
+	return atomic_load(&upstream->ports.under_way[port]) > 0;
 }
 
 /* ---- the shared token */
@@ -192,18 +119,18 @@ static void note_result(struct upstream *upstream, bool good, const struct error
 }
 
 /* Fetches a token. With the mutex held. A refusal is left in *ret and its status is not 200. */
-MUST_USE static int fetch_token(struct upstream *upstream, const struct upstream_request *how,
-                                struct upstream_answer *ret, struct error *err)
+MUST_USE static int fetch_token(struct upstream *upstream, const struct upstream_request *how, int64_t deadline_ms,
+                                struct response *ret, struct error *err)
 {
 	struct upstream_request put = *how;
 	put.method = "PUT";
 	put.target = "/latest/api/token";
 	/* No body, and no Content-Length either, as the user guide's own curl line does. */
-	int result = transfer_run(upstream, &put, "X-aws-ec2-metadata-token-ttl-seconds: " TOKEN_TTL, ret, err);
-	note_result(upstream, result == 0, err);
+	int result =
+		ask(upstream, &put, "X-aws-ec2-metadata-token-ttl-seconds: " TOKEN_TTL "\r\n", deadline_ms, ret, err);
 	if (result < 0 || ret->status != 200)
 		return result;
-	if (ret->body.length == 0 || ret->body.length >= TOKEN_BYTES || strpbrk(ret->body.bytes, "\r\n") != NULL)
+	if (ret->body.length == 0 || ret->body.length >= TOKEN_BYTES || !is_line(ret->body.bytes))
 		return error_set(err, ERROR_INPUT, "upstream: a token of %zu bytes", ret->body.length);
 	memcpy(upstream->token, ret->body.bytes, ret->body.length + 1);
 	upstream->token_ends_ms = clock_monotonic_ms() + (int64_t)strtol(TOKEN_TTL, NULL, 10) * 1000;
@@ -211,44 +138,48 @@ MUST_USE static int fetch_token(struct upstream *upstream, const struct upstream
 	return buffer_append(&upstream->model_head, ret->head.bytes, ret->head.length, err);
 }
 
-/* Puts the header with a good token into `to`, fetching one if need be. `refused`: the token that upstream has just
- * said 401 to, if any. *ret_has false: upstream refused, its answer is in *answer. */
-MUST_USE static int token_header(struct upstream *upstream, const struct upstream_request *how, const char *refused,
-                                 char to[static TOKEN_BYTES + 32], struct upstream_answer *answer, bool *ret_has,
-                                 struct error *err)
+#define TOKEN_LINE_BYTES (TOKEN_BYTES + 32)
+
+/* Puts the line with a good token into `line`, fetching one if need be. `line` holds the one that upstream has just
+ * said 401 to, or "". *ret_has false: upstream refused, its answer is in *answer. */
+MUST_USE static int token_line(struct upstream *upstream, const struct upstream_request *how, int64_t deadline_ms,
+                               char line[static TOKEN_LINE_BYTES], struct response *answer, bool *ret_has,
+                               struct error *err)
 {
 	int result = 0;
 	*ret_has = true;
 	(void)pthread_mutex_lock(&upstream->mutex);
-	bool is_refused = refused[0] != '\0' && strstr(refused, upstream->token) != NULL;
+	bool is_refused = line[0] != '\0' && strstr(line, upstream->token) != NULL;
 	if (upstream->token[0] == '\0' || is_refused ||
 	    clock_monotonic_ms() > upstream->token_ends_ms - TOKEN_EARLY_MS) {
-		result = fetch_token(upstream, how, answer, err);
+		result = fetch_token(upstream, how, deadline_ms, answer, err);
 		*ret_has = result == 0 && answer->status == 200;
+		note_result(upstream, result == 0, err);
 	}
 	if (*ret_has)
-		(void)snprintf(to, TOKEN_BYTES + 32, "X-aws-ec2-metadata-token: %s", upstream->token);
+		(void)snprintf(line, TOKEN_LINE_BYTES, "X-aws-ec2-metadata-token: %s\r\n", upstream->token);
 	(void)pthread_mutex_unlock(&upstream->mutex);
 	return result;
 }
 
-int upstream_fetch(struct upstream *upstream, const struct upstream_request *request, struct upstream_answer *ret,
+int upstream_fetch(struct upstream *upstream, const struct upstream_request *request, struct response *ret,
                    struct error *err)
 {
-	char header[TOKEN_BYTES + 32] = "";
+	char line[TOKEN_LINE_BYTES] = "";
+	int64_t deadline_ms = deadline_of(upstream);
 	int result = 0;
 	for (int attempt = 0; attempt < 2; attempt++) {
 		bool has_token = false;
 		if (!request->without_token &&
-		    token_header(upstream, request, header, header, ret, &has_token, err) < 0)
+		    token_line(upstream, request, deadline_ms, line, ret, &has_token, err) < 0)
 			return -1;
 		if (!request->without_token && !has_token)
 			return 0; /* upstream's refusal is the answer */
-		result = transfer_run(upstream, request, has_token ? header : NULL, ret, err);
+		result = ask(upstream, request, line, deadline_ms, ret, err);
 		if (result < 0 || ret->status != 401 || !has_token)
 			break; /* a 401 to our token: it ended early, get a new one, once */
 	}
-	explicit_bzero(header, sizeof(header));
+	explicit_bzero(line, sizeof(line));
 	(void)pthread_mutex_lock(&upstream->mutex);
 	note_result(upstream, result == 0, err);
 	(void)pthread_mutex_unlock(&upstream->mutex);
@@ -258,12 +189,12 @@ int upstream_fetch(struct upstream *upstream, const struct upstream_request *req
 int upstream_model(struct upstream *upstream, const struct upstream_request *how, struct buffer *ret_head,
                    int *ret_status, struct error *err)
 {
-	CLEANUP_ANSWER struct upstream_answer answer = {0};
-	char header[TOKEN_BYTES + 32] = "";
+	CLEANUP_RESPONSE struct response answer = {0};
+	char line[TOKEN_LINE_BYTES] = "";
 	bool has_token;
-	if (token_header(upstream, how, "", header, &answer, &has_token, err) < 0)
+	if (token_line(upstream, how, deadline_of(upstream), line, &answer, &has_token, err) < 0)
 		return -1;
-	explicit_bzero(header, sizeof(header));
+	explicit_bzero(line, sizeof(line));
 	*ret_status = has_token ? 200 : answer.status;
 	(void)pthread_mutex_lock(&upstream->mutex);
 	int result =
@@ -281,26 +212,66 @@ bool upstream_is_reachable(struct upstream *upstream, char *reason, size_t size)
 	return is_reachable;
 }
 
-/* Gives whether it is another place. */
-static bool take_options(struct upstream *upstream, const struct upstream_options *options)
+/* ---- opening and closing */
+
+struct upstream_options upstream_options_of(const struct settings *settings)
 {
-	(void)pthread_mutex_lock(&upstream->place_mutex);
-	bool is_other = strcmp(upstream->ipv4, options->ipv4) != 0 || strcmp(upstream->ipv6, options->ipv6) != 0;
-	(void)text_copy(upstream->ipv4, sizeof(upstream->ipv4), options->ipv4);
-	(void)text_copy(upstream->ipv6, sizeof(upstream->ipv6), options->ipv6);
-	upstream->timeout_ms = options->timeout_ms;
-	(void)pthread_mutex_unlock(&upstream->place_mutex);
-	return is_other;
+	return (struct upstream_options){
+		.addresses = {[ENDPOINT_IMDS_IPV4] = settings->upstream_ipv4,
+	                      [ENDPOINT_IMDS_IPV6] = settings->upstream_ipv6},
+		.timeout_ms = settings->upstream_timeout_ms,
+	};
 }
 
-void upstream_change(struct upstream *upstream, const struct upstream_options *options)
+/* A.B.C.D:PORT or [A::B]:PORT */
+MUST_USE static int parse_address(const char *text, struct sockaddr_storage *ret, struct error *err)
 {
-	if (!take_options(upstream, options))
-		return;
+	char address[INET6_ADDRSTRLEN + 16];
+	struct sockaddr_in ipv4 = {.sin_family = AF_INET};
+	struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6};
+	char *colon = text_copy(address, sizeof(address), text) ? strrchr(address, ':') : NULL;
+	uint64_t port;
+	bool good = colon != NULL && colon > address && text_to_u64(colon + 1, 65535, &port);
+	*ret = (struct sockaddr_storage){0};
+	if (good && address[0] == '[' && colon[-1] == ']') {
+		colon[-1] = '\0';
+		ipv6.sin6_port = htons((uint16_t)port);
+		good = inet_pton(AF_INET6, address + 1, &ipv6.sin6_addr) == 1;
+		memcpy(ret, &ipv6, sizeof(ipv6));
+	} else if (good) {
+		*colon = '\0';
+		ipv4.sin_port = htons((uint16_t)port);
+		good = inet_pton(AF_INET, address, &ipv4.sin_addr) == 1;
+		memcpy(ret, &ipv4, sizeof(ipv4));
+	}
+	return good ? 0 : error_set(err, ERROR_INPUT, "upstream: %s is no ADDRESS:PORT", text);
+}
+
+MUST_USE static int parse_place(const struct upstream_options *options, struct place *ret, struct error *err)
+{
+	*ret = (struct place){.timeout_ms = options->timeout_ms};
+	for (int i = 0; i < ENDPOINT_COUNT; i++)
+		if (parse_address(options->addresses[i], &ret->addresses[i], err) < 0)
+			return -1;
+	return 0;
+}
+
+int upstream_change(struct upstream *upstream, const struct upstream_options *options, struct error *err)
+{
+	struct place place;
+	if (parse_place(options, &place, err) < 0)
+		return -1;
+	(void)pthread_mutex_lock(&upstream->place_mutex);
+	bool is_other = memcmp(upstream->place.addresses, place.addresses, sizeof(place.addresses)) != 0;
+	upstream->place = place;
+	(void)pthread_mutex_unlock(&upstream->place_mutex);
+	if (!is_other)
+		return 0;
 	/* A token of the place before is worth nothing here, nor shall it be shown there. */
 	(void)pthread_mutex_lock(&upstream->mutex);
 	explicit_bzero(upstream->token, sizeof(upstream->token));
 	(void)pthread_mutex_unlock(&upstream->mutex);
+	return 0;
 }
 
 int upstream_open(const struct upstream_options *options, struct upstream **ret, struct error *err)
@@ -308,14 +279,12 @@ int upstream_open(const struct upstream_options *options, struct upstream **ret,
 	struct upstream *upstream = calloc(1, sizeof(*upstream));
 	if (upstream == NULL)
 		return error_set(err, ERROR_MEMORY, "no memory for upstream");
-	if (curl_global_init_mem(CURL_GLOBAL_NOTHING, secret_malloc, secret_free, secret_realloc, secret_strdup,
-	                         secret_calloc) != CURLE_OK) {
-		free(upstream);
-		return error_set(err, ERROR_SYSTEM, "libcurl does not start");
-	}
-	(void)pthread_mutex_init(&upstream->place_mutex, NULL);
-	(void)take_options(upstream, options);
 	(void)pthread_mutex_init(&upstream->mutex, NULL);
+	(void)pthread_mutex_init(&upstream->place_mutex, NULL);
+	if (parse_place(options, &upstream->place, err) < 0) {
+		upstream_close(upstream);
+		return -1;
+	}
 	(void)text_copy(upstream->reason, sizeof(upstream->reason), "not asked yet");
 	*ret = upstream;
 	return 0;
@@ -330,5 +299,4 @@ void upstream_close(struct upstream *upstream)
 	(void)pthread_mutex_destroy(&upstream->place_mutex);
 	explicit_bzero(upstream->token, sizeof(upstream->token));
 	free(upstream);
-	curl_global_cleanup();
 }

@@ -1,53 +1,50 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include <stdbool.h>
-#include <stdint.h>
-
-#include "common/buffer.h"
+#include "proxy/response.h"
+#include "proxy/transfer.h"
+#include "store/settings.h"
 
 /* The proxy as a client of the metadata service. Each request is built anew from a method, a canonical target and our
- * own token; nothing a client wrote goes upstream. One token is shared by all, fetched when first needed, renewed
- * before it ends, and once more when upstream says 401. All functions may be called from any thread. */
+ * own token; nothing a client wrote goes upstream but what struct upstream_request names. One token is shared by all,
+ * fetched when first needed, renewed before it ends, and once more when upstream says 401. All functions may be called
+ * from any thread. */
 struct upstream;
 
-struct upstream_options {
-	const char *ipv4, *ipv6; /* "169.254.169.254:80", "[fd00:ec2::254]:80": where to connect */
-	int64_t timeout_ms;      /* for one request, connection included */
+/* Who is asked. */
+enum upstream_endpoint {
+	ENDPOINT_IMDS_IPV4,
+	ENDPOINT_IMDS_IPV6,
+	ENDPOINT_COUNT,
 };
 
+struct upstream_options {
+	const char *addresses[ENDPOINT_COUNT]; /* "169.254.169.254:80", "[fd00:ec2::254]:80": where to connect */
+	int64_t timeout_ms;                    /* for one request, connection and token included */
+};
+/* Lent from the settings. */
+struct upstream_options upstream_options_of(const struct settings *settings);
+
 MUST_USE int upstream_open(const struct upstream_options *options, struct upstream **ret, struct error *err);
-/* From the next request on. */
-void upstream_change(struct upstream *upstream, const struct upstream_options *options);
+/* From the next request on; all of it or, with ERROR_INPUT, nothing. */
+MUST_USE int upstream_change(struct upstream *upstream, const struct upstream_options *options, struct error *err);
 void upstream_close(struct upstream *upstream);
 
-/* Gives a fresh, unconnected stream socket that the redirect lets through; -1: none to be had. */
-typedef int upstream_socket(void *context, int family, struct error *err);
-
 struct upstream_request {
-	const char *method; /* GET, HEAD, ... */
-	const char *target; /* origin form, canonical */
-	bool ipv6;
-	bool without_token; /* an IMDSv1 request that is passed through */
-	upstream_socket *socket;
+	enum upstream_endpoint endpoint;
+	const char *method;        /* GET, HEAD, ... */
+	const char *target;        /* origin form, canonical */
+	const char *host;          /* NULL: the endpoint's own */
+	const char *authorization; /* NULL: none */
+	bool without_token;        /* an IMDSv1 request that is passed through */
+	transfer_socket *socket;
 	void *socket_context;
 };
 
-#define UPSTREAM_BODY_BYTES (1 << 20) /* user data is at most 16 KB, credentials 4 KB */
-
-struct upstream_answer {
-	int status;
-	struct buffer head; /* raw, from the status line to the empty line */
-	struct buffer body; /* wiped by upstream_answer_done */
-	int64_t date_us;    /* the Date header, 0 if none */
-};
-void upstream_answer_done(struct upstream_answer *answer);
-#define CLEANUP_ANSWER CLEANUP(upstream_answer_done)
-
-/* ERROR_TIMEOUT or ERROR_SYSTEM when there was no complete answer. Any status is an answer; when upstream refuses us a
- * token, that refusal is the answer. */
-MUST_USE int upstream_fetch(struct upstream *upstream, const struct upstream_request *request,
-                            struct upstream_answer *ret, struct error *err);
+/* ERROR_TIMEOUT, ERROR_SYSTEM, ERROR_INPUT or ERROR_LIMIT when there was no whole answer. Any status is an answer; when
+ * upstream refuses us a token, that refusal is the answer. */
+MUST_USE int upstream_fetch(struct upstream *upstream, const struct upstream_request *request, struct response *ret,
+                            struct error *err);
 
 /* Makes sure that we hold a token and gives the head of the answer that brought it, as the model for ours (copied into
  * *ret_head). A refusal by upstream is its status in *ret_status (else 200). */

@@ -27,7 +27,7 @@ check_library() {
 	bad=1
 }
 check_library 'microhttpd\.h' 'proxy/listener\.c'
-check_library 'curl/' 'proxy/upstream\.c|detector/aws\.c'
+check_library 'curl/' 'detector/aws\.c'
 check_library 'openssl/' 'common/secret\.c|common/digest\.c'
 check_library 'jansson\.h' 'common/json\.h'
 check_library 'sqlite3\.h' 'store/'

@@ -1,0 +1,505 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The client of the metadata service, against one on loopback that does as each case says. */
+#include "tests/common/unit.h"
+
+#include <arpa/inet.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/socket.h>
+
+#include "common/clock.h"
+#include "common/text.h"
+#include "proxy/upstream.h"
+
+/* ---- a metadata service */
+
+struct service;
+typedef void answer_function(struct service *service, int fd, const char *request);
+
+#define REQUESTS_MAX 64
+
+struct service {
+	int listener, stop[2];
+	char address[32];
+	pthread_t thread;
+	answer_function *answer;
+
+	pthread_mutex_t mutex;
+	int count, puts; /* requests, and those for tokens among them */
+	char requests[REQUESTS_MAX][1024];
+};
+
+struct connection {
+	struct service *service;
+	int fd;
+};
+
+static void say(int fd, const char *text)
+{
+	(void)!write(fd, text, strlen(text));
+}
+
+/* Reads one head, notes it, answers, closes. */
+static void *serve_one(void *argument)
+{
+	struct connection *connection = argument;
+	struct service *service = connection->service;
+	char request[1024] = "";
+	size_t length = 0;
+	ssize_t got;
+	while (strstr(request, "\r\n\r\n") == NULL &&
+	       (got = read(connection->fd, request + length, sizeof(request) - 1 - length)) > 0) {
+		length += (size_t)got;
+		request[length] = '\0';
+	}
+	(void)pthread_mutex_lock(&service->mutex);
+	(void)text_copy(service->requests[service->count++ % REQUESTS_MAX], sizeof(request), request);
+	service->puts += strncmp(request, "PUT ", 4) == 0;
+	(void)pthread_mutex_unlock(&service->mutex);
+	service->answer(service, connection->fd, request);
+	(void)close(connection->fd);
+	free(connection);
+	return NULL;
+}
+
+static void *serve(void *argument)
+{
+	struct service *service = argument;
+	struct pollfd ready[] = {{.fd = service->listener, .events = POLLIN},
+	                         {.fd = service->stop[0], .events = POLLIN}};
+	while (poll(ready, 2, -1) > 0 && ready[1].revents == 0) {
+		struct connection *connection = malloc(sizeof(*connection));
+		pthread_t thread;
+		if (connection == NULL)
+			abort();
+		*connection = (struct connection){service, accept(service->listener, NULL, NULL)};
+		if (pthread_create(&thread, NULL, serve_one, connection) != 0)
+			abort();
+		(void)pthread_detach(thread);
+	}
+	return NULL;
+}
+
+static void service_start(struct service *service, answer_function *answer)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t size = sizeof(address);
+	*service = (struct service){.answer = answer, .listener = socket(AF_INET, SOCK_STREAM, 0)};
+	(void)pthread_mutex_init(&service->mutex, NULL);
+	if (bind(service->listener, (struct sockaddr *)&address, size) < 0 || listen(service->listener, 64) < 0 ||
+	    getsockname(service->listener, (struct sockaddr *)&address, &size) < 0 || pipe(service->stop) < 0 ||
+	    pthread_create(&service->thread, NULL, serve, service) != 0)
+		fail_msg("no service on loopback");
+	(void)snprintf(service->address, sizeof(service->address), "127.0.0.1:%u", ntohs(address.sin_port));
+}
+
+static void service_stop(struct service *service)
+{
+	(void)close(service->stop[1]);
+	(void)pthread_join(service->thread, NULL);
+	(void)close(service->stop[0]);
+	(void)close(service->listener);
+}
+
+/* ---- answers */
+
+#define LENGTH_0 "Content-Length: 0\r\n\r\n"
+
+static bool is_put(const char *request)
+{
+	return strncmp(request, "PUT /latest/api/token ", 22) == 0;
+}
+
+static void give_token(struct service *service, int fd)
+{
+	char answer[256];
+	(void)snprintf(answer, sizeof(answer), "HTTP/1.1 200 OK\r\nX-Model: %d\r\nContent-Length: 6\r\n\r\ntoken%d",
+	               service->puts % 10, service->puts % 10);
+	say(fd, answer);
+}
+
+static void fine(struct service *service, int fd, const char *request)
+{
+	if (is_put(request))
+		give_token(service, fd);
+	else
+		say(fd, "HTTP/1.1 200 OK\r\nDate: Thu, 27 Jun 2024 05:09:27 GMT\r\nContent-Length: 3\r\n\r\nabc");
+}
+
+/* The first token ends early. */
+static void first_token_ended(struct service *service, int fd, const char *request)
+{
+	if (strstr(request, "token: token1\r\n") != NULL)
+		say(fd, "HTTP/1.1 401 Unauthorized\r\n" LENGTH_0);
+	else
+		fine(service, fd, request);
+}
+
+static void no_token_is_good(struct service *service, int fd, const char *request)
+{
+	if (is_put(request))
+		give_token(service, fd);
+	else
+		say(fd, "HTTP/1.1 401 Unauthorized\r\n" LENGTH_0);
+}
+
+static void refuses_tokens(struct service *service, int fd, const char *request)
+{
+	(void)service;
+	(void)request;
+	say(fd, "HTTP/1.1 403 Forbidden\r\n" LENGTH_0);
+}
+
+static void odd_token(struct service *service, int fd, const char *request)
+{
+	(void)service;
+	(void)request;
+	say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\na\r\nb");
+}
+
+static void closes(struct service *service, int fd, const char *request)
+{
+	(void)service;
+	(void)fd;
+	(void)request;
+}
+
+static void malformed(struct service *service, int fd, const char *request)
+{
+	(void)service;
+	(void)request;
+	say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc");
+}
+
+static void wait_until_closed(int fd)
+{
+	char byte;
+	(void)!read(fd, &byte, 1);
+}
+
+static void silent(struct service *service, int fd, const char *request)
+{
+	(void)service;
+	(void)request;
+	wait_until_closed(fd);
+}
+
+static void silent_but_for_tokens(struct service *service, int fd, const char *request)
+{
+	if (is_put(request))
+		give_token(service, fd);
+	else
+		wait_until_closed(fd);
+}
+
+/* A byte every 20 ms, for ever. */
+static void drips(struct service *service, int fd, const char *request)
+{
+	struct pollfd closed = {.fd = fd, .events = POLLIN};
+	(void)service;
+	(void)request;
+	say(fd, "HTTP/1.1 200 OK\r\nA: ");
+	while (poll(&closed, 1, 20) == 0)
+		say(fd, "a");
+}
+
+static void throttles(struct service *service, int fd, const char *request)
+{
+	if (is_put(request))
+		give_token(service, fd);
+	else
+		say(fd, "HTTP/1.1 503 Service Unavailable\r\n" LENGTH_0);
+}
+
+/* ---- asking */
+
+#define TIMEOUT_MS 300
+#define SLACK_MS 1500 /* on a busy machine */
+
+static int take_socket(void *context, int family, struct error *err)
+{
+	int fd = context != NULL ? -1 : socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	return fd >= 0 ? fd : error_set(err, ERROR_SYSTEM, "no socket");
+}
+
+static struct upstream *open_upstream(const char *address)
+{
+	struct upstream *upstream;
+	const struct upstream_options options = {
+		.addresses = {[ENDPOINT_IMDS_IPV4] = address, [ENDPOINT_IMDS_IPV6] = "[::1]:1"},
+		.timeout_ms = TIMEOUT_MS};
+	assert_int_equal(upstream_open(&options, &upstream, NULL), 0);
+	return upstream;
+}
+
+static const struct upstream_request get = {.method = "GET", .target = "/latest/meta-data/?q", .socket = take_socket};
+
+static const struct {
+	const char *name;
+	answer_function *answer;
+	int status; /* 0: no answer */
+	const char *body;
+	enum error_code code;
+	const char *problem;
+	int requests, puts;
+} cases[] = {
+	{"fine", fine, 200, "abc", ERROR_NONE, NULL, 2, 1},
+	{"token ended early", first_token_ended, 200, "abc", ERROR_NONE, NULL, 4, 2},
+	{"no token is good", no_token_is_good, 401, NULL, ERROR_NONE, NULL, 4, 2},
+	{"refuses tokens", refuses_tokens, 403, NULL, ERROR_NONE, NULL, 1, 1},
+	{"throttles", throttles, 503, NULL, ERROR_NONE, NULL, 2, 1},
+	{"a token of two lines", odd_token, 0, NULL, ERROR_INPUT, "upstream: a token of 4 bytes", 1, 1},
+	{"closes", closes, 0, NULL, ERROR_INPUT, "upstream: the answer ends too early", 1, 1},
+	{"malformed", malformed, 0, NULL, ERROR_INPUT, "upstream: the answer ends too early", 1, 1},
+	{"silent", silent, 0, NULL, ERROR_TIMEOUT, "upstream: receive: no answer in time", 1, 1},
+	{"silent behind the token", silent_but_for_tokens, 0, NULL, ERROR_TIMEOUT,
+         "upstream: receive: no answer in time", 2, 1},
+	{"drips", drips, 0, NULL, ERROR_TIMEOUT, "upstream: receive: no answer in time", 1, 1},
+};
+
+static void gets_an_answer_or_says_why_not(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		struct service service;
+		struct error problem = {0};
+		char reason[160];
+		CLEANUP_RESPONSE struct response answer = {0};
+		service_start(&service, cases[i].answer);
+		struct upstream *upstream = open_upstream(service.address);
+		int64_t started_ms = clock_monotonic_ms();
+		int result = upstream_fetch(upstream, &get, &answer, &problem);
+		CHECK(cases[i].name, clock_monotonic_ms() - started_ms < TIMEOUT_MS + SLACK_MS);
+		CHECK(cases[i].name, (result == 0) == (cases[i].status != 0));
+		CHECK(cases[i].name, upstream_is_reachable(upstream, reason, sizeof(reason)) == (result == 0));
+		if (result == 0) {
+			CHECK_NUMBER(cases[i].name, answer.status, cases[i].status);
+		} else {
+			CHECK_NUMBER(cases[i].name, problem.code, cases[i].code);
+			CHECK_TEXT(cases[i].name, problem.text, cases[i].problem);
+			CHECK_TEXT(cases[i].name, reason, cases[i].problem);
+		}
+		if (cases[i].body != NULL)
+			CHECK_TEXT(cases[i].name, answer.body.bytes, cases[i].body);
+		upstream_close(upstream);
+		service_stop(&service);
+		CHECK_NUMBER(cases[i].name, service.count, cases[i].requests);
+		CHECK_NUMBER(cases[i].name, service.puts, cases[i].puts);
+	}
+}
+
+static void says_that_nobody_listens(void **state)
+{
+	struct error problem = {0};
+	CLEANUP_RESPONSE struct response answer = {0};
+	struct upstream *upstream = open_upstream("127.0.0.1:1");
+	char no_socket;
+	struct upstream_request without = get;
+	(void)state;
+	assert_int_equal(upstream_fetch(upstream, &get, &answer, &problem), -1);
+	assert_string_equal(problem.text, "upstream: connect: Connection refused");
+	without.socket_context = &no_socket;
+	assert_int_equal(upstream_fetch(upstream, &without, &answer, &problem), -1);
+	assert_string_equal(problem.text, "upstream: no socket");
+	upstream_close(upstream);
+}
+
+#define REQUEST(method, target, host, lines)                                                                           \
+	method " " target " HTTP/1.1\r\nHost: " host "\r\nAccept: */*\r\n" lines "\r\n"
+
+static void builds_its_requests(void **state)
+{
+	static const struct {
+		const char *name;
+		struct upstream_request request;
+		const char *bytes;
+	} requests[] = {
+		{"GET",
+	         {.method = "GET", .target = "/a?b"},
+	         REQUEST("GET", "/a?b", "169.254.169.254", "X-aws-ec2-metadata-token: token1\r\n")},
+		{"HEAD",
+	         {.method = "HEAD", .target = "/"},
+	         REQUEST("HEAD", "/", "169.254.169.254", "X-aws-ec2-metadata-token: token1\r\n")},
+		{"without a token",
+	         {.method = "GET", .target = "/", .without_token = true},
+	         REQUEST("GET", "/", "169.254.169.254", "")},
+		{"another host, authorized",
+	         {.method = "GET", .target = "/", .without_token = true, .host = "x:1", .authorization = "Basic a"},
+	         REQUEST("GET", "/", "x:1", "Authorization: Basic a\r\n")},
+	};
+	struct service service;
+	(void)state;
+	service_start(&service, fine);
+	struct upstream *upstream = open_upstream(service.address);
+	for (size_t i = 0; i < ARRAY_LENGTH(requests); i++) {
+		CLEANUP_RESPONSE struct response answer = {0};
+		struct upstream_request request = requests[i].request;
+		request.socket = take_socket;
+		CHECK(requests[i].name, upstream_fetch(upstream, &request, &answer, NULL) == 0);
+		CHECK_TEXT(requests[i].name, service.requests[service.count - 1], requests[i].bytes);
+	}
+	assert_string_equal(service.requests[0], REQUEST("PUT", "/latest/api/token", "169.254.169.254",
+	                                                 "X-aws-ec2-metadata-token-ttl-seconds: 21600\r\n"));
+	upstream_close(upstream);
+	service_stop(&service);
+	assert_int_equal(service.puts, 1);
+}
+
+static void sends_one_line_only(void **state)
+{
+	static const struct {
+		const char *name;
+		struct upstream_request request;
+	} requests[] = {
+		{"target", {.method = "GET", .target = "/\r\nA: b"}},
+		{"host", {.method = "GET", .target = "/", .host = "x\r\nA: b"}},
+		{"authorization", {.method = "GET", .target = "/", .authorization = "\x7f"}},
+	};
+	struct service service;
+	(void)state;
+	service_start(&service, fine);
+	struct upstream *upstream = open_upstream(service.address);
+	for (size_t i = 0; i < ARRAY_LENGTH(requests); i++) {
+		CLEANUP_RESPONSE struct response answer = {0};
+		struct error problem = {0};
+		struct upstream_request request = requests[i].request;
+		request.socket = take_socket;
+		request.without_token = true;
+		CHECK(requests[i].name, upstream_fetch(upstream, &request, &answer, &problem) < 0);
+		CHECK_TEXT(requests[i].name, problem.text, "upstream: a control byte in a request");
+	}
+	static char long_target[20000];
+	memset(long_target, 'a', sizeof(long_target) - 1);
+	CLEANUP_RESPONSE struct response answer = {0};
+	struct error problem = {0};
+	struct upstream_request request = get;
+	request.target = long_target;
+	request.without_token = true;
+	assert_int_equal(upstream_fetch(upstream, &request, &answer, &problem), -1);
+	assert_int_equal(problem.code, ERROR_LIMIT);
+	upstream_close(upstream);
+	service_stop(&service);
+	assert_int_equal(service.count, 0);
+}
+
+static void models_tokens(void **state)
+{
+	struct service service;
+	CLEANUP_BUFFER struct buffer head = {0};
+	int status = 0;
+	(void)state;
+	service_start(&service, fine);
+	struct upstream *upstream = open_upstream(service.address);
+	for (int i = 0; i < 2; i++) {
+		buffer_clear(&head);
+		assert_int_equal(upstream_model(upstream, &get, &head, &status, NULL), 0);
+		assert_int_equal(status, 200);
+		assert_string_equal(head.bytes, "HTTP/1.1 200 OK\r\nX-Model: 1\r\nContent-Length: 6\r\n\r\n");
+	}
+	upstream_close(upstream);
+	service_stop(&service);
+	assert_int_equal(service.count, 1);
+
+	service_start(&service, refuses_tokens);
+	upstream = open_upstream(service.address);
+	assert_int_equal(upstream_model(upstream, &get, &head, &status, NULL), 0);
+	assert_int_equal(status, 403);
+	upstream_close(upstream);
+	service_stop(&service);
+}
+
+/* Asks from the service's side, before it answers. */
+static struct upstream *asked;
+static bool was_own;
+
+static void is_it_ours(struct service *service, int fd, const char *request)
+{
+	struct sockaddr_in peer;
+	socklen_t size = sizeof(peer);
+	if (getpeername(fd, (struct sockaddr *)&peer, &size) == 0)
+		was_own = upstream_is_own_port(asked, ntohs(peer.sin_port));
+	fine(service, fd, request);
+}
+
+static void knows_its_own_ports(void **state)
+{
+	struct service service;
+	CLEANUP_RESPONSE struct response answer = {0};
+	int own = 0;
+	(void)state;
+	service_start(&service, is_it_ours);
+	asked = open_upstream(service.address);
+	assert_int_equal(upstream_fetch(asked, &get, &answer, NULL), 0);
+	assert_true(was_own);
+	for (int port = 0; port < 65536; port++)
+		own += upstream_is_own_port(asked, (uint16_t)port);
+	assert_int_equal(own, 0);
+	upstream_close(asked);
+	service_stop(&service);
+}
+
+static void moves_to_another_place(void **state)
+{
+	struct service services[2];
+	CLEANUP_RESPONSE struct response answer = {0};
+	struct upstream_options options = {.timeout_ms = TIMEOUT_MS};
+	(void)state;
+	service_start(&services[0], fine);
+	service_start(&services[1], fine);
+	struct upstream *upstream = open_upstream(services[0].address);
+	assert_int_equal(upstream_fetch(upstream, &get, &answer, NULL), 0);
+	options.addresses[ENDPOINT_IMDS_IPV4] = services[1].address;
+	options.addresses[ENDPOINT_IMDS_IPV6] = "nonsense";
+	assert_int_equal(upstream_change(upstream, &options, NULL), -1);
+	assert_int_equal(upstream_fetch(upstream, &get, &answer, NULL), 0);
+	assert_int_equal(services[0].count, 3);
+	options.addresses[ENDPOINT_IMDS_IPV6] = "[::1]:1";
+	assert_int_equal(upstream_change(upstream, &options, NULL), 0);
+	assert_int_equal(upstream_fetch(upstream, &get, &answer, NULL), 0);
+	assert_int_equal(services[0].count, 3);
+	assert_int_equal(services[1].count, 2); /* with a token of its own */
+	assert_int_equal(upstream_change(upstream, &options, NULL), 0);
+	assert_int_equal(upstream_fetch(upstream, &get, &answer, NULL), 0);
+	assert_int_equal(services[1].count, 3);
+	upstream_close(upstream);
+	service_stop(&services[0]);
+	service_stop(&services[1]);
+}
+
+static void takes_addresses_only(void **state)
+{
+	static const char *const bad[] = {"",
+	                                  "localhost:80",
+	                                  "1.2.3.4",
+	                                  "1.2.3.4:",
+	                                  "1.2.3.4:65536",
+	                                  "1.2.3.4:a",
+	                                  ":1",
+	                                  "[::1]",
+	                                  "[::1:80",
+	                                  "::1]:80",
+	                                  "[::1]x:80",
+	                                  "[]:80",
+	                                  "1.2.3.4.5.6.7.8.9.0.1.2.3.4.5.6.7.8.9.0.1.2.3.4.5.6.7.8.9.0:80"};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(bad); i++) {
+		struct upstream *upstream;
+		struct error problem = {0};
+		const struct upstream_options options = {
+			.addresses = {[ENDPOINT_IMDS_IPV4] = "127.0.0.1:80", [ENDPOINT_IMDS_IPV6] = bad[i]}};
+		CHECK(bad[i], upstream_open(&options, &upstream, &problem) < 0);
+		CHECK_NUMBER(bad[i], problem.code, ERROR_INPUT);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(takes_addresses_only),     cmocka_unit_test(gets_an_answer_or_says_why_not),
+		cmocka_unit_test(says_that_nobody_listens), cmocka_unit_test(builds_its_requests),
+		cmocka_unit_test(sends_one_line_only),      cmocka_unit_test(models_tokens),
+		cmocka_unit_test(knows_its_own_ports),      cmocka_unit_test(moves_to_another_place),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
