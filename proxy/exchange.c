@@ -95,9 +95,9 @@ static int check_token(struct exchange *exchange)
 		exchange->without_token = true;
 		return exchange->settings->imdsv2_mode == IMDSV2_AUDIT ? GO_ON : refuse(exchange, 401, "no-token");
 	}
+	CLEANUP_TOKEN_KEYS struct token_keys keys = keyring_keys(exchange->proxy->keyring);
 	scope_of(exchange->proxy, exchange->settings, exchange->client, scope);
-	switch (token_check(&exchange->proxy->token_key, scope, clock_boot_seconds(), request->token,
-	                    &exchange->ttl_left)) {
+	switch (token_check_keys(&keys, scope, clock_boot_seconds(), request->token, &exchange->ttl_left)) {
 	case TOKEN_GOOD:
 		return GO_ON;
 	case TOKEN_EXPIRED:
@@ -158,8 +158,9 @@ static int make_token(struct exchange *exchange)
 	if (status != 200)
 		return refuse(exchange, status == 403 ? 403 : 503, "upstream-refused");
 
+	CLEANUP_TOKEN_KEYS struct token_keys keys = keyring_keys(proxy->keyring);
 	scope_of(exchange->proxy, exchange->settings, exchange->client, scope);
-	if (token_make(&proxy->token_key, scope, clock_boot_seconds(), ttl, token, &problem) < 0 ||
+	if (token_make(&keys.now, scope, clock_boot_seconds(), ttl, token, &problem) < 0 ||
 	    reply_token(&exchange->reply, &model, token, ttl, clock_now_us(), &problem) < 0)
 		return refuse(exchange, 503, "internal");
 	explicit_bzero(token, sizeof(token));

@@ -28,7 +28,7 @@ const char *argp_program_version = "keytraild " KEYTRAIL_VERSION;
 
 struct arguments {
 	const char *config;
-	bool check_only;
+	bool check_only, rotate_only;
 };
 
 static error_t on_argument(int key, char *value, struct argp_state *state)
@@ -41,6 +41,9 @@ static error_t on_argument(int key, char *value, struct argp_state *state)
 	case 'C':
 		arguments->check_only = true;
 		return 0;
+	case 'R':
+		arguments->rotate_only = true;
+		return 0;
 	case 'v':
 		log_set_level(LOG_LEVEL_DEBUG);
 		return 0;
@@ -52,6 +55,7 @@ static error_t on_argument(int key, char *value, struct argp_state *state)
 static const struct argp_option options[] = {
 	{"config", 'c', "FILE", 0, "Settings (default " SETTINGS_DEFAULT_PATH ", which need not exist)", 0},
 	{"check-config", 'C', NULL, 0, "Check the settings and exit", 0},
+	{"rotate-token-key", 'R', NULL, 0, "Make a new key of session tokens and exit; reload to have it used", 0},
 	{"verbose", 'v', NULL, 0, "Log more", 0},
 	{0},
 };
@@ -92,13 +96,25 @@ MUST_USE static int read_boot_id(char *to, size_t size, struct error *err)
 
 MUST_USE static int open_keys(struct proxy *proxy, struct error *err)
 {
+	CLEANUP_TOKEN_KEYS struct token_keys keys = {0};
 	char folder[PATH_MAX], path[PATH_MAX + 16];
 	config_state_folder(&proxy->at_start, folder);
 	(void)snprintf(path, sizeof(path), "%s/host.key", folder);
 	if (secret_key_open(path, &proxy->host_key, err) < 0)
 		return -1;
-	(void)snprintf(path, sizeof(path), "%s/token.key", folder);
-	return secret_key_open(path, &proxy->token_key, err);
+	if (keyring_read(folder, proxy->boot_id, &keys, err) < 0)
+		return -1;
+	return keyring_new(&keys, &proxy->keyring, err);
+}
+
+/* Tokens that were given out stay good until their end. */
+MUST_USE static int rotate(const struct settings *settings, struct error *err)
+{
+	char folder[PATH_MAX], boot_id[40];
+	config_state_folder(settings, folder);
+	if (read_boot_id(boot_id, sizeof(boot_id), err) < 0)
+		return -1;
+	return keyring_rotate(folder, boot_id, clock_boot_seconds(), err);
 }
 
 /* Everything that the exchanges share. What was opened before a failure is the process's end to close. */
@@ -176,6 +192,7 @@ static int serve(struct proxy *proxy, const char *config, int witness_fd, pid_t 
 	writer_close(proxy->writer);
 	if (drained) {
 		upstream_close(proxy->upstream);
+		keyring_free(proxy->keyring);
 		current_free(proxy->current);
 	}
 	return status;
@@ -200,6 +217,8 @@ int main(int argc, char **argv)
 		             arguments.config != NULL ? arguments.config : SETTINGS_DEFAULT_PATH);
 		return 0;
 	}
+	if (arguments.rotate_only)
+		return rotate(&proxy.at_start, &problem) < 0 ? fail(&problem) : 0;
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)umask(0027);
 	raise_descriptor_limit();

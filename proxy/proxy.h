@@ -4,6 +4,7 @@
 #include "common/secret.h"
 #include "proxy/counts.h"
 #include "proxy/current.h"
+#include "proxy/keyring.h"
 #include "proxy/placement.h"
 #include "proxy/upstream.h"
 #include "proxy/witness/line.h"
@@ -15,8 +16,9 @@
 struct proxy {
 	struct settings at_start; /* for what only a restart changes (its policy is not here) */
 	struct current *current;  /* for all else: taken once an exchange */
-	struct secret_key host_key, token_key;
-	char boot_id[40]; /* part of each token's scope: a token ends with the boot that it was made in */
+	struct secret_key host_key;
+	struct keyring *keyring; /* of the tokens */
+	char boot_id[40];        /* part of each token's scope: a token ends with the boot that it was made in */
 	struct upstream *upstream;
 	struct writer *writer;
 	struct placement *placement;

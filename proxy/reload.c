@@ -9,17 +9,23 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/text.h"
+#include "proxy/config.h"
 #include "proxy/notify.h"
 #include "proxy/witness/witness.h"
 
 MUST_USE static int replace(struct proxy *proxy, const char *path, int witness_fd, struct error *err)
 {
 	CLEANUP_SETTINGS struct settings next = {0};
-	if (settings_load(path, &next, err) < 0 || settings_check_change(&proxy->at_start, &next, err) < 0)
+	CLEANUP_TOKEN_KEYS struct token_keys keys = {0};
+	char folder[PATH_MAX];
+	config_state_folder(&proxy->at_start, folder);
+	if (settings_load(path, &next, err) < 0 || settings_check_change(&proxy->at_start, &next, err) < 0 ||
+	    keyring_read(folder, proxy->boot_id, &keys, err) < 0)
 		return -1;
 	const struct upstream_options upstream = upstream_options_of(&next);
 	if (witness_change(witness_fd, &next, err) < 0 || upstream_change(proxy->upstream, &upstream, err) < 0)
 		return -1;
+	keyring_replace(proxy->keyring, &keys);
 	return current_replace(proxy->current, &next, err);
 }
 

@@ -111,3 +111,23 @@ enum token_verdict token_check(const struct secret_key *key, const char *scope, 
 	*ret_left = left;
 	return TOKEN_GOOD;
 }
+
+enum token_verdict token_check_keys(const struct token_keys *keys, const char *scope, int64_t now_seconds,
+                                    const char *text, int64_t *ret_left)
+{
+	int64_t left = 0;
+	enum token_verdict verdict = token_check(&keys->now, scope, now_seconds, text, &left);
+	if (verdict == TOKEN_STRANGE && keys->previous_until > now_seconds) {
+		verdict = token_check(&keys->previous, scope, now_seconds, text, &left);
+		if (verdict == TOKEN_GOOD && now_seconds + left > keys->previous_until)
+			verdict = TOKEN_STRANGE;
+	}
+	if (verdict == TOKEN_GOOD)
+		*ret_left = left;
+	return verdict;
+}
+
+void token_keys_done(struct token_keys *keys)
+{
+	explicit_bzero(keys, sizeof(*keys));
+}

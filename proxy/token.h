@@ -33,3 +33,17 @@ enum token_verdict {
 /* *ret_left: remaining seconds of a good token. */
 enum token_verdict token_check(const struct secret_key *key, const char *scope, int64_t now_seconds, const char *text,
                                int64_t *ret_left);
+
+/* ---- while the key changes */
+
+struct token_keys {
+	struct secret_key now, previous;
+	int64_t previous_until; /* seconds since boot; no token that the previous key made ends later. 0: there is none
+	                         */
+};
+void token_keys_done(struct token_keys *keys);
+#define CLEANUP_TOKEN_KEYS CLEANUP(token_keys_done)
+
+/* The same by either key. A token that the previous key cannot have made any more while it was in use is strange. */
+enum token_verdict token_check_keys(const struct token_keys *keys, const char *scope, int64_t now_seconds,
+                                    const char *text, int64_t *ret_left);
