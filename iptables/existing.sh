@@ -1,0 +1,343 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash disable=SC2154 # what keytrail-redirect sets
+#
+# What is closed already: rules, programs and units that keep somebody from the metadata service and would not do so
+# any more once NAT has given their packets another address. Sourced by keytrail-redirect, never run; it uses that
+# program's settings, AWK_ADDRESS and lists of families and interfaces, and changes nothing.
+
+# Walks iptables-save's rules from the hooks that run after NAT and prints each rule that drops or rejects
+# what goes to the metadata service: such a rule would no longer match. A rule counts if it, or a rule that
+# leads to it, names the address (alone, in a prefix, range, set or negation) or the process (owner, cgroup);
+# what drops everything, or everything of an interface, is a policy and does not count.
+# shellcheck disable=SC2016
+readonly AWK_EXISTING_IPTABLES='
+	function words(rule, word,   n, quoted) {
+		n = 0
+		while (match(rule, /^ *("([^"\\]|\\.)*"|[^ ]+)/)) {
+			word[++n] = substr(rule, 1, RLENGTH); sub(/^ */, "", word[n])
+			rule = substr(rule, RLENGTH + 1)
+		}
+		return n
+	}
+	function has_port(list,   n, item, i, ends) {
+		n = split(list, item, ",")
+		for (i = 1; i <= n; i++) {
+			if (split(item[i], ends, ":") == 1) ends[2] = ends[1]
+			if (ends[1] + 0 <= 80 && (ends[2] == "" || ends[2] + 0 >= 80)) return 1
+		}
+		return 0
+	}
+	function in_set(name) {
+		if (name !~ /^[A-Za-z0-9_.:-]+$/) return 0
+		return system("ipset -q test " name " " metadata " >/dev/null 2>&1") == 0 ||
+			system("ipset -q test " name " " metadata ",tcp:80 >/dev/null 2>&1") == 0
+	}
+	# Returns 0 if the rule cannot match; sets rule_names (it names the address or process), rule_whole (no other
+	# condition), rule_target.
+	function judge(rule,   n, word, i, option, value, inverted, hit) {
+		rule_names = 0; rule_whole = 1; rule_target = ""
+		n = words(rule, word)
+		for (i = 1; i <= n; i++) {
+			option = word[i]; value = word[i + 1]
+			if (option == "!") { inverted = 1; continue }
+			hit = -1
+			if (option == "-j" || option == "-g") { rule_target = value; return 1 }
+			if (option == "-m" || option == "--comment") i++
+			else if (option == "-p") { hit = value == "tcp" || value == "all" || value == "6"; i++ }
+			else if (option == "--dport" || option == "--dports" || option == "--ports") { hit = has_port(value); i++ }
+			else if (option == "-d") { hit = contains(value, metadata); rule_names += value !~ /\/0$/; i++ }
+			else if (option == "--dst-range") { split(value, range, "-"); hit = between(range[1], range[2], metadata); rule_names++; i++ }
+			else if (option == "--match-set") {
+				rule_whole = 0
+				if (word[i + 2] ~ /^dst/) { hit = in_set(value); rule_names++ }
+				i += 2
+			}
+			else if (option == "--ctstate" || option == "--state") { rule_whole = 0; hit = value ~ /NEW/; i++ }
+			else if (option == "--tcp-flags") { if (word[i + 2] !~ /SYN/) hit = 0; rule_whole = 0; i += 2 }
+			else {
+				rule_whole = 0
+				if (option ~ /^--([ug]id-owner|socket-exists|cgroup|path)$/) rule_names++
+				if (option ~ /^-/ && value !~ /^(-|!)/ && value != "") i++
+			}
+			if (hit >= 0 && hit == inverted) return 0
+			inverted = 0
+		}
+		return 1
+	}
+	# Returns 1 when nothing that goes to the metadata service comes past this chain.
+	function walk(chain, named, depth,   i, target, whole, names, ended) {
+		if (depth > 16) return 0
+		for (i = 1; i <= count[chain]; i++) {
+			if (!judge(rule[chain, i])) continue
+			target = rule_target; whole = rule_whole; names = named || rule_names
+			if (target == "DROP" || target == "REJECT") {
+				split(chain, part, " ")
+				if (names && !printed[chain, i]++)
+					print source ": table " part[1] ", chain " part[2] ": -A " part[2] " " rule[chain, i]
+				ended = 1
+			} else if (target == "ACCEPT") ended = 1
+			else if (target == "RETURN") { if (whole) return 0; continue }
+			else {
+				split(chain, part, " ")
+				if (target ~ /^(KEYTRAIL-|DOCKER$|DOCKER-(ISOLATION|CT|BRIDGE|FORWARD|INTERNAL))/) continue
+				ended = walk(part[1] " " target, names, depth + 1)
+			}
+			if (ended && whole) return 1
+		}
+		return 0
+	}
+	/^\*/ { table = substr($0, 2); next }
+	/^-A / { chain = table " " $2; text = $0; sub(/^-A [^ ]+ /, "", text); rule[chain, ++count[chain]] = text }
+	END {
+		n = split("filter OUTPUT,filter FORWARD,mangle FORWARD,mangle POSTROUTING,security OUTPUT,security FORWARD", hook, ",")
+		for (h = 1; h <= n; h++) walk(hook[h], 0, 0)
+	}'
+
+# The same for tables that nft itself made, from the words of `nft -nn list ruleset`. Tables of iptables-nft
+# are left to the function above.
+# shellcheck disable=SC2016
+readonly AWK_EXISTING_NFT='
+	function braces(text,   opened, closed) { opened = gsub(/{/, "{", text); closed = gsub(/}/, "}", text); return opened - closed }
+	function address_in(list,   n, item, i, ends, hit) {
+		gsub(/[{},]/, " ", list)
+		n = split(list, item, " ")
+		for (i = 1; i <= n; i++) {
+			if (item[i] ~ /^@/) hit = address_in(set[table_of, substr(item[i], 2)])
+			else if (item[i] ~ /-/) { split(item[i], ends, "-"); hit = between(ends[1], ends[2], metadata) }
+			else hit = contains(item[i], metadata)
+			if (hit) return 1
+		}
+		return 0
+	}
+	function port_in(list,   n, item, i, ends) {
+		gsub(/[{},]/, " ", list)
+		n = split(list, item, " ")
+		for (i = 1; i <= n; i++) {
+			if (item[i] ~ /^@/) { if (port_in(set[table_of, substr(item[i], 2)])) return 1; continue }
+			if (split(item[i], ends, "-") == 1) ends[2] = ends[1]
+			if (ends[1] + 0 <= 80 && ends[2] + 0 >= 80) return 1
+		}
+		return 0
+	}
+	# Concatenations (address . port): whether any element has the address for one of its parts.
+	function joined_in(list,   n, item, i, part, m, j) {
+		if (list ~ /^@/) list = set[table_of, substr(list, 2)]
+		gsub(/[{}]/, " ", list)
+		n = split(list, item, ",")
+		for (i = 1; i <= n; i++) {
+			m = split(item[i], part, " [.] ")
+			for (j = 1; j <= m; j++) if (address_in(part[j])) return 1
+		}
+		return 0
+	}
+	# The verdict of a verdict map: of the element that holds the address.
+	function mapped(list,   n, item, i, side) {
+		if (list ~ /^@/) list = set[table_of, substr(list, 2)]
+		gsub(/[{}]/, " ", list)
+		n = split(list, item, ",")
+		for (i = 1; i <= n; i++) if (split(item[i], side, " : ") == 2 && address_in(side[1])) return side[2]
+		return ""
+	}
+	function judge(text,   n, word, i, inverted, value, hit) {
+		rule_names = 0; rule_whole = 1; rule_target = ""
+		gsub(/"[^"]*"/, "quoted", text)
+		n = split(text, word, " ")
+		for (i = 1; i <= n; i++) {
+			if (word[i] == "comment") return rule_target != ""
+			if (word[i] == "counter") { if (word[i + 1] == "packets") i += 4; continue }
+			if (word[i] ~ /^(accept|drop|reject|return)$/) { rule_target = word[i]; return 1 }
+			if (word[i] ~ /^(jump|goto)$/) { rule_target = "to " word[i + 1]; return 1 }
+			if (word[i] == "log") {
+				while (i < n && (word[i + 1] ~ /^(prefix|quoted|group|snaplen|queue-threshold|[0-9]+)$/ ||
+					word[i + 1] ~ /^(level|emerg|alert|crit|err|warn|notice|info|debug|audit)$/ ||
+					word[i + 1] ~ /^(flags|all|tcp|sequence,?|options|ip|ether)$/ && word[i + 2] !~ /^[ds](addr|port)$/)) i++
+				continue
+			}
+			if (word[i] == "limit") { rule_whole = 0; continue }
+			hit = -1
+			if (word[i] ~ /^ip6?$/ && word[i + 1] ~ /^(daddr|protocol|nexthdr)$/ ||
+				word[i] == "meta" && word[i + 1] == "l4proto" ||
+				word[i] ~ /^(tcp|udp|th)$/ && word[i + 1] == "dport") {
+				protocol = word[i]; what = word[++i]; inverted = word[i + 1] == "!="
+				if (inverted || word[i + 1] == "==") i++
+				value = word[++i]
+				if (value == "vmap") {
+					value = word[++i]
+					if (value == "{") while (i < n && word[i] != "}") value = value " " word[++i]
+					if (what != "daddr") { rule_whole = 0; continue }
+					rule_names++; rule_whole = 0; value = mapped(value); sub(/^ */, "", value); sub(/ *$/, "", value)
+					sub(/^(jump|goto) /, "to ", value); rule_target = value
+					return value != ""
+				}
+				if (value == ".") { while (i < n && word[i] !~ /^({|@)/) i++; value = word[i]; joined = 1 } else joined = 0
+				if (value == "{") while (i < n && word[i] != "}") value = value " " word[++i]
+				if (joined) {
+					rule_whole = 0; rule_names++
+					if (inverted || !joined_in(value)) return 0
+					continue
+				}
+				if (what == "daddr") {
+					if (protocol == "ip6" && metadata !~ /:/ || protocol == "ip" && metadata ~ /:/) return 0
+					hit = address_in(value); rule_names++
+				} else if (what == "dport") hit = protocol == "udp" ? 0 : port_in(value)
+				else hit = value ~ /(^|[ ,])(6|tcp)([ ,]|$)/
+				if (protocol == "udp") inverted = 0
+				if (hit == inverted) return 0
+				continue
+			}
+			rule_whole = 0
+			if (word[i] ~ /^(udp|icmp|icmpv6|sctp|dccp)$/) return 0
+			if (word[i] == "nfproto" && word[i + 1] ~ /^(ipv6|10)$/ && metadata !~ /:/) return 0
+			if (word[i] == "nfproto" && word[i + 1] ~ /^(ipv4|2)$/ && metadata ~ /:/) return 0
+			if (word[i] == "ct" && word[i + 1] == "state" && word[i + 2] !~ /new|0x8/ && word[i + 2] !~ /^({|!=)$/) return 0
+			if (word[i] ~ /^(skuid|skgid|cgroup|cgroupv2)$/) rule_names++
+		}
+		return 0
+	}
+	function walk(chain, named, depth,   i, target, whole, names, ended, part) {
+		if (depth > 16) return 0
+		split(chain, part, " "); table_of = part[1] " " part[2]
+		for (i = 1; i <= count[chain]; i++) {
+			table_of = part[1] " " part[2]
+			if (!judge(rule[chain, i])) continue
+			target = rule_target; whole = rule_whole; names = named || rule_names
+			if (target == "drop" || target == "reject") {
+				if (names && !printed[chain, i]++) print "nftables: table " table_of ", chain " part[3] ": " rule[chain, i]
+				ended = 1
+			} else if (target == "accept") ended = 1
+			else if (target == "return") { if (whole) return 0; continue }
+			else ended = walk(table_of " " substr(target, 4), names, depth + 1)
+			if (ended && whole) return 1
+		}
+		return 0
+	}
+	/^table / {
+		here = $2 " " $3
+		skip = $2 !~ /^(ip|ip6|inet)$/ || $2 == "ip" && metadata ~ /:/ || $2 == "ip6" && metadata !~ /:/ ||
+			index(foreign, "|" here "|")
+		next
+	}
+	skip || /^#/ { next }
+	pending != "" { $0 = pending " " $0; pending = "" }
+	/elements = {|[{,]$/ && !/^[ \t]*(chain|set|map|table) / && braces($0) > 0 { pending = $0; next }
+	{ gsub(/[ \t]+/, " "); sub(/^ /, "") }
+	/^(set|map) / { set_name = $2; chain_name = ""; next }
+	/^elements = / { sub(/^elements = /, ""); set[here, set_name] = $0; next }
+	/^chain / { chain_name = here " " $2; set_name = ""; next }
+	/^type [a-z]+ hook / {
+		priority = $0; sub(/^.* priority /, "", priority); sub(/;.*$/, "", priority)
+		if ($4 ~ /^(output|forward|postrouting)$/ && ($4 != "output" || priority + 0 > -100)) base[++base_count] = chain_name
+		next
+	}
+	/^(}|policy|flags|timeout|typeof|type|comment|size|gc-interval)/ || chain_name == "" { next }
+	{ rule[chain_name, ++count[chain_name]] = $0 }
+	END { for (b = 1; b <= base_count; b++) walk(base[b], 0, 0) }'
+
+# Units for which reaching the metadata address and reaching the proxy (on loopback) differ: what they may
+# not reach would open, or what alone they may reach would break. Input: "unit<TAB>Allow|Deny<TAB>list".
+# shellcheck disable=SC2016
+readonly AWK_EXISTING_UNITS='
+	function covers(list, address,   n, item, i, p) {
+		n = split(list, item, " ")
+		for (i = 1; i <= n; i++) {
+			p = item[i]
+			if (p == "any") return 1
+			if (p == "localhost" && (contains("127.0.0.0/8", address) || contains("::1/128", address))) return 1
+			if (p == "link-local" && (contains("169.254.0.0/16", address) || contains("fe80::/64", address))) return 1
+			if (contains(p, address)) return 1
+		}
+		return 0
+	}
+	function denied(unit, address) { return covers(deny[unit], address) && !covers(allow[unit], address) }
+	BEGIN { FS = "\t" }
+	!seen[$1]++ { unit[++n] = $1 }
+	{ if ($3 == "") { if ($2 == "Deny") deny[$1] = ""; else allow[$1] = "" } }
+	$2 == "Deny" { deny[$1] = deny[$1] " " $3 }
+	$2 == "Allow" { allow[$1] = allow[$1] " " $3 }
+	END {
+		for (i = 1; i <= n; i++) {
+			u = unit[i]
+			if (u !~ /^keytrail/ && (denied(u, "169.254.169.254") != denied(u, "127.0.0.1") || denied(u, "fd00:ec2::254") != denied(u, "::1")))
+				print "systemd: unit " u ": IPAddressDeny=" substr(deny[u], 2) " IPAddressAllow=" substr(allow[u], 2)
+		}
+	}'
+
+unit_settings() {
+	local folder file name
+	if [[ -z ${SYSTEMD_UNIT_PATH-} && -d /run/systemd/system ]] && command -v systemctl >/dev/null; then
+		systemctl show --property=Id,IPAddressAllow,IPAddressDeny '*' 2>/dev/null | awk -F= '
+			function flush() {
+				if (deny != "") printf "%s\tDeny\t%s\n%s\tAllow\t%s\n", id, deny, id, allow
+				id = deny = allow = ""
+			}
+			{ value = substr($0, length($1) + 2) }
+			$1 == "" { flush() }
+			$1 == "Id" { id = value }
+			$1 == "IPAddressAllow" { allow = value }
+			$1 == "IPAddressDeny" { deny = value }
+			END { flush() }' && return 0
+	fi
+	local -A taken=()
+	local -a folders
+	IFS=: read -ra folders <<<"${SYSTEMD_UNIT_PATH:-/etc/systemd/system:/run/systemd/system:/usr/local/lib/systemd/system:/usr/lib/systemd/system:/lib/systemd/system}"
+	for folder in "${folders[@]}"; do
+		for file in "$folder"/*.{service,slice,socket,scope,mount,swap}; do
+			name=${file##*/}
+			[[ -f $file && ! -v taken["$name"] ]] || continue
+			taken["$name"]=1
+			unit_file "$name" "$file"
+		done
+	done
+	for folder in "${folders[@]}"; do
+		for file in "$folder"/*.d/*.conf; do
+			[[ -f $file ]] || continue
+			name=${file%/*.conf}
+			name=${name##*/}
+			unit_file "${name%.d}" "$file"
+		done
+	done
+}
+
+unit_file() { # UNIT FILE
+	awk -v unit="$1" '
+		{ sub(/\r$/, ""); while (/\\$/ && (getline next_line) > 0) $0 = substr($0, 1, length($0) - 1) " " next_line }
+		/^[ \t]*IPAddress(Allow|Deny)[ \t]*=/ {
+			key = /^[ \t]*IPAddressAllow/ ? "Allow" : "Deny"
+			sub(/^[^=]*=[ \t]*/, ""); print unit "\t" key "\t" $0
+		}' "$2"
+}
+
+existing_in_iptables() { # FAMILY BACKEND-SAVE-PROGRAM
+	command -v "$2" >/dev/null || return 0
+	"$2" 2>/dev/null | awk -v metadata="${METADATA[$1]}" -v source="${2%-save}" "$AWK_ADDRESS$AWK_EXISTING_IPTABLES"
+}
+
+# Prints one line for each rule that closes the metadata service to somebody.
+existing_rules() {
+	local family program foreign programs
+	for family in "${families[@]}"; do
+		programs=(iptables-nft-save iptables-legacy-save)
+		command -v "${programs[0]}" "${programs[1]}" >/dev/null || programs=(iptables-save)
+		[[ $family == 4 ]] || programs=("${programs[@]/#ip/ip6}")
+		for program in "${programs[@]}"; do
+			existing_in_iptables "$family" "$program"
+		done
+		command -v nft >/dev/null || continue
+		foreign=$({ iptables-nft-save || iptables-save; } 2>/dev/null | sed -n 's/^\*/ip /p' | tr '\n' '|')
+		foreign+=$({ ip6tables-nft-save || ip6tables-save; } 2>/dev/null | sed -n 's/^\*/ip6 /p' | tr '\n' '|')
+		nft -nn list ruleset 2>/dev/null |
+			awk -v metadata="${METADATA[$family]}" -v foreign="|$foreign" "$AWK_ADDRESS$AWK_EXISTING_NFT"
+	done
+	unit_settings | awk "$AWK_ADDRESS$AWK_EXISTING_UNITS"
+}
+
+digest() { printf '%s' "$1" | sha256sum | cut -c1-16; }
+
+# Those of existing_rules that nobody has accepted.
+unaccepted_rules() {
+	local line notes
+	notes=$(markers 4)
+	existing_rules | sort -u | while read -r line; do
+		grep -qx "accepted $(digest "$line")" <<<"$notes" || echo "$line"
+	done
+}
