@@ -73,7 +73,8 @@ static const struct option_choice mode_choices[] = {{"required", false}, {"audit
 static const struct option_choice scope_choices[] = {
 	{"instance", false}, {"netns", false}, {"cgroup", false}, {"process", false}, {0}};
 static const struct option_choice ebpf_choices[] = {{"auto", false}, {"on", true}, {"off", false}, {0}};
-static const struct option_choice proc_scan_choices[] = {{"off", false}, {"on", false}, {0}};
+static const struct option_choice switch_choices[] = {{"off", false}, {"on", false}, {0}};
+static const struct option_choice endpoint_choices[] = {{"off", false}, {"on", true}, {0}};
 static const struct option_choice unattributed_choices[] = {{"deliver", false}, {"refuse", false}, {0}};
 static const struct option_choice failure_choices[] = {{"journal", false}, {"refuse", false}, {0}};
 static const struct option_choice record_choices[] = {{"credentials", false}, {"tokens", false}, {"all", false}, {0}};
@@ -95,9 +96,17 @@ static const struct option_row table[] = {
          .expected = "auto, none, or interface names and patterns"},
 	{"listen", "max_connections", INT(max_connections), .default_text = "512", .minimum = 1, .maximum = 4096,
          .at_start_only = true},
+	{"endpoints", "ecs", CHOICE(ecs, endpoint_choices), .default_text = "off"},
+	{"endpoints", "eks", CHOICE(eks, endpoint_choices), .default_text = "off"},
 	{"upstream", "ipv4", TEXT(upstream_ipv4), .default_text = "169.254.169.254:80", .is_valid = is_ipv4,
          .expected = "ADDRESS:PORT"},
 	{"upstream", "ipv6", TEXT(upstream_ipv6), .default_text = "[fd00:ec2::254]:80", .is_valid = is_ipv6,
+         .expected = "[ADDRESS]:PORT"},
+	{"upstream", "ecs", TEXT(upstream_ecs), .default_text = "169.254.170.2:80", .is_valid = is_ipv4,
+         .expected = "ADDRESS:PORT"},
+	{"upstream", "eks_ipv4", TEXT(upstream_eks_ipv4), .default_text = "169.254.170.23:80", .is_valid = is_ipv4,
+         .expected = "ADDRESS:PORT"},
+	{"upstream", "eks_ipv6", TEXT(upstream_eks_ipv6), .default_text = "[fd00:ec2::23]:80", .is_valid = is_ipv6,
          .expected = "[ADDRESS]:PORT"},
 	{"upstream", "timeout_ms", INT(upstream_timeout_ms), .default_text = "2000", .minimum = 10, .maximum = 60000},
 	{"imdsv2", "mode", CHOICE(imdsv2_mode, mode_choices), .default_text = "required"},
@@ -105,7 +114,7 @@ static const struct option_row table[] = {
 	{"imdsv2", "put_response_hop_limit", INT(put_response_hop_limit), .default_text = "1", .minimum = 1,
          .maximum = 64},
 	{"witness", "ebpf", CHOICE(ebpf, ebpf_choices), .default_text = "auto", .at_start_only = true},
-	{"witness", "proc_scan", CHOICE(proc_scan, proc_scan_choices), .default_text = "on"},
+	{"witness", "proc_scan", CHOICE(proc_scan, switch_choices), .default_text = "on"},
 	{"witness", "on_unattributed", CHOICE(on_unattributed, unattributed_choices), .default_text = "deliver"},
 	{"witness", "redact", TEXT(redact), .default_text = ""},
 	{"ledger", "path", TEXT(ledger_path), .default_text = "/var/lib/keytrail/ledger.db", .is_valid = is_absolute,

@@ -29,8 +29,12 @@ struct settings {
 	int64_t port;
 	char container_interfaces[SETTINGS_TEXT_BYTES]; /* auto, none, or names and globs */
 	int64_t max_connections;
+	int ecs, eks;                            /* 0 off, 1 on */
 	char upstream_ipv4[SETTINGS_TEXT_BYTES]; /* A.B.C.D:PORT */
 	char upstream_ipv6[SETTINGS_TEXT_BYTES]; /* [A::B]:PORT */
+	char upstream_ecs[SETTINGS_TEXT_BYTES];
+	char upstream_eks_ipv4[SETTINGS_TEXT_BYTES];
+	char upstream_eks_ipv6[SETTINGS_TEXT_BYTES];
 	int64_t upstream_timeout_ms;
 	int imdsv2_mode; /* enum imdsv2_mode */
 	int token_scope; /* enum token_scope */

@@ -765,6 +765,8 @@ BAD_SETTINGS = {
     "[upstream]\nipv6 = fd00:ec2::254:80": ":2: [upstream] ipv6 = fd00:ec2::254:80: expected [ADDRESS]:PORT",
     "[upstream]\nipv6 = [fd00::ec2::254]:80": ":2: [upstream] ipv6 = [fd00::ec2::254]:80: expected [ADDRESS]:PORT",
     "[daemon]\nuser = root": ":2: [daemon] user = root: expected the name of an unprivileged user",
+    "[endpoints]\necs = yes": ":2: [endpoints] ecs = yes: expected on or off",
+    "[endpoints]\neks =": ":2: [endpoints] eks = : expected on or off",
     "[daemon]\nuser = a b": ":2: [daemon] user = a b: expected the name of an unprivileged user",
 }
 

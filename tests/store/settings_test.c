@@ -71,6 +71,13 @@ static const struct {
 	{"[upstream]\nipv6 = [fd00:ec2::254", 2, "expected [ADDRESS]:PORT"},
 	{"[upstream]\nipv6 = [fd00:ec2::g]:80", 2, "expected [ADDRESS]:PORT"},
 	{"[upstream]\nipv6 = [127.0.0.1]:80", 2, "expected [ADDRESS]:PORT"},
+	{"[endpoints]\necs = on", 2, "[endpoints] ecs = on: not served by this version"},
+	{"[endpoints]\neks = on", 2, "[endpoints] eks = on: not served by this version"},
+	{"[endpoints]\necs = yes", 2, "expected off | on"},
+	{"[endpoints]\neks =", 2, "expected off | on"},
+	{"[upstream]\necs = 169.254.170.2", 2, "[upstream] ecs = 169.254.170.2: expected ADDRESS:PORT"},
+	{"[upstream]\neks_ipv4 = [::1]:80", 2, "expected ADDRESS:PORT"},
+	{"[upstream]\neks_ipv6 = 169.254.170.23:80", 2, "expected [ADDRESS]:PORT"},
 	{"[upstream]\ntimeout_ms = 9", 2, "from 10 to 60000"},
 	{"[upstream]\ntimeout_ms = 60001", 2, "from 10 to 60000"},
 	{"[imdsv2]\nmode = optional", 2, "expected required | audit"},
@@ -185,6 +192,11 @@ static void check_defaults(const struct settings *settings)
 	assert_int_equal(settings->max_connections, 512);
 	assert_string_equal(settings->upstream_ipv4, "169.254.169.254:80");
 	assert_string_equal(settings->upstream_ipv6, "[fd00:ec2::254]:80");
+	assert_int_equal(settings->ecs, 0);
+	assert_int_equal(settings->eks, 0);
+	assert_string_equal(settings->upstream_ecs, "169.254.170.2:80");
+	assert_string_equal(settings->upstream_eks_ipv4, "169.254.170.23:80");
+	assert_string_equal(settings->upstream_eks_ipv6, "[fd00:ec2::23]:80");
 	assert_int_equal(settings->upstream_timeout_ms, 2000);
 	assert_int_equal(settings->imdsv2_mode, IMDSV2_REQUIRED);
 	assert_int_equal(settings->token_scope, TOKEN_SCOPE_NETNS);
@@ -210,7 +222,7 @@ static void has_a_default_for_everything(void **state)
 		"",
 		"\n",
 		"# nothing\n; nothing\n",
-		"[daemon]\n[listen]\n[upstream]\n[imdsv2]\n[witness]\n[ledger]\n[policy]\n[metrics]\n",
+		"[daemon]\n[listen]\n[endpoints]\n[upstream]\n[imdsv2]\n[witness]\n[ledger]\n[policy]\n[metrics]\n",
 		"[metrics]\nlisten =\n[policy]\nmode = audit\ndefault = allow\n",
 		"[daemon]\non_dead = closed\n[witness]\nebpf = auto\n[ledger]\nretain_days = 400\n",
 	};
@@ -230,6 +242,7 @@ static void takes_every_setting(void **state)
 		"[daemon]\nuser = imds\nruntime = /tmp/run\non_dead = closed\n"
 		"[listen]\nport = 65535\ncontainer_interfaces = docker0 br-* veth?\nmax_connections = 4096\n"
 		"[upstream]\nipv4 = 127.0.0.1:1\nipv6 = [::1]:65535\ntimeout_ms = 10\n"
+		"ecs = 127.0.0.1:51679\neks_ipv4 = 127.0.0.1:2\neks_ipv6 = [::1]:3\n[endpoints]\necs = off\neks = off\n"
 		"[imdsv2]\nmode = audit\ntoken_scope = process\nput_response_hop_limit = 64\n"
 		"[witness]\nebpf = off\nproc_scan = off\non_unattributed = refuse\nredact = hush-* pin=????\n"
 		"[ledger]\npath = /tmp/l.db\non_failure = refuse\njsonl = /tmp/rows\nretain_days = 400\nrecord = all\n"
@@ -249,6 +262,9 @@ static void takes_every_setting(void **state)
 	assert_int_equal(settings.max_connections, 4096);
 	assert_string_equal(settings.upstream_ipv4, "127.0.0.1:1");
 	assert_string_equal(settings.upstream_ipv6, "[::1]:65535");
+	assert_string_equal(settings.upstream_ecs, "127.0.0.1:51679");
+	assert_string_equal(settings.upstream_eks_ipv4, "127.0.0.1:2");
+	assert_string_equal(settings.upstream_eks_ipv6, "[::1]:3");
 	assert_int_equal(settings.upstream_timeout_ms, 10);
 	assert_int_equal(settings.imdsv2_mode, IMDSV2_AUDIT);
 	assert_int_equal(settings.token_scope, TOKEN_SCOPE_PROCESS);

@@ -2,6 +2,7 @@
 """Throw-away servers and clients for tests in a world. Every answer is one line of JSON.
 
     throwaway.py imds                         metadata service: says who asked
+    throwaway.py agent ADDRESS PORT           a credential agent: says who asked
     throwaway.py proxy [PORT]                 the proxy: says where the connection was going
     throwaway.py get ADDRESS PORT [--mark N]  one connection; prints the answer, or the error and how long it took
     throwaway.py hold ADDRESS PORT [--mark N] connects, says so, and sends its request for each line on stdin
@@ -48,6 +49,10 @@ def original_destination(connection):
 
 def answer_imds(connection):
     return {"who": "imds", "peer": connection.getpeername()[0]}
+
+
+def answer_agent(connection):
+    return {"who": "agent", "peer": connection.getpeername()[0]}
 
 
 def answer_proxy(connection):
@@ -150,6 +155,8 @@ def main(arguments):
     what, rest = arguments[0], arguments[1:]
     if what == "imds":
         serve(IMDS, answer_imds)
+    elif what == "agent":
+        serve([(rest[0], int(rest[1]))], answer_agent)
     elif what == "proxy":
         port = int(rest[0]) if rest else 8775
         serve([(a, port) for a in ("127.0.0.1", "::1", "169.254.77.77", "fd6b:6579:7472:6c::77")], answer_proxy)
