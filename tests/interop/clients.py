@@ -16,8 +16,10 @@ LIST = "GET /latest/meta-data/iam/security-credentials/"
 ROLE = LIST + "web-server"
 DOCUMENT = "GET /latest/dynamic/instance-identity/document"
 INSTANCE_ID = "GET /latest/meta-data/instance-id"
+TYPE = "GET /latest/meta-data/instance-type"
 ZONE = "GET /latest/meta-data/placement/availability-zone"
 USUAL = (TOKEN, LIST, ROLE)
+EVERY = ("role", "task_application", "task_execution", "identity")  # as a walk of the whole tree meets them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,21 +35,39 @@ class Client:
     ttl: str = "21600"          # what it asks for
     keys: tuple = ("role",)     # of these families it is handed a key in each run
     source: str = "Debian"
+    user: str = "nobody"
     forks: bool = False         # a child of what was started asks
     session: bool = False       # prints a key, waits for a line, prints the next: one process for both fetches
     tells: bool = False         # prints the key
     signs: bool = False         # uses it at the stand-in for AWS
     status: object = 0          # expected exit status; None: it fails for want of AWS, and how is its own affair
-    tokens: bool = True         # False: knows IMDSv1 only
+    refused: tuple = ()         # what it asks where tokens are required, if it cannot use them; then it gets no key
     files: tuple = ()           # (name, text) to put into {home}
     environment: tuple = ()     # (name, value)
     seconds: int = 60
     note: str = ""
 
 
+def s3fs(role):
+    """A mount of its own, and by root: /dev/fuse need not be everybody's."""
+    return ("/usr/bin/unshare", "--mount", "/usr/bin/s3fs", "bucket", "{home}", "-f", "-o",
+            f"nonempty,iam_role={role},url={{plain}},use_path_request_style")
+
+
 def python(program, *words):
     return (PYTHON, "-B", "{programs}/" + program, *words)
 
+
+NUKE = """regions: [eu-central-1]
+account-blocklist: ["999999999999"]
+accounts: {"123456789012": {}}
+"""
+
+SCRAPE = """scrape_configs:
+- job_name: instances
+  ec2_sd_configs:
+  - endpoint: {plain}
+"""
 
 DEBIAN = (
     Client("curl", ("/bin/sh", "{programs}/curl.sh"), "curl", "/usr/bin/curl", agent="curl/", ttl="60", forks=True,
@@ -58,7 +78,7 @@ DEBIAN = (
            tells=True),
     Client("python-requests", python("with_requests.py"), "python3-requests", PYTHON_EXE, agent="python-requests/",
            ttl="60", tells=True),
-    Client("PHP streams", ("/usr/bin/php", "{programs}/streams.php"), "php-cli", "/usr/bin/php8.*", ttl="60",
+    Client("PHP streams", ("/usr/bin/php", "{programs}/streams.php"), "php8.2-cli", "/usr/bin/php8.*", ttl="60",
            tells=True),
     Client("boto3", python("with_boto3.py"), "python3-boto3", PYTHON_EXE, agent="Boto3/", session=True, tells=True,
            requests=USUAL * 2),
@@ -71,6 +91,66 @@ DEBIAN = (
            "--no-cache", "init"), "restic", "/usr/bin/restic", agent="Go-http-client/1.1", signs=True, status=None),
     Client("s3cmd", ("/usr/bin/s3cmd", "--no-ssl", "--host={plain_host}", "--host-bucket={plain_host}", "ls"), "s3cmd",
            PYTHON_EXE, ttl="60", signs=True, status=None),
+    Client("awscrt (C)", python("with_awscrt.py"), "python3-awscrt", PYTHON_EXE, agent="aws-sdk-crt/aws-imds-client",
+           session=True, tells=True, requests=USUAL * 2),
+    Client("aws-nuke (SDK for Go v1)", ("/usr/bin/aws-nuke", "-c", "{home}/nuke.yml", "--force"), "aws-nuke",
+           "/usr/bin/aws-nuke", agent="aws-sdk-go/1.", status=None,
+           files=(("nuke.yml", NUKE),)),
+    Client("docker-credential-ecr-login (SDK for Go v2)", ("/bin/sh", "-c", "echo "
+           "123456789012.dkr.ecr.eu-central-1.amazonaws.com | docker-credential-ecr-login get"),
+           "amazon-ecr-credential-helper", "/usr/bin/docker-credential-ecr-login", agent="aws-sdk-go-v2/", ttl="300",
+           forks=True, status=None),
+    Client("SDK for Ruby", ("/usr/bin/ruby", "{programs}/sdk_core.rb"), "ruby-aws-sdk-core", "/usr/bin/ruby3.*",
+           agent="aws-sdk-ruby3/", session=True, tells=True, requests=USUAL + (LIST, ROLE)),
+    Client("fog-aws", ("/usr/bin/ruby", "{programs}/fog.rb"), "ruby-fog-aws", "/usr/bin/ruby3.*", agent="excon/",
+           ttl="300", tells=True, requests=USUAL + (ZONE,)),
+    Client("cloud-init", python("cloud_init.py", "{home}"), "cloud-init", PYTHON_EXE, agent="Cloud-Init/", keys=(),
+           requests=(TOKEN,), crawls="/2021-03-23", at_least=40),
+    Client("ec2metadata (cloud-utils)", ("/usr/bin/ec2metadata", "--instance-id"), "cloud-utils", PYTHON_EXE,
+           agent="Python-urllib/", keys=(), requests=(TOKEN, "GET /2009-04-04/meta-data/instance-id")),
+    Client("ec2-metadata (amazon-ec2-utils)", ("/usr/bin/ec2-metadata", "-i", "-z", "-t"), "amazon-ec2-utils",
+           "/usr/bin/curl", agent="curl/", ttl="900", forks=True, keys=(), requests=(TOKEN, INSTANCE_ID, ZONE, TYPE)),
+    Client("GDAL /vsis3/", ("/usr/bin/gdalinfo", "/vsis3/bucket/key"), "gdal-bin", "/usr/bin/gdalinfo", ttl="10",
+           signs=True, status=None, environment=(("CPL_AWS_AUTODETECT_EC2", "YES"), ("AWS_S3_ENDPOINT", "{plain_host}"),
+           ("AWS_HTTPS", "NO"), ("AWS_VIRTUAL_HOSTING", "FALSE"))),
+    Client("pgBackRest", ("/usr/bin/pgbackrest", "--stanza=main", "--repo1-type=s3", "--repo1-s3-key-type=auto",
+           "--repo1-s3-bucket=bucket", "--repo1-s3-endpoint=127.0.0.1", "--repo1-storage-port={tls_port}",
+           "--no-repo1-storage-verify-tls", "--repo1-s3-region=eu-central-1", "--repo1-s3-uri-style=path",
+           "--no-config", "--log-level-file=off", "repo-ls"), "pgbackrest", "/usr/bin/pgbackrest", agent="pgBackRest/",
+           ttl="180", signs=True, status=None),
+    Client("facter", ("/usr/bin/ruby", "{programs}/facter.rb"), "facter", "/usr/bin/ruby3.*", agent="Ruby", ttl="100",
+           keys=(), requests=(TOKEN,), crawls="/latest", at_least=40),
+    Client("ohai", ("/usr/bin/ohai", "-c", "{home}/ohai.rb", "ec2"), "ohai", "/usr/bin/ruby3.*", agent="Ruby", ttl="60",
+           requests=(TOKEN, "GET /"), crawls="/2019-10-01", at_least=40, keys=EVERY, tells=True,
+           files=(("ohai.rb", "ohai.hints_path = ['{home}']\n"), ("ec2.json", "{}"))),
+    Client("Ansible", ("/usr/bin/ansible", "localhost", "-c", "local", "-m", "amazon.aws.ec2_metadata_facts"),
+           "ansible", PYTHON_EXE, agent="ansible-httpget", ttl="60", requests=(TOKEN,), crawls="/latest", at_least=40,
+           keys=EVERY, tells=True, forks=True,
+           environment=(("ANSIBLE_REMOTE_TEMP", "{home}"), ("ANSIBLE_LOCAL_TEMP", "{home}"))),
+    Client("Prometheus ec2_sd (SDK for Go v1)", ("/usr/bin/timeout", "4", "/usr/bin/prometheus",
+           "--config.file={home}/prometheus.yml", "--storage.tsdb.path={home}/data", "--web.listen-address=127.0.0.1:9490"),
+           "prometheus", "/usr/bin/prometheus", agent="aws-sdk-go/1.", forks=True, signs=True, status=None,
+           requests=(TOKEN, DOCUMENT) * 2 + USUAL, files=(("prometheus.yml", SCRAPE),)),
+    Client("apt-transport-s3", ("/bin/sh", "-c", "printf '600 URI Acquire\\nURI: s3://bucket/Release\\n"
+           "Filename: {home}/Release\\n\\n' | /usr/lib/apt/methods/s3"), "apt-transport-s3", PYTHON_EXE,
+           agent="Python-urllib/", requests=(TOKEN, DOCUMENT, LIST), keys=(), forks=True, status=None),
+    Client("google-auth", python("google_auth.py"), "python3-google-auth", PYTHON_EXE, requests=("GET / 401",),
+           keys=()),
 )
 
-CLIENTS = DEBIAN
+# They fail where tokens are required, as on EC2, and work where they are not: s3fs of that age sends `Expect`, which the
+# metadata service answers with 417; the others know IMDSv1 only.
+WITHOUT_TOKENS = (
+    Client("boto 2", python("with_boto2.py"), "python3-boto", PYTHON_EXE, agent="Python-urllib/", tells=True,
+           requests=(LIST, ROLE), refused=(LIST + " 401",)),
+    Client("VM::EC2", ("/usr/bin/perl", "{programs}/vm_ec2.pl"), "libvm-ec2-perl", "/usr/bin/perl",
+           agent="libwww-perl/", tells=True, requests=(LIST, ROLE, ZONE), refused=(LIST + " 401",)),
+    Client("Net::Amazon::EC2", ("/usr/bin/perl", "{programs}/net_amazon_ec2.pl"), "libnet-amazon-ec2-perl",
+           "/usr/bin/perl", agent="libwww-perl/", tells=True, requests=(LIST, ROLE), refused=(LIST + " 401",)),
+    Client("s3fs", s3fs("web-server"), "s3fs", "/usr/bin/s3fs", agent="s3fs/", signs=True, status=None, user="root",
+           requests=(TOKEN + " 417", ROLE), refused=(TOKEN + " 417", ROLE + " 401")),
+    Client("s3fs, role unsaid", s3fs("auto"), "s3fs", "/usr/bin/s3fs", agent="s3fs/", signs=True, status=None,
+           user="root", requests=(LIST, TOKEN + " 417", ROLE), refused=(LIST + " 401",)),
+)
+
+CLIENTS = DEBIAN + WITHOUT_TOKENS

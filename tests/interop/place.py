@@ -21,7 +21,6 @@ from instance import Instance
 from world import IMDS_V4, IMDS_V6, World, eventually
 
 FOLDER = pathlib.Path(__file__).resolve().parent
-USER = "nobody"
 PLAIN_PORT, TLS_PORT = 9480, 9443
 KEY = re.compile(r"ASIA[A-Z0-9]{16}")
 
@@ -65,13 +64,13 @@ class Place:
         """One run of a client to its end. `between` is called when one of kind `session` has printed its first key."""
         home = self.folder / re.sub(r"\W+", "-", client.name)
         words = self.words(home)
-        furnish(home, {name: words(text) for name, text in client.files})
+        furnish(home, client.user, {name: words(text) for name, text in client.files})
         environment = {"PATH": PATH, "HOME": str(home), "TMPDIR": str(home), "LC_ALL": "C.UTF-8",
                        **{name: words(value) for name, value in client.environment}}
         before = self.signatures.stat().st_size
         with open(f"{home}.errors", "w+b") as errors:
-            child = self.world.popen("host", [words(word) for word in client.command], user=USER, env=environment,
-                                     cwd=home, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=False,
+            child = self.world.popen("host", [words(word) for word in client.command], user=client.user,
+                                     env=environment, cwd=home, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=False,
                                      start_new_session=True)
             try:
                 output = self.talk(child, client, between)
@@ -119,14 +118,14 @@ def kept_place(stage, **imdsv2):
         yield place
 
 
-def furnish(home, files):
+def furnish(home, user, files):
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir()
     for name, text in files.items():
         path = home / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    subprocess.run(["chown", "-R", f"{USER}:", str(home)], check=True)
+    subprocess.run(["chown", "-R", f"{user}:", str(home)], check=True)
 
 
 def read_line(stream, seconds):

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every client of clients.py: what it asks is noted without Keytrail; with it, the same requests get the same answers
-and the keys of the moment, and the ledger has a row for each key, with the right process, on both sides of a rotation."""
+"""Every client of clients.py: what it asks is noted without Keytrail; with it, the same requests get the same answers and
+the keys of the moment, and the ledger has a row for each key, with the right process, on both sides of a rotation."""
 
+import contextlib
 import fnmatch
 import json
 import pathlib
+import pwd
 import re
 import shutil
 import subprocess
@@ -15,7 +17,7 @@ import pytest
 import transcript
 from clients import CLIENTS
 from instance import needs_world
-from place import USER, bare_place, kept_place
+from place import bare_place, kept_place
 
 pytestmark = needs_world
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -77,6 +79,14 @@ def kept(stage):
 
 
 @pytest.fixture(scope="session")
+def audited(stage):
+    """Where tokens are wished for, and not required."""
+    with kept_place(stage, mode="audit") as place:
+        place.imds.set("tokens", "optional")
+        yield place
+
+
+@pytest.fixture(scope="session")
 def book(request):
     """What was seen, for docs/clients.md."""
     pages = transcript.Book()
@@ -87,7 +97,7 @@ def book(request):
 
 def keys_now(place, client):
     served = place.imds.keys()
-    return [served[family]["v2" if client.tokens else "v1"] for family in client.keys]
+    return [served[family]["v1" if client.refused else "v2"] for family in client.keys]
 
 
 def canonical(target):
@@ -95,27 +105,32 @@ def canonical(target):
 
 
 def asked(requests):
-    return [(method, canonical(path), status) for method, path, status in requests]
+    """As the ledger has them: what was refused for its head has neither method nor path there."""
+    return [(method, canonical(path), status) if status != 417 else (None, None, status)
+            for method, path, status in requests]
 
 
-def expected(client):
-    for text in client.requests:
-        method, path, *status = text.split()
-        yield method, canonical(path), int(*status or [200])
+def expected(texts):
+    words = [text.split() for text in texts]
+    return asked([(method, path, int(*status or [200])) for method, path, *status in words])
 
 
-def check_requests(client, requests):
-    first, seen = list(expected(client)), asked(requests)
+def check_requests(client, log):
+    first, seen = expected(client.requests), asked(requests_of(log))
     assert seen[:len(first)] == first
     rest = seen[len(first):]
     assert len(rest) >= client.at_least and (client.crawls or not rest), rest
     assert all(method == "GET" and path.startswith(client.crawls) for method, path, _ in rest), rest
 
 
+def requests_of(log):
+    return [(line["method"], line["target"], line["status"]) for line in log]
+
+
 def check_evidence(client, run, keys):
     assert client.status is None or run.status == client.status, (run.status, run.output, run.errors)
     if client.tells:
-        assert run.printed and set(run.printed) <= set(keys) and keys[0] in run.printed, (run.output, run.errors)
+        assert run.printed and set(run.printed) <= set(keys), (run.output, run.errors)
     if client.signs:
         assert run.signed == {keys[0]}, (run.signed, run.output, run.errors)
 
@@ -137,36 +152,78 @@ def rows_since(place, seq):
 def check_process(client, run, row):
     process = row["process"]
     assert row["attribution"]["grade"] in ("exact", "shared") and row["attribution"]["evidence"], row["attribution"]
-    assert process["user"] == USER and fnmatch.fnmatchcase(process["exe"], client.exe), process
+    assert process["uid"] == pwd.getpwnam(client.user).pw_uid and process["user"] in (client.user, None), process
+    assert (process["user"] is None) == process["exe_foreign_mount"], process
+    assert fnmatch.fnmatchcase(process["exe"], client.exe), process
     if client.forks:
         assert run.pid in [process["pid"], *(one["pid"] for one in process["ancestors"])], process
     else:
         assert process["pid"] == run.pid, process
 
 
-def check_rows(client, runs, rows):
+def check_rows(client, runs, rows, delivery_version="2.0"):
     """Each key that was expected has its row, in order; no other was handed out."""
     delivered = [row for row in rows if row["access_key_id"] is not None]
     wanted = [(run, key) for run, keys in runs for key in keys]
     assert [row["access_key_id"] for row in delivered] == [key for _, key in wanted]
     for row, (run, _) in zip(delivered, wanted):
-        assert row["outcome"] == "delivered" and row["delivery_version"] == "2.0", row
+        assert row["outcome"] == "delivered" and row["delivery_version"] == delivery_version, row
         assert (row["user_agent"] or "(none)").startswith(client.agent), row["user_agent"]
         check_process(client, run, row)
 
 
-@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
+def skip_without(client, book):
+    reason = why_not(client)
+    if reason:
+        book.skip(client, reason)
+        pytest.skip(reason)
+
+
+def named(clients):
+    return pytest.mark.parametrize("client", clients, ids=lambda client: client.name)
+
+
+@named([client for client in CLIENTS if not client.refused])
 def test_client(client, bare, kept, book):
-    if why_not(client):
-        book.skip(client, why_not(client))
-        pytest.skip(why_not(client))
+    skip_without(client, book)
     log = without_keytrail(client, bare, book)
     seq = last_seq(kept)
     runs = across_a_rotation(client, kept)
     rows = rows_since(kept, seq)
     check_rows(client, runs, rows)
-    through = [(row["method"], row["path"], row["status"]) for row in rows]
-    assert asked(through) == asked(log) * (1 if client.session else 2)
+    assert through(rows) == asked(requests_of(log)) * (1 if client.session else 2)
+
+
+@named([client for client in CLIENTS if client.refused])
+def test_client_without_tokens(client, bare, kept, audited, book):
+    skip_without(client, book)
+    seq = last_seq(kept)
+    run = kept.run(client)
+    refused = rows_since(kept, seq)
+    assert not run.printed and not run.signed and through(refused) == expected(client.refused)
+    assert all(row["outcome"] == "refused" and row["access_key_id"] is None for row in refused), refused
+    check_process(client, run, refused[-1])
+
+    with tokens_optional(bare.imds):
+        log = without_keytrail(client, bare, book)
+    seq = last_seq(audited)
+    runs = across_a_rotation(client, audited)
+    rows = rows_since(audited, seq)
+    check_rows(client, runs, rows, delivery_version="1.0")
+    assert through(rows) == asked(requests_of(log)) * 2
+
+
+@contextlib.contextmanager
+def tokens_optional(imds):
+    imds.set("tokens", "optional")
+    try:
+        yield
+    finally:
+        imds.set("tokens", "required")
+
+
+def through(rows):
+    return asked([(row["method"], row["path"], row["status"]) for row in rows])
 
 
 def without_keytrail(client, place, book):
@@ -174,11 +231,12 @@ def without_keytrail(client, place, book):
     place.imds.reset()
     run = place.run(client)
     log, counters = place.imds.log(), place.imds.counters()
-    requests = [(line["method"], line["target"], line["status"]) for line in log]
     check_evidence(client, run, keys_now(place, client))
-    check_requests(client, requests)
+    check_requests(client, log)
+    asked_for = {line["headers"]["x-aws-ec2-metadata-token-ttl-seconds"] for line in log if line["method"] == "PUT"}
+    assert asked_for <= {client.ttl}
     book.note(client, version(client), log, counters["connections"])
-    return requests
+    return log
 
 
 def across_a_rotation(client, place):
