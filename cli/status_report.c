@@ -203,6 +203,7 @@ static const struct {
 	{"  refused", "daemon.counters.refused"},
 	{"  aborted", "daemon.counters.aborted"},
 	{"  without token", "daemon.counters.without_token"},
+	{"  with more behind", "daemon.counters.with_extra"},
 	{"instance", "daemon.instance.instance_id"},
 	{"  account", "daemon.instance.account_id"},
 	{"  region", "daemon.instance.region"},

@@ -35,9 +35,10 @@ const char *const counter_names[COUNTER_COUNT] = {
 	[COUNTER_UPSTREAM_FAILED] = "upstream_failed",
 	[COUNTER_LEDGER_FAILED] = "ledger_failed",
 	[COUNTER_WITHOUT_TOKEN] = "without_token",
+	[COUNTER_WITH_EXTRA] = "with_extra",
 };
 
-/* In the order in which a request meets them: listener, screen, route, exchange. */
+/* In the order in which a request meets them: listener, screen, body, route, exchange. */
 const char *const reason_names[REASON_COUNT] = {
 	"not-redirected",
 	"bad-method",
@@ -58,6 +59,8 @@ const char *const reason_names[REASON_COUNT] = {
 	"head-too-long",
 	"too-many-headers",
 	"length-and-encoding",
+	"bad-chunk",
+	"body-too-long",
 	"expect",
 	"method",
 	"foreign-authority",
@@ -127,6 +130,8 @@ void counts_add(struct counts *counts, const struct outcome_facts *facts)
 		add(&counts->keys_aborted, (uint64_t)facts->keys);
 	if (facts->without_token)
 		add(&counts->without_token, 1);
+	if (facts->has_extra)
+		add(&counts->with_extra, 1);
 	if (facts->was_attributed) {
 		int method = facts->method != NULL ? index_of(method_names, METHOD_COUNT, facts->method) : METHOD_NONE;
 		add(&counts->attributions[facts->grade][method], 1);
@@ -172,6 +177,8 @@ uint64_t counts_total(const struct counts *counts, enum counter counter)
 		return refused_for(counts, "ledger");
 	case COUNTER_WITHOUT_TOKEN:
 		return counts_read(&counts->without_token);
+	case COUNTER_WITH_EXTRA:
+		return counts_read(&counts->with_extra);
 	case COUNTER_COUNT:
 		break;
 	}

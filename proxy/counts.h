@@ -42,7 +42,7 @@ extern const char *const result_names[RESULT_COUNT];
 extern const char *const method_names[METHOD_COUNT];
 
 /* Reasons of refusals, as they stand in the ledger; the last is "other". */
-#define REASON_COUNT 48
+#define REASON_COUNT 50
 extern const char *const reason_names[REASON_COUNT];
 
 /* Upper bounds of the times that requests take, and the same in seconds as text. */
@@ -59,6 +59,7 @@ struct outcome_facts {
 	int64_t took_us;
 	const char *reason; /* of RESULT_REFUSED and RESULT_FAILED */
 	bool without_token;
+	bool has_extra;
 	int keys; /* credentials in the answer: delivered, or aborted */
 	bool was_attributed;
 	enum grade grade;   /* of the attribution */
@@ -73,6 +74,7 @@ struct counts {
 	atomic_ullong attributions[GRADE_COUNT][METHOD_COUNT];
 	atomic_ullong keys_delivered, keys_aborted;
 	atomic_ullong without_token;
+	atomic_ullong with_extra;
 	atomic_llong connections; /* being served */
 };
 
@@ -94,6 +96,7 @@ enum counter {
 	COUNTER_UPSTREAM_FAILED,
 	COUNTER_LEDGER_FAILED,
 	COUNTER_WITHOUT_TOKEN, /* IMDSv1 requests, passed on or not */
+	COUNTER_WITH_EXTRA,    /* requests with more bytes behind them, which were dropped: pipelining or smuggling */
 	COUNTER_COUNT,
 };
 extern const char *const counter_names[COUNTER_COUNT];

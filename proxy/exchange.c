@@ -329,6 +329,7 @@ static void count(const struct exchange *exchange, int status, int64_t took_us)
 		.took_us = took_us,
 		.reason = exchange->facts.reason,
 		.without_token = exchange->without_token,
+		.has_extra = exchange->request->has_extra,
 		.keys = exchange->key_count,
 		.was_attributed = attribution != NULL,
 		.grade = attribution != NULL ? attribution->grade : GRADE_NONE,

@@ -19,6 +19,7 @@ struct request {
 	const char *method, *target;                 /* as on the request line */
 	const char *host, *token, *ttl, *user_agent; /* NULL: no such header */
 	bool has_forwarded_for, expects_continue;
+	bool has_extra;        /* bytes came behind it, which nobody reads */
 	const char *malformed; /* why the head is refused, or NULL; then all the others may be NULL */
 };
 

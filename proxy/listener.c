@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* One connection in, one request out. libmicrohttpd parses: each worker has an instance of its own without threads or
- * sockets, and hands it one connection at a time. It is given only heads that screen.c has found to have one meaning,
- * it never decodes the target, and it never writes an answer: exchange.c does, on the bare socket, so that reasons,
- * header order and "the last byte was taken" are ours to know. */
+ * sockets, and hands it one connection at a time. It is given only whole requests that screen.c and body.c have found
+ * to have one meaning, it never decodes the target, and it never writes an answer: exchange.c does, on the bare socket,
+ * so that reasons, header order and "the last byte was taken" are ours to know. */
 #include "proxy/listener.h"
 
 #include <errno.h>
@@ -16,14 +16,16 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "proxy/screen.h"
+#include "common/text.h"
+#include "proxy/body.h"
 
 #ifndef IP6T_SO_ORIGINAL_DST
 #define IP6T_SO_ORIGINAL_DST 80 /* linux/netfilter_ipv6/ip6_tables.h, which clashes with other headers */
 #endif
 
-#define HEAD_TIMEOUT_MS 5000 /* from accept to the whole head; SDKs send it in one packet */
-#define BODY_TIMEOUT_MS 2000
+#define REQUEST_TIMEOUT_MS 5000 /* from accept to the whole request; SDKs send it in one packet */
+#define PARSE_TIMEOUT_MS 2000
+#define REQUEST_BYTES (SCREEN_HEAD_BYTES + BODY_BYTES_MAX)
 #define DRAIN_TIMEOUT_MS 500 /* for bytes behind a request, so that closing does not reset the answer away */
 #define PARSER_POOL_BYTES 32768
 
@@ -33,7 +35,9 @@ struct listener {
 	int parser_fd; /* epoll descriptor of the parser */
 	struct client client;
 	char target[SCREEN_HEAD_BYTES];
-	size_t body_bytes;
+	char values[SCREEN_HEAD_BYTES]; /* of headers that are looked at, without the blanks around them */
+	size_t values_bytes;
+	bool has_extra; /* bytes behind the request */
 	bool is_served;
 };
 
@@ -55,12 +59,18 @@ static size_t on_unescape(void *context, struct MHD_Connection *connection, char
 	return strlen(text);
 }
 
-static const char *header(struct MHD_Connection *connection, const char *name)
+/* A header's value without the blanks behind it, which libmicrohttpd keeps (RFC 9112 section 5.1). NULL: no such
+ * header. */
+static const char *header(struct listener *listener, struct MHD_Connection *connection, const char *name)
 {
-	return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+	const char *value = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+	char *copy = listener->values + listener->values_bytes;
+	size_t left = sizeof(listener->values) - listener->values_bytes;
+	if (value == NULL || !text_copy(copy, left, value))
+		return NULL; /* all values of a head fit in */
+	listener->values_bytes += strlen(copy) + 1;
+	return text_trim(copy);
 }
-
-#define BODY_BYTES_MAX 65536 /* bodies are read and dropped; nothing that IMDS serves takes one */
 
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method,
                                   const char *version, const char *body, size_t *body_bytes, void **state)
@@ -74,19 +84,20 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 		return MHD_YES;
 	}
 	if (*body_bytes > 0) {
-		listener->body_bytes += *body_bytes;
-		*body_bytes = 0;
-		return listener->body_bytes <= BODY_BYTES_MAX ? MHD_YES : MHD_NO;
+		*body_bytes = 0; /* dropped: nothing that IMDS serves takes a body */
+		return MHD_YES;
 	}
+	listener->values_bytes = 0;
 	const struct request request = {
 		.method = method,
 		.target = listener->target,
-		.host = header(connection, "Host"),
-		.token = header(connection, "X-aws-ec2-metadata-token"),
-		.ttl = header(connection, "X-aws-ec2-metadata-token-ttl-seconds"),
-		.user_agent = header(connection, "User-Agent"),
+		.host = header(listener, connection, "Host"),
+		.token = header(listener, connection, "X-aws-ec2-metadata-token"),
+		.ttl = header(listener, connection, "X-aws-ec2-metadata-token-ttl-seconds"),
+		.user_agent = header(listener, connection, "User-Agent"),
 		.has_forwarded_for = MHD_lookup_connection_value_n(connection, MHD_HEADER_KIND, "X-Forwarded-For", 15,
 	                                                           NULL, NULL) == MHD_YES,
+		.has_extra = listener->has_extra,
 	};
 	listener->is_served = true;
 	exchange_run(listener->proxy, &listener->client, &request);
@@ -121,19 +132,37 @@ static bool wait_readable(int fd, int64_t deadline_ms)
 	}
 }
 
-/* Waits until the whole head lies in the socket, without taking it out. False: nothing to serve came in time. */
-static bool peek_head(int fd, struct screen *ret)
+/* Bytes that lie in a socket, looked at as a request. */
+struct look {
+	enum screen_verdict verdict;
+	const char *reason;
+	bool expects_continue;
+	bool has_extra;
+};
+
+static struct look look_at(const char *bytes, size_t length)
 {
-	char bytes[SCREEN_HEAD_BYTES];
-	int64_t deadline_ms = clock_monotonic_ms() + HEAD_TIMEOUT_MS;
+	struct screen head = screen_head(bytes, length);
+	if (head.verdict != SCREEN_GOOD || head.expects_continue)
+		return (struct look){head.verdict, head.reason, head.expects_continue, false};
+	struct body body = body_screen(&head, bytes + head.head_bytes, length - head.head_bytes);
+	return (struct look){body.verdict, body.reason, false, body.has_extra};
+}
+
+/* Waits until the whole request lies in the socket, without taking it out, so that the parser never has to wait nor to
+ * judge. False: nothing to serve came in time. */
+static bool peek_request(int fd, struct look *ret)
+{
+	char bytes[REQUEST_BYTES];
+	int64_t deadline_ms = clock_monotonic_ms() + REQUEST_TIMEOUT_MS;
 	int seen = 0, once = 1;
 	while (wait_readable(fd, deadline_ms)) {
 		ssize_t got = recv(fd, bytes, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT);
 		if (got < 0 && (errno == EAGAIN || errno == EINTR))
 			continue;
 		if (got <= seen)
-			return false; /* closed before its head was complete, or a mere probe */
-		*ret = screen_head(bytes, (size_t)got);
+			return false; /* closed before its request was complete, or a mere probe */
+		*ret = look_at(bytes, (size_t)got);
 		if (ret->verdict != SCREEN_MORE) {
 			if (seen > 0)
 				(void)setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &once, sizeof(once));
@@ -151,10 +180,9 @@ static bool peek_head(int fd, struct screen *ret)
 static void parse(struct listener *listener)
 {
 	struct sockaddr_storage address = {.ss_family = AF_INET};
-	int64_t deadline_ms = clock_monotonic_ms() + BODY_TIMEOUT_MS;
+	int64_t deadline_ms = clock_monotonic_ms() + PARSE_TIMEOUT_MS;
 	int copy = fcntl(listener->client.fd, F_DUPFD_CLOEXEC, 0);
 	listener->is_served = false;
-	listener->body_bytes = 0;
 	if (copy < 0 || MHD_add_connection(listener->parser, copy, (struct sockaddr *)&address,
 	                                   sizeof(struct sockaddr_in)) != MHD_YES) {
 		log_line(LOG_LEVEL_ERROR, "parser_failed", "reason=\"%s\"", strerror(errno));
@@ -168,7 +196,7 @@ static void parse(struct listener *listener)
 			return;
 		if (listener->is_served || !wait_readable(listener->parser_fd, deadline_ms))
 			(void)shutdown(listener->client.fd, SHUT_RD); /* the parser sees the end and lets go */
-	} while (clock_monotonic_ms() < deadline_ms + BODY_TIMEOUT_MS);
+	} while (clock_monotonic_ms() < deadline_ms + PARSE_TIMEOUT_MS);
 }
 
 /* Where the client meant to go, before the redirect. */
@@ -212,7 +240,7 @@ static void serve(struct listener *listener)
 {
 	struct client *client = &listener->client;
 	struct error problem = {0};
-	struct screen screen = {0};
+	struct look seen = {0};
 	if (look(client, &problem) < 0) {
 		log_line(LOG_LEVEL_WARNING, "client_lost", "reason=\"%s\"", problem.text);
 		return;
@@ -222,22 +250,23 @@ static void serve(struct listener *listener)
 		exchange_run(listener->proxy, client, &nothing);
 		return;
 	}
-	if (!peek_head(client->fd, &screen))
+	if (!peek_request(client->fd, &seen))
 		return;
+	listener->has_extra = seen.has_extra;
 	if (upstream_is_own_port(listener->proxy->upstream, client->sighting.client.port) &&
 	    endpoint_is_loopback(&client->local)) {
 		log_line(LOG_LEVEL_ERROR, "loop", "reason=\"the redirect sends the proxy's own request back to it\"");
 		return;
 	}
-	if (screen.verdict == SCREEN_BAD || screen.expects_continue) {
-		const struct request refused = {.malformed = screen.reason,
-		                                .expects_continue = screen.expects_continue};
+	if (seen.verdict == SCREEN_BAD || seen.expects_continue) {
+		const struct request refused = {.malformed = seen.reason, .expects_continue = seen.expects_continue};
 		exchange_run(listener->proxy, client, &refused);
 		drain(client->fd);
 		return;
 	}
 	parse(listener);
-	if (screen.has_extra)
+	explicit_bzero(listener->values, listener->values_bytes);
+	if (seen.has_extra)
 		drain(client->fd);
 }
 

@@ -189,6 +189,8 @@ static const struct family families[] = {
          .write = write_attributions},
 	{"keytrail_requests_without_token", "counter", .help = "IMDSv1 requests, passed on or not.",
          .write = write_counter, .counter = COUNTER_WITHOUT_TOKEN},
+	{"keytrail_requests_with_extra", "counter", .help = "Requests with more bytes behind them, which were dropped.",
+         .write = write_counter, .counter = COUNTER_WITH_EXTRA},
 	{"keytrail_tokens", "counter", .help = "Session tokens given out.", .write = write_counter,
          .counter = COUNTER_TOKENS},
 	{"keytrail_upstream_failures", "counter", .help = "Requests that the metadata service did not answer.",

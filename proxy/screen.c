@@ -24,7 +24,7 @@ static struct screen bad(const char *reason)
 }
 
 /* METHOD SP TARGET SP HTTP/1.x */
-static const char *check_request_line(struct head_line line)
+static const char *check_request_line(struct head_line line, bool *ret_is_old)
 {
 	size_t method = 0, target;
 	while (method < line.length && head_line_is_token(line.bytes[method]))
@@ -43,21 +43,20 @@ static const char *check_request_line(struct head_line line)
 	if (version_bytes != strlen("HTTP/1.1") || strncmp(version, "HTTP/1.", strlen("HTTP/1.")) != 0 ||
 	    (version[7] != '0' && version[7] != '1'))
 		return "bad-version";
+	*ret_is_old = version[7] == '0';
 	return NULL;
 }
 
 /* What a header means for the body's length. */
 static const char *note(enum single which, struct head_line value, struct screen *screen)
 {
-	size_t length = 0;
 	if (which == SINGLE_EXPECT)
 		screen->expects_continue = true;
-	if (which == SINGLE_LENGTH && !head_line_number(value, &length))
+	if (which == SINGLE_LENGTH && !head_line_number(value, &screen->content_length))
 		return "bad-content-length";
 	if (which == SINGLE_ENCODING && !head_line_is(value, "chunked"))
 		return "bad-transfer-encoding";
-	if (which == SINGLE_ENCODING || length > 0)
-		screen->has_body = true;
+	screen->is_chunked |= which == SINGLE_ENCODING;
 	return NULL;
 }
 
@@ -81,7 +80,7 @@ static const char *check_header(struct head_line line, bool seen[static SINGLE_C
 struct screen screen_head(const char *bytes, size_t length)
 {
 	struct screen screen = {.verdict = SCREEN_GOOD};
-	bool seen[SINGLE_COUNT] = {false};
+	bool seen[SINGLE_COUNT] = {false}, is_old = false;
 	size_t at = 0, lines = 0;
 
 	for (;;) {
@@ -91,7 +90,7 @@ struct screen screen_head(const char *bytes, size_t length)
 			return length >= SCREEN_HEAD_BYTES ? bad("head-too-long")
 			                                   : (struct screen){.verdict = SCREEN_MORE};
 		if (reason == NULL && lines == 0)
-			reason = check_request_line(line);
+			reason = check_request_line(line, &is_old);
 		else if (reason == NULL && line.length > 0)
 			reason = check_header(line, seen, &screen);
 		if (reason == NULL && line.length > 0 && lines > SCREEN_HEADERS_MAX)
@@ -106,7 +105,8 @@ struct screen screen_head(const char *bytes, size_t length)
 	}
 	if (seen[SINGLE_LENGTH] && seen[SINGLE_ENCODING])
 		return bad("length-and-encoding");
+	if (is_old && seen[SINGLE_ENCODING]) /* such a reader does not know it: RFC 9112 section 6.1 */
+		return bad("bad-transfer-encoding");
 	screen.head_bytes = at;
-	screen.has_extra = !screen.has_body && length > at;
 	return screen;
 }

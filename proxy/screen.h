@@ -21,8 +21,8 @@ struct screen {
 	const char *reason;    /* of SCREEN_BAD: one word */
 	size_t head_bytes;     /* of SCREEN_GOOD, with the empty line */
 	bool expects_continue; /* an Expect header: IMDS answers 417 */
-	bool has_body;         /* Content-Length above 0, or chunked */
-	bool has_extra;        /* bytes behind a request that has no body: pipelining or smuggling */
+	size_t content_length; /* of the body; 0 also when nothing was said */
+	bool is_chunked;       /* the body's length is said by its chunks */
 };
 
 struct screen screen_head(const char *bytes, size_t length);

@@ -74,6 +74,7 @@ static const char *const lines[] = {
 	"keytrail_attributions_total{grade=\"exact\",method=\"sock_diag+proc\"} 1",
 	"keytrail_attributions_total{grade=\"gone\",method=\"none\"} 0",
 	"keytrail_requests_without_token_total 1",
+	"keytrail_requests_with_extra_total 0",
 	"keytrail_tokens_total 1",
 	"keytrail_upstream_failures_total 1",
 	"keytrail_upstream_reachable 1",
@@ -136,7 +137,7 @@ static void heads_every_metric(void **state)
 		CHECK(line, is_head || has_help);
 	}
 	assert_true(ended && has_help && has_sample);
-	assert_int_equal(families, 17);
+	assert_int_equal(families, 18);
 }
 
 static void keeps_buckets_cumulative(void **state)
