@@ -82,7 +82,8 @@ static int check_guards(struct exchange *exchange)
 	const struct request *request = exchange->request;
 	if (request->has_forwarded_for)
 		return refuse(exchange, 403, "forwarded-for");
-	if (request->host != NULL && !route_is_imds_host(request->host))
+	/* An empty name is no name: a client that has none sends it so (RFC 9112 section 3.2). */
+	if (request->host != NULL && request->host[0] != '\0' && !route_is_imds_host(request->host))
 		return refuse(exchange, 403, "foreign-host");
 	return GO_ON;
 }

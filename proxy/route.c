@@ -8,19 +8,44 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/cidr.h"
 #include "common/text.h"
+
+/* Behind "[fd00:ec2::254]", however that address is spelled; NULL: it is another. */
+static const char *behind_literal(const char *host)
+{
+	char text[ADDRESS_MAX_BYTES];
+	struct address address, imds;
+	size_t length = strcspn(host, "]");
+	if (host[0] != '[' || host[length] != ']' || length > sizeof(text))
+		return NULL;
+	memcpy(text, host + 1, length - 1);
+	text[length - 1] = '\0';
+	if (!address_parse("fd00:ec2::254", &imds) || !address_parse(text, &address) || !address_equal(&address, &imds))
+		return NULL;
+	return host + length + 1;
+}
+
+static bool is_end_or_port(const char *text)
+{
+	uint64_t port;
+	return *text == '\0' || (*text == ':' && text_to_u64(text + 1, 65535, &port));
+}
 
 bool route_is_imds_host(const char *host)
 {
 	static const char *const names[] = {
-		"169.254.169.254", "[fd00:ec2::254]", "fd00:ec2::254", "instance-data", "instance-data.ec2.internal",
+		"169.254.169.254",
+		"fd00:ec2::254",
+		"instance-data",
+		"instance-data.ec2.internal",
 	};
+	const char *rest = behind_literal(host);
+	if (rest != NULL)
+		return is_end_or_port(rest);
 	for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
 		size_t length = strlen(names[i]);
-		uint64_t port;
-		if (strncasecmp(host, names[i], length) != 0)
-			continue;
-		if (host[length] == '\0' || (host[length] == ':' && text_to_u64(host + length + 1, 65535, &port)))
+		if (strncasecmp(host, names[i], length) == 0 && is_end_or_port(host + length))
 			return true;
 	}
 	return false;
