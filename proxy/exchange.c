@@ -272,9 +272,9 @@ static void answer(struct exchange *exchange)
 {
 	const struct settings *settings = exchange->settings;
 	bool is_token = exchange->route.kind == ROUTE_TOKEN;
-	if (is_token && is_bridged(exchange->client))
+	if (is_token) /* where IMDS itself answered, the way through a bridge would have cost one hop */
 		send_limit_hops(exchange->client->fd, exchange->client->local.family,
-		                (int)settings->put_response_hop_limit - 1);
+		                (int)settings->put_response_hop_limit - is_bridged(exchange->client));
 	bool wanted = settings->record == RECORD_ALL || (settings->record == RECORD_TOKENS && is_token) ||
 	              exchange->facts.policy.denies; /* what enforcing would have refused */
 	if (wanted)
