@@ -16,7 +16,7 @@ struct ledger {
 	sqlite3 *db;
 	char *path;
 	struct snapshot *snapshot; /* the private copy being read, or NULL */
-	sqlite3_stmt *actor_by_digest;
+	sqlite3_stmt *actor_by_digest, *digest_of_exe;
 };
 
 int ledger_open(const char *path, struct ledger **ret, struct error *err)
@@ -32,8 +32,12 @@ int ledger_open(const char *path, struct ledger **ret, struct error *err)
 		(void)error_set(err, problem.code, "%s", problem.text);
 	if (result < 0 && problem.code == ERROR_SYSTEM && snapshot_make(path, &ledger->snapshot, err) == 0)
 		result = store_open_read(snapshot_path(ledger->snapshot), &ledger_schema, &ledger->db, err);
-	if (result == 0 && sqlite3_prepare_v2(ledger->db, "SELECT body FROM actor WHERE digest=?1", -1,
-	                                      &ledger->actor_by_digest, NULL) != SQLITE_OK)
+	if (result == 0 && (sqlite3_prepare_v2(ledger->db, "SELECT body FROM actor WHERE digest=?1", -1,
+	                                       &ledger->actor_by_digest, NULL) != SQLITE_OK ||
+	                    sqlite3_prepare_v2(ledger->db,
+	                                       "SELECT json_extract(body,'$.exe_sha256') FROM record WHERE"
+	                                       " kind='executable' AND json_extract(body,'$.exe_file')=?1 LIMIT 1",
+	                                       -1, &ledger->digest_of_exe, NULL) != SQLITE_OK))
 		result = store_error(ledger->db, path, err);
 	if (result < 0) {
 		ledger_close(ledger);
@@ -48,6 +52,7 @@ void ledger_close(struct ledger *ledger)
 	if (ledger == NULL)
 		return;
 	(void)sqlite3_finalize(ledger->actor_by_digest);
+	(void)sqlite3_finalize(ledger->digest_of_exe);
 	store_close(ledger->db);
 	snapshot_free(ledger->snapshot);
 	free(ledger->path);
@@ -79,6 +84,7 @@ static size_t conditions_of(const struct ledger_filter *filter, struct condition
 		{"access_key_id = ?", "access_key_id GLOB ?", filter->access_key_id},
 		{"role = ?", "role GLOB ?", filter->role},
 		{"exe = ?", "exe GLOB ?", filter->exe},
+		{"exe_sha256 = ?", "exe_sha256 GLOB ?", filter->sha256},
 		{"unit = ?", "unit GLOB ?", filter->unit},
 		{"container_id = ?", "container_id GLOB ?", filter->container},
 		{"user = ?", "user GLOB ?", filter->user},
@@ -197,6 +203,27 @@ static bool digest_from_hex(const char *hex, uint8_t ret[static DIGEST_BYTES])
 	return true;
 }
 
+/* A digest of its executable that came after the process was stored. */
+static void put_late_digest(struct ledger *ledger, json_t *process)
+{
+	const char *file = json_text_at(process, "exe_file");
+	if (file == NULL || json_text_at(process, "exe_sha256") != NULL)
+		return;
+	(void)sqlite3_bind_text(ledger->digest_of_exe, 1, file, -1, SQLITE_STATIC);
+	if (sqlite3_step(ledger->digest_of_exe) == SQLITE_ROW)
+		json_put_text(process, "exe_sha256", (const char *)sqlite3_column_text(ledger->digest_of_exe, 0));
+	(void)sqlite3_reset(ledger->digest_of_exe);
+}
+
+/* Of the process itself and of its ancestors. */
+static void put_late_digests(struct ledger *ledger, json_t *process)
+{
+	const json_t *ancestors = json_at(process, "ancestors");
+	put_late_digest(ledger, process);
+	for (size_t i = 0; i < json_array_size(ancestors); i++)
+		put_late_digest(ledger, json_array_get(ancestors, i));
+}
+
 /* The process behind a digest; null when it is not in the ledger. */
 static json_t *actor_of(struct ledger *ledger, const json_t *name)
 {
@@ -209,6 +236,8 @@ static json_t *actor_of(struct ledger *ledger, const json_t *name)
 	if (sqlite3_step(ledger->actor_by_digest) != SQLITE_ROW ||
 	    read_body(ledger->actor_by_digest, 0, &actor, &ignored) < 0)
 		actor = json_null();
+	else
+		put_late_digests(ledger, actor);
 	(void)sqlite3_reset(ledger->actor_by_digest);
 	return actor;
 }
@@ -275,12 +304,12 @@ int ledger_keys(struct ledger *ledger, const struct ledger_filter *filter, ledge
 /* Columns: 0 actor's body, 1 keys as a JSON array, then named ones. */
 static int make_process(struct ledger *ledger, sqlite3_stmt *row, json_t *object, struct error *err)
 {
-	(void)ledger;
 	CLEANUP_JSON json_t *actor = NULL;
 	json_t *keys = NULL;
 	if (read_body(row, 0, &actor, err) < 0 || read_body(row, 1, &keys, err) < 0)
 		return -1;
 	(void)json_object_update(object, actor);
+	put_late_digests(ledger, object);
 	put_columns(row, object);
 	json_put(object, "keys", keys);
 	int64_t rank = 0;

@@ -26,7 +26,7 @@ typedef int ledger_visit(void *context, const json_t *object, struct error *err)
 struct ledger_filter {
 	int64_t since_us, until_us; /* since <= at < until */
 	int64_t after_seq;          /* rows behind this one only: following a live ledger */
-	const char *access_key_id, *role, *exe, *unit, *container, *user, *path, *instance_id;
+	const char *access_key_id, *role, *exe, *sha256, *unit, *container, *user, *path, *instance_id;
 	const char *grade, *outcome, *source; /* names of store/model.h */
 	bool has_uid, has_pid;
 	int64_t uid, pid;

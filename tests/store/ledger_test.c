@@ -394,7 +394,7 @@ static void sums_up(void **state)
 	int64_t number = 0;
 	(void)state;
 	assert_int_equal(ledger_summary(ledger, &summary, NULL), 0);
-	assert_true(json_int_at(summary, "schema_version", &number) && number == 1);
+	assert_true(json_int_at(summary, "schema_version", &number) && number == 2);
 	assert_true(json_int_at(summary, "rows", &number) && number == 15);
 	assert_int_equal(strlen(json_text_at(summary, "ledger_id")), 32);
 	assert_string_equal(json_text_at(summary, "first_at"), "2023-11-14T22:13:20.001000Z");
@@ -558,6 +558,107 @@ static void shows_an_empty_ledger(void **state)
 	ledger_close(ledger);
 }
 
+/* ---- what came late */
+
+#define EXE_FILE "8:1:77:1000:1700000000000000001:1700000000000000002"
+#define SHA_EARLY "1111111111111111111111111111111111111111111111111111111111111111"
+#define SHA_LATE "2222222222222222222222222222222222222222222222222222222222222222"
+
+/* A delivery to a process whose executable has that digest, or none yet; its parent runs the same file. */
+static int add_process(struct writer *writer, const char *id, int pid, const char *sha256)
+{
+	CLEANUP_JSON json_t *body =
+		json_pack("{s:s,s:{s:i,s:s,s:s,s:s?,s:[{s:s,s:n}]},s:[]}", "outcome", "delivered", "process", "pid",
+	                  pid, "exe", "/usr/bin/x", "exe_file", EXE_FILE, "exe_sha256", sha256, "ancestors", "exe_file",
+	                  EXE_FILE, "exe_sha256", "holders");
+	struct entry entry = {.kind = "delivery", .access_key_id = KEY_1, .at_us = ROWS_START, .body = body};
+	(void)snprintf(entry.id, sizeof(entry.id), "%s", id);
+	return writer_append(writer, &entry, NULL);
+}
+
+static int add_digest(struct writer *writer, const char *id, const char *file)
+{
+	CLEANUP_JSON json_t *body =
+		json_pack("{s:s,s:s,s:s}", "exe", "/usr/bin/x", "exe_file", file, "exe_sha256", SHA_LATE);
+	struct entry entry = {.kind = "executable", .at_us = ROWS_START, .body = body};
+	(void)snprintf(entry.id, sizeof(entry.id), "%s", id);
+	return writer_append(writer, &entry, NULL);
+}
+
+static void check_digest(const char *file, int64_t pid, const char *expected)
+{
+	struct ledger *ledger = NULL;
+	CLEANUP_JSON json_t *list = json_array();
+	const struct ledger_filter filter = {.has_pid = true, .pid = pid};
+	assert_int_equal(ledger_open(file, &ledger, NULL), 0);
+	assert_int_equal(ledger_deliveries(ledger, &filter, keep, list, NULL), 0);
+	assert_int_equal(ledger_processes(ledger, &filter, keep, list, NULL), 0);
+	ledger_close(ledger);
+	assert_int_equal(json_array_size(list), 2);
+	const char *of_delivery = json_text_at(json_array_get(list, 0), "process.exe_sha256"),
+		   *of_process = json_text_at(json_array_get(list, 1), "exe_sha256");
+	assert_true((of_delivery == NULL) == (expected == NULL) && (of_process == NULL) == (expected == NULL));
+	if (expected != NULL) {
+		assert_string_equal(of_delivery, expected);
+		assert_string_equal(of_process, expected);
+	}
+}
+
+static void joins_digests_that_came_late(void **state)
+{
+	char file[PATH_MAX];
+	struct writer *writer = NULL;
+	const struct writer_options options = {.path = unit_path(file, folder, "late.db")};
+	(void)state;
+	assert_int_equal(writer_open(&options, &writer, NULL), 0);
+	assert_int_equal(add_process(writer, "1", 1, NULL), 0);
+	assert_int_equal(add_process(writer, "2", 2, SHA_EARLY), 0);
+	assert_int_equal(add_digest(writer, "3", "8:1:78:1000:0:0"), 0); /* of another file */
+	check_digest(file, 1, NULL);
+	check_digest(file, 2, SHA_EARLY);
+	assert_int_equal(rows_number(file, "SELECT exe_sha256 IS NULL FROM v_deliveries WHERE pid=1"), 1);
+	assert_int_equal(add_digest(writer, "4", EXE_FILE), 0);
+	writer_close(writer);
+	check_digest(file, 1, SHA_LATE);
+	check_digest(file, 2, SHA_EARLY); /* what was known at the time stands */
+	assert_int_equal(rows_number(file, "SELECT count(*) FROM v_deliveries WHERE exe_sha256='" SHA_LATE "'"), 1);
+	assert_int_equal(rows_number(file, "SELECT count(*) FROM v_processes WHERE exe_sha256='" SHA_LATE "'"), 1);
+
+	struct ledger *ledger = NULL;
+	CLEANUP_JSON json_t *list = json_array();
+	const struct ledger_filter filter = {.sha256 = "2222*"};
+	assert_int_equal(ledger_open(file, &ledger, NULL), 0);
+	assert_int_equal(ledger_deliveries(ledger, &filter, keep, list, NULL), 0);
+	ledger_close(ledger);
+	assert_int_equal(json_array_size(list), 1);
+	const json_t *ancestors = json_at(json_array_get(list, 0), "process.ancestors");
+	assert_string_equal(json_text_at(json_array_get(ancestors, 0), "exe_sha256"), SHA_LATE);
+	CLEANUP_BUFFER struct buffer ids = {0};
+	assert_int_equal(rows_verify(file, &ids), 4);
+}
+
+/* A ledger of version 1, as far as it differs: read as it is, and migrated by the next writer. */
+static void migrates_the_first_version(void **state)
+{
+	char file[PATH_MAX];
+	struct writer *writer = NULL;
+	const struct writer_options options = {.path = unit_path(file, folder, "first.db")};
+	(void)state;
+	assert_int_equal(writer_open(&options, &writer, NULL), 0);
+	assert_int_equal(add_process(writer, "1", 1, NULL), 0);
+	writer_close(writer);
+	writer = NULL;
+	assert_true(rows_exec(file, "DROP INDEX record_by_exe_file; PRAGMA user_version = 1"));
+	check_digest(file, 1, NULL);
+	assert_int_equal(rows_number(file, "PRAGMA user_version"), 1);
+	assert_int_equal(writer_open(&options, &writer, NULL), 0);
+	assert_int_equal(rows_number(file, "PRAGMA user_version"), 2);
+	assert_int_equal(add_digest(writer, "2", EXE_FILE), 0);
+	writer_close(writer);
+	check_digest(file, 1, SHA_LATE);
+	assert_int_equal(rows_number(file, "SELECT count(*) FROM sqlite_schema WHERE name='record_by_exe_file'"), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -575,6 +676,8 @@ int main(void)
 		cmocka_unit_test(names_the_columns_of_its_views),
 		cmocka_unit_test(sees_new_rows_and_cannot_be_written),
 		cmocka_unit_test(shows_an_empty_ledger),
+		cmocka_unit_test(joins_digests_that_came_late),
+		cmocka_unit_test(migrates_the_first_version),
 	};
 	return cmocka_run_group_tests(tests, start, stop);
 }
