@@ -99,6 +99,15 @@ static int take_key(struct reading *reading, const struct argument *argument, co
 	return take_text(reading, argument, value);
 }
 
+static int take_sha256(struct reading *reading, const struct argument *argument, const char *value)
+{
+	bool is_pattern = strpbrk(value, "*?") != NULL;
+	if (strspn(value, "0123456789abcdef*?") != strlen(value) || (!is_pattern && strlen(value) != 64))
+		return refuse(reading, argument, value,
+		              "no digest, expected 64 lower-case hexadecimal digits, or a pattern with * and ?");
+	return take_text(reading, argument, value);
+}
+
 static int take_account(struct reading *reading, const struct argument *argument, const char *value)
 {
 	if (strlen(value) != 12 || strspn(value, "0123456789") != 12)
@@ -206,6 +215,7 @@ static const struct argument table[] = {
 	{"role", 0, "NAME", BOTH, take_text, AT(rows.role), AND(found.role), .help = "role of the instance or task"},
 	{"instance", 0, "ID", BOTH, take_text, AT(rows.instance_id), AND(found.instance_id), .help = "instance id"},
 	{"exe", 0, "PATH", OPTIONS_ROWS, take_text, AT(rows.exe), .help = "executable of the process"},
+	{"sha256", 0, "DIGEST", OPTIONS_ROWS, take_sha256, AT(rows.sha256), .help = "SHA-256 of the executable"},
 	{"unit", 0, "NAME", OPTIONS_ROWS, take_text, AT(rows.unit), .help = "systemd unit"},
 	{"container", 0, "ID", OPTIONS_ROWS, take_text, AT(rows.container), .help = "container id"},
 	{"user", 0, "NAME", OPTIONS_ROWS, take_text, AT(rows.user), .help = "user name"},

@@ -285,6 +285,65 @@ def test_keys_and_processes(ledger):
     assert found[1]["deliveries"] == 2 and found[1]["grade"] == "exact" and found[1]["keys"] == [KEYS[1]]
 
 
+@pytest.mark.parametrize("words, pids", [
+    (["200"], [200]),
+    (["/usr/bin/curl"], [200]),
+    (["curl"], [200]),
+    (["python3.11"], [300, 100]),
+    (["/usr/bin/*"], [300, 200, 100]),
+    (["*python*", "--role", "web"], [100]),
+    (["300", "--exe", "/usr/bin/python3.11"], [300]),
+    (["300", "--exe", "/usr/bin/curl"], []),
+    (["bin"], []),
+    (["201"], []),
+])
+def test_processes_by_pid_or_executable(ledger, words, pids):
+    assert [one["pid"] for one in lines(run("processes", "--ledger", ledger, *words))] == pids
+
+
+@pytest.mark.parametrize("words, text", [
+    (["200", "--pid", "200"], "200: expected it or --pid, not both"),
+    (["curl", "--exe", "/usr/bin/curl"], "curl: expected it or --exe, not both"),
+    ([""], "an empty name, expected PID or EXE"),
+    (["x" * 5000], "too long for a path"),
+    (["1", "2"], "2: too much"),
+])
+def test_processes_refuses_what_it_does_not_take(ledger, words, text):
+    done = run("processes", "--ledger", ledger, *words)
+    assert done.returncode == 2 and text in done.stderr and done.stdout == ""
+
+
+LATE = "cd" * 32
+
+
+def test_digests_of_executables(tmp_path):
+    """Whether a digest stands in the process or came in a row of its own makes no difference to who reads."""
+    path = tmp_path / "ledger.db"
+    file = "8:1:77:1000:1700000000000000001:1700000000000000002"
+    unknown = process(pid=500, exe_sha256=None, exe_file=file)
+    make_ledger(path, [*ROWS, row(6, KEYS[0], unknown), row(7, KEYS[0], process(pid=600, exe_sha256=None, exe_file="8:1:1:1:1:1")),
+                       dict(kind="executable", at_us=FIRST_US,
+                            body=dict(exe="/usr/bin/python3.11", exe_file=file, exe_sha256=LATE))])
+
+    def pids(*words, command="deliveries"):
+        return [one["process"]["pid"] if command == "deliveries" else one["pid"]
+                for one in lines(run(command, "--ledger", path, *words))]
+    assert pids("--sha256", LATE) == [500] == pids("--sha256", LATE, command="processes")
+    assert pids("--sha256", "abab*") == [400, 300, 300, 200, 100]
+    assert pids("--sha256", "00" * 32) == []
+    shown = {one["process"]["pid"]: one["process"]["exe_sha256"]
+             for one in lines(run("deliveries", "--ledger", path)) if one["process"]}
+    assert shown[500] == LATE and shown[600] is None and shown[100] == "ab" * 32
+    assert LATE in run("who", KEYS[0], "--ledger", path, "-o", "table").stdout
+    assert LATE in run("deliveries", "--ledger", path, "-o", "csv").stdout
+
+
+@pytest.mark.parametrize("digest", ["", "abc", "AB" * 32, "ab" * 33, "xyz*"])
+def test_digest_filter_takes_digests_only(ledger, digest):
+    done = run("deliveries", "--ledger", ledger, "--sha256", digest)
+    assert done.returncode == 2 and "--sha256" in done.stderr
+
+
 def test_forms(ledger):
     words = ["deliveries", "--ledger", ledger]
     array = json.loads(run(*words, "-o", "json").stdout)
