@@ -4,6 +4,7 @@
 #include "common/secret.h"
 #include "proxy/counts.h"
 #include "proxy/current.h"
+#include "proxy/executables.h"
 #include "proxy/keyring.h"
 #include "proxy/placement.h"
 #include "proxy/upstream.h"
@@ -22,6 +23,7 @@ struct proxy {
 	struct upstream *upstream;
 	struct writer *writer;
 	struct placement *placement;
+	struct executables *executables;
 	int64_t started_us;
 	struct counts counts;
 };

@@ -18,6 +18,7 @@ struct line {
 	int main_fd; /* borrowed: new lines are made over it */
 	int fd;
 	bool is_broken; /* an answer is still due, or was none: nothing that comes can be believed any more */
+	bool has_asked; /* for digests: they come without being asked for again */
 };
 
 void endpoint_from_sockaddr(const struct sockaddr_storage *from, struct endpoint *ret)
@@ -121,11 +122,13 @@ void line_close(struct line *line)
 	free(line);
 }
 
-/* Receives one answer, with the descriptor that may come along (-1: none). The caller frees *ret_bytes. */
-MUST_USE static int receive(struct line *line, char **ret_bytes, size_t *ret_length, int *ret_fd, struct error *err)
+/* Receives one answer, with the descriptor that may come along (-1: none). The caller frees *ret_bytes. `timeout_ms`
+ * -1: for ever. */
+MUST_USE static int receive(struct line *line, int timeout_ms, char **ret_bytes, size_t *ret_length, int *ret_fd,
+                            struct error *err)
 {
 	struct pollfd ready = {.fd = line->fd, .events = POLLIN};
-	if (poll(&ready, 1, ANSWER_TIMEOUT_MS) != 1)
+	if (poll(&ready, 1, timeout_ms) != 1)
 		return error_set(err, ERROR_TIMEOUT, "the witness does not answer");
 	ssize_t size = recv(line->fd, NULL, 0, MSG_PEEK | MSG_TRUNC);
 	if (size <= 0 || size > (ssize_t)(sizeof(struct answer) + LINE_DOCUMENT_BYTES))
@@ -142,17 +145,12 @@ MUST_USE static int receive(struct line *line, char **ret_bytes, size_t *ret_len
 }
 
 /* `ret_document`: the text behind the answer, owned by the caller; NULL: it is not wanted. */
-MUST_USE static int ask(struct line *line, const struct query *query, struct answer *ret, char **ret_document,
-                        int *ret_fd, struct error *err)
+MUST_USE static int take_answer(struct line *line, int timeout_ms, struct answer *ret, char **ret_document, int *ret_fd,
+                                struct error *err)
 {
 	CLEANUP_FREE char *bytes = NULL;
 	size_t length = 0;
-	if (line->is_broken)
-		return error_set(err, ERROR_SYSTEM, "the witness was lost over this client");
-	line->is_broken = true; /* until a good answer is here */
-	if (send(line->fd, query, sizeof(*query), MSG_NOSIGNAL) != (ssize_t)sizeof(*query))
-		return error_errno(err, "cannot ask the witness");
-	if (receive(line, &bytes, &length, ret_fd, err) < 0)
+	if (receive(line, timeout_ms, &bytes, &length, ret_fd, err) < 0)
 		return -1;
 	if (length >= sizeof(*ret))
 		memcpy(ret, bytes, sizeof(*ret));
@@ -167,6 +165,24 @@ MUST_USE static int ask(struct line *line, const struct query *query, struct ans
 		*ret_document = steal_pointer(&bytes);
 	}
 	return 0;
+}
+
+MUST_USE static int send_query(struct line *line, const struct query *query, struct error *err)
+{
+	if (line->is_broken)
+		return error_set(err, ERROR_SYSTEM, "the witness was lost over this client");
+	line->is_broken = true; /* until a good answer is here */
+	if (send(line->fd, query, sizeof(*query), MSG_NOSIGNAL) != (ssize_t)sizeof(*query))
+		return error_errno(err, "cannot ask the witness");
+	return 0;
+}
+
+MUST_USE static int ask(struct line *line, const struct query *query, struct answer *ret, char **ret_document,
+                        int *ret_fd, struct error *err)
+{
+	if (send_query(line, query, err) < 0)
+		return -1;
+	return take_answer(line, ANSWER_TIMEOUT_MS, ret, ret_document, ret_fd, err);
 }
 
 int line_look(struct line *line, const struct endpoint *peer, const struct endpoint *local, struct sighting *ret,
@@ -205,6 +221,25 @@ int line_who(struct line *line, struct attribution *ret, struct error *err)
 	ret->grade = answer.grade < GRADE_COUNT ? (enum grade)answer.grade : GRADE_NONE;
 	ret->document = document;
 	return 0;
+}
+
+int line_digest(struct line *line, json_t **ret, struct error *err)
+{
+	const struct query query = {.magic = LINE_MAGIC, .kind = QUERY_DIGESTS};
+	struct answer answer;
+	CLEANUP_FD int none = -1;
+	CLEANUP_FREE char *text = NULL;
+	if (!line->has_asked && send_query(line, &query, err) < 0)
+		return -1;
+	line->has_asked = true;
+	if (take_answer(line, -1, &answer, &text, &none, err) < 0)
+		return -1;
+	return json_read(text, answer.document_bytes, ret, err);
+}
+
+void line_interrupt(struct line *line)
+{
+	(void)shutdown(line->fd, SHUT_RDWR);
 }
 
 int line_socket(struct line *line, int family, int *ret_socket, struct error *err)

@@ -75,12 +75,18 @@ MUST_USE int line_first(struct line *line, struct sighting *ret, struct error *e
 /* Looks again, at everything. */
 MUST_USE int line_who(struct line *line, struct attribution *ret, struct error *err);
 
+/* Waits, without a deadline, for the digest of an executable that a row lacks: {exe, exe_file, exe_sha256}, owned by
+ * the caller. A line that is once asked for digests is asked for nothing else. */
+MUST_USE int line_digest(struct line *line, json_t **ret, struct error *err);
+/* From another thread: ends the wait in line_digest, for good. */
+void line_interrupt(struct line *line);
+
 /* One more upstream socket. */
 MUST_USE int line_socket(struct line *line, int family, int *ret_socket, struct error *err);
 
 /* ---- what goes over the line; shared with the witness */
 
-enum query_kind { QUERY_LOOK = 1, QUERY_FIRST, QUERY_WHO, QUERY_SOCKET };
+enum query_kind { QUERY_LOOK = 1, QUERY_FIRST, QUERY_WHO, QUERY_SOCKET, QUERY_DIGESTS };
 
 #define LINE_MAGIC 0x4b543031u /* "KT01" */
 
@@ -96,6 +102,6 @@ struct answer {
 	uint32_t magic;
 	uint32_t grade;          /* of WHO */
 	uint32_t has_socket;     /* of LOOK and SOCKET: a descriptor comes along */
-	uint32_t document_bytes; /* of WHO: JSON behind this struct */
+	uint32_t document_bytes; /* of WHO and DIGESTS: JSON behind this struct */
 	struct sighting sighting;
 };

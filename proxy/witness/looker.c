@@ -163,6 +163,8 @@ static void look_at_holders(struct looker *looker, struct evidence *evidence, js
 			json_decref(process);
 			continue;
 		}
+		if (is_same(holder, &looker->first) && looker->first_process != NULL)
+			identity_keep_parent(process, looker->first_process);
 		int64_t netns = 0;
 		(void)json_int_at(process, "netns", &netns);
 		evidence->holders++;
@@ -307,6 +309,22 @@ static bool answer_who(struct looker *looker)
 	return send_answer(looker, &answer, text, -1);
 }
 
+/* The line's last query: from now on it speaks whenever there is something to say. */
+static bool answer_digests(struct looker *looker)
+{
+	bool is_sent = looker->options->digests != NULL;
+	while (is_sent) {
+		CLEANUP_JSON json_t *news = digests_next(looker->options->digests);
+		CLEANUP_FREE char *text = json_line(news);
+		struct answer answer = {.magic = LINE_MAGIC};
+		if (text == NULL || strlen(text) > LINE_DOCUMENT_BYTES)
+			continue;
+		answer.document_bytes = (uint32_t)strlen(text);
+		is_sent = send_answer(looker, &answer, text, -1);
+	}
+	return false;
+}
+
 static bool serve_query(struct looker *looker, const struct query *query)
 {
 	switch (query->kind) {
@@ -326,6 +344,8 @@ static bool serve_query(struct looker *looker, const struct query *query)
 /* The settings that it goes by stay the same for the whole of a query. */
 static bool serve_one(struct looker *looker, const struct query *query)
 {
+	if (query->kind == QUERY_DIGESTS)
+		return answer_digests(looker); /* goes by none, and has no end */
 	(void)pthread_rwlock_rdlock(&looker->options->lock);
 	bool good = serve_query(looker, query);
 	(void)pthread_rwlock_unlock(&looker->options->lock);

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sys/types.h>
 
+#include "proxy/witness/digests.h"
 #include "proxy/witness/identity.h"
 
 /* One line's far end: a thread that answers queries about one connection at a time. */
@@ -12,6 +13,7 @@ struct looker;
 struct looker_options {
 	pthread_rwlock_t lock; /* held for writing while reader and proc_scan change, for reading during a query */
 	struct identity_reader *reader;
+	struct digests *digests; /* shared; NULL: no executable gets one */
 	uid_t proxy_uid;
 	bool is_root, proc_scan;
 	unsigned lines_max;

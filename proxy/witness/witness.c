@@ -109,14 +109,15 @@ static _Noreturn void run(int main_fd, const struct witness_options *options)
 	struct error problem = {0};
 	struct identity_reader *reader = NULL;
 	pthread_rwlockattr_t writers_first;
+	struct digests *digests = NULL;
 	/* The terminal's ^C and a supervisor's SIGTERM reach the proxy, which ends in order; then we do. */
 	(void)signal(SIGINT, SIG_IGN);
 	(void)signal(SIGTERM, SIG_IGN);
 	(void)signal(SIGHUP, SIG_IGN);
 	(void)prctl(PR_SET_NAME, "keytrail-wit", 0, 0, 0);
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	if (drop_privileges(options, &problem) < 0 ||
-	    identity_reader_new(options->settings->redact, &reader, &problem) < 0) {
+	if (drop_privileges(options, &problem) < 0 || digests_new(&digests, &problem) < 0 ||
+	    identity_reader_new(options->settings->redact, digests, &reader, &problem) < 0) {
 		log_line(LOG_LEVEL_ERROR, "witness_failed", "reason=\"%s\"", problem.text);
 		_exit(1);
 	}
@@ -124,6 +125,7 @@ static _Noreturn void run(int main_fd, const struct witness_options *options)
 	(void)pthread_rwlockattr_setkind_np(&writers_first, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
 	struct looker_options looker_options = {
 		.reader = reader,
+		.digests = digests,
 		.proxy_uid = options->proxy_uid,
 		.is_root = options->is_root,
 		.proc_scan = options->settings->proc_scan != 0,

@@ -114,14 +114,19 @@ def test_first_match_wins_and_the_default_denies():
                         (CURL, "delivered", ("allow", "curl")), (str(copy), "refused", ("deny", "default"))]
 
 
-def test_an_executable_of_another_mount_namespace_is_not_believed():
+def test_an_executable_is_the_file_that_the_machine_has_at_that_path():
+    """A hardened unit has a mount namespace of its own and the machine's files; whoever mounts another file over an allowed
+    one has not become it."""
     with Instance(settings=policy("enforce", {'allow "curl"': {"exe": CURL}}, default="deny")) as instance:
-        token = instance.token()
-        done = instance.bytes_of("host", ["unshare", "-m", CURL, "-sS", "-m", "5", "-i", "-H",
-                                          f"X-aws-ec2-metadata-token: {token}", f"http://169.254.169.254{KEYS}"])
-        assert done.stdout.startswith("HTTP/1.1 403 ")
-        row = instance.row()
-        assert (row["exe"], row["reason"], verdict(row)) == (CURL, "policy", ("deny", "default"))
+        words = ["-sS", "-m", "5", "-i", "-H", f"X-aws-ec2-metadata-token: {instance.token()}", f"http://169.254.169.254{KEYS}"]
+        done = instance.bytes_of("host", ["unshare", "-m", CURL, *words])
+        assert done.stdout.startswith("HTTP/1.1 200 "), done.stdout + done.stderr
+        other = shutil.copy(CURL, instance.folder / "other")
+        done = instance.bytes_of("host", ["unshare", "-m", "sh", "-c", f'mount --bind {other} {CURL}; exec "$@"', "sh",
+                                          CURL, *words])
+        assert done.stdout.startswith("HTTP/1.1 403 "), done.stdout + done.stderr
+        processes = [one["process"] for one in map(json.loads, instance.keytrail("deliveries", "--path", KEYS).stdout.splitlines())]
+        assert [(one["exe"], one["exe_foreign_mount"]) for one in processes] == [(CURL, True), (CURL, False)]
 
 
 SHARED = """

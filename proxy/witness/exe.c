@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The file is the kernel's word, its path may be the process's: in a mount namespace of its own anybody can show any
+ * path. So a path is believed when the machine's own namespace has the same file there. */
+#include "proxy/witness/exe.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/sysmacros.h>
+
+static uint64_t device_of(const struct statx *status)
+{
+	return makedev(status->stx_dev_major, status->stx_dev_minor);
+}
+
+uint64_t exe_memfd_device(void)
+{
+	struct statx status;
+	CLEANUP_FD int fd = memfd_create("keytrail", MFD_CLOEXEC);
+	return fd >= 0 && machine_statx(fd, "", &status) ? device_of(&status) : 0;
+}
+
+/* Takes the kernel's mark off, unless a file of that very name is what runs. */
+static bool take_mark(int root, struct exe *exe)
+{
+	static const char mark[] = " (deleted)";
+	size_t length = strlen(exe->path);
+	if (length <= strlen(mark) || strcmp(exe->path + length - strlen(mark), mark) != 0)
+		return false;
+	/* Another name of the same file may be left, so the number of its links decides in one direction only. */
+	if (exe->status.stx_nlink != 0 && root >= 0 && machine_shows(root, exe->path, &exe->status))
+		return false;
+	exe->path[length - strlen(mark)] = '\0';
+	return true;
+}
+
+bool exe_read(const struct machine *machine, int folder, uint64_t memfd_device, struct exe *ret)
+{
+	*ret = (struct exe){.fd = openat(folder, "exe", O_PATH | O_CLOEXEC)};
+	if (ret->fd < 0 || !machine_statx(ret->fd, "", &ret->status)) {
+		exe_done(ret);
+		return false;
+	}
+	ssize_t length = readlinkat(folder, "exe", ret->path, sizeof(ret->path) - 1);
+	ret->path[length > 0 ? length : 0] = '\0';
+	(void)digests_file(&ret->status, ret->file);
+	ret->is_memfd = memfd_device != 0 && device_of(&ret->status) == memfd_device;
+
+	bool is_elsewhere = machine_namespace(folder, "mnt") != machine->mount_namespace;
+	CLEANUP_FD int own_root = is_elsewhere ? openat(folder, "root", O_PATH | O_CLOEXEC) : -1;
+	ret->is_deleted = take_mark(is_elsewhere ? own_root : machine->root, ret);
+	ret->is_foreign = is_elsewhere && !ret->is_memfd && !machine_shows(machine->root, ret->path, &ret->status);
+	return true;
+}
+
+void exe_done(struct exe *exe)
+{
+	if (exe->fd >= 0)
+		(void)close(exe->fd);
+	exe->fd = -1;
+}
