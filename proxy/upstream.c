@@ -182,6 +182,8 @@ int upstream_fetch(struct upstream *upstream, const struct upstream_request *req
 	explicit_bzero(line, sizeof(line));
 	(void)pthread_mutex_lock(&upstream->mutex);
 	note_result(upstream, result == 0, err);
+	if (result == 0 && ret->status == 403) /* switched off: the next client who wants a token shall be told so */
+		explicit_bzero(upstream->token, sizeof(upstream->token));
 	(void)pthread_mutex_unlock(&upstream->mutex);
 	return result;
 }
