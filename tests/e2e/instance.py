@@ -41,10 +41,12 @@ def missing():
 
 
 class Instance:
-    """Use as a context manager. `settings` are further lines of keytrail.conf, given as {section: {key: value}}."""
+    """Use as a context manager. `settings` are further lines of keytrail.conf, given as {section: {key: value}}; `under` are
+    words in front of the daemon's own: a program that execs it."""
 
-    def __init__(self, settings=None, redirect=True, **imds_options):
+    def __init__(self, settings=None, redirect=True, under=(), **imds_options):
         self.settings = settings or {}
+        self.under = list(under)
         self.imds_options = imds_options
         self.with_redirect = redirect
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="keytrail-test-"))
@@ -99,7 +101,7 @@ class Instance:
 
     def start(self, wait=True):
         with self.log.open("ab") as log:
-            self.daemon = self.world.popen("host", [str(binary("keytraild")), "-c", str(self.config)], stderr=log,
+            self.daemon = self.world.popen("host", [*self.under, str(binary("keytraild")), "-c", str(self.config)], stderr=log,
                                            stdout=log, stdin=subprocess.DEVNULL, env={**os.environ, **self.environment})
         if wait:
             before = self.log.read_text().count("notice ready") if self.log.exists() else 0

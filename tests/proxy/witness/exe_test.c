@@ -124,7 +124,8 @@ static int run_deleted_with_link(void)
 {
 	char path[PATH_MAX], second[PATH_MAX];
 	copy_cat(unit_path(path, folder, "linked"));
-	(void)link(path, unit_path(second, folder, "second"));
+	if (link(path, unit_path(second, folder, "second")) < 0)
+		return -1;
 	int fd = open(path, O_PATH);
 	(void)unlink(path);
 	(void)fexecve(fd, (char *const[]){path, NULL}, environ);
