@@ -35,7 +35,7 @@ static bool take_mark(int root, struct exe *exe)
 	return true;
 }
 
-bool exe_read(const struct machine *machine, int folder, uint64_t memfd_device, struct exe *ret)
+bool exe_read(const struct machine *machine, int folder, bool is_elsewhere, uint64_t memfd_device, struct exe *ret)
 {
 	*ret = (struct exe){.fd = openat(folder, "exe", O_PATH | O_CLOEXEC)};
 	if (ret->fd < 0 || !machine_statx(ret->fd, "", &ret->status)) {
@@ -47,7 +47,6 @@ bool exe_read(const struct machine *machine, int folder, uint64_t memfd_device, 
 	(void)digests_file(&ret->status, ret->file);
 	ret->is_memfd = memfd_device != 0 && device_of(&ret->status) == memfd_device;
 
-	bool is_elsewhere = machine_namespace(folder, "mnt") != machine->mount_namespace;
 	CLEANUP_FD int own_root = is_elsewhere ? openat(folder, "root", O_PATH | O_CLOEXEC) : -1;
 	ret->is_deleted = take_mark(is_elsewhere ? own_root : machine->root, ret);
 	ret->is_foreign = is_elsewhere && !ret->is_memfd && !machine_shows(machine->root, ret->path, &ret->status);

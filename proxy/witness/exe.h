@@ -17,9 +17,9 @@ struct exe {
 	char file[DIGESTS_FILE_BYTES]; /* names its content, see digests_file() */
 };
 
-/* `folder` is the process's in /proc, `memfd_device` exe_memfd_device(). False: it has none that we may see (zombies,
- * threads of the kernel). */
-bool exe_read(const struct machine *machine, int folder, uint64_t memfd_device, struct exe *ret);
+/* `folder` is the process's in /proc; `is_elsewhere`: not in the machine's mount namespace; `memfd_device`:
+ * exe_memfd_device(). False: it has none that we may see (zombies, threads of the kernel). */
+bool exe_read(const struct machine *machine, int folder, bool is_elsewhere, uint64_t memfd_device, struct exe *ret);
 void exe_done(struct exe *exe);
 #define CLEANUP_EXE CLEANUP(exe_done)
 

@@ -6,18 +6,20 @@
 #include "proxy/witness/fields.h"
 
 #include <fcntl.h>
-#include <pwd.h>
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/text.h"
 #include "proxy/witness/container.h"
 #include "proxy/witness/exe.h"
 #include "proxy/witness/redact.h"
 #include "proxy/witness/script.h"
+#include "proxy/witness/users.h"
 
 #define CMDLINE_BYTES 4096 /* of a process; arguments behind are cut */
 #define ANCESTOR_CMDLINE_BYTES 512
 #define ARGUMENTS_MAX 256
+#define TOKEN_BYTES 256  /* looked ahead, so that a token at the end is seen whole */
 #define FILE_BYTES 16384 /* of any file in /proc/PID */
 
 /* A file below the process's folder; false when it cannot be read. */
@@ -98,11 +100,9 @@ static bool has_our_users(const struct subject *subject)
 
 static void put_user(const struct subject *subject, int64_t uid, json_t *object)
 {
-	char bytes[2048];
-	struct passwd entry, *found = NULL;
-	if (uid >= 0 && has_our_users(subject))
-		(void)getpwuid_r((uid_t)uid, &entry, bytes, sizeof(bytes), &found);
-	json_put_text(object, "user", found != NULL ? found->pw_name : NULL);
+	char name[USERS_NAME_BYTES];
+	bool has_name = uid >= 0 && has_our_users(subject) && users_name((uid_t)uid, name);
+	json_put_text(object, "user", has_name ? name : NULL);
 }
 
 static void put_login_uid(int folder, json_t *object)
@@ -134,8 +134,9 @@ static void put_numbers(const struct subject *subject, json_t *object)
 static size_t put_argument(json_t *arguments, const char *argument, const char *previous, const char *patterns,
                            size_t most)
 {
-	char clean[FILE_BYTES + 64];
-	(void)redact_argument(argument, previous, patterns, clean, sizeof(clean));
+	char ahead[CMDLINE_BYTES + TOKEN_BYTES], clean[CMDLINE_BYTES + TOKEN_BYTES + 64];
+	(void)text_copy(ahead, most + TOKEN_BYTES < sizeof(ahead) ? most + TOKEN_BYTES : sizeof(ahead), argument);
+	(void)redact_argument(ahead, previous, patterns, clean, sizeof(clean));
 	size_t length = strnlen(clean, most);
 	(void)json_array_append_new(arguments, json_from_bytes(clean, length));
 	return most - length;
@@ -191,7 +192,8 @@ static void put_program(const struct subject *subject, json_t *object)
 {
 	CLEANUP_BUFFER struct buffer cmdline = {0};
 	CLEANUP_EXE struct exe exe = {.fd = -1};
-	(void)exe_read(&subject->reader->machine, subject->folder, subject->reader->memfd_device, &exe);
+	(void)exe_read(&subject->reader->machine, subject->folder, subject->is_foreign, subject->reader->memfd_device,
+	               &exe);
 	put_exe(subject, &exe, object);
 	if (!read_file(subject->folder, "cmdline", &cmdline))
 		buffer_clear(&cmdline);
@@ -238,10 +240,13 @@ static void put_name(const struct subject *subject, uint32_t pid, json_t *object
 	json_put(object, "comm", json_from_bytes(name, strcspn(name, "\n")));
 }
 
-json_t *fields_read(const struct subject *subject, uint32_t pid)
+json_t *fields_read(struct subject *subject, uint32_t pid)
 {
+	const struct machine *machine = &subject->reader->machine;
 	struct machine_stat again;
 	json_t *object = json_object();
+	subject->is_foreign = machine_namespace(subject->folder, "mnt") != machine->mount_namespace;
+	subject->is_foreign_user = machine_namespace(subject->folder, "user") != machine->user_namespace;
 	put_name(subject, pid, object);
 	put_numbers(subject, object);
 	put_program(subject, object);

@@ -35,7 +35,7 @@ struct subject {
 char *fields_status(int folder);
 
 /* Everything that is known of it but its ancestors. New reference; NULL: it has ended. */
-json_t *fields_read(const struct subject *subject, uint32_t pid);
+json_t *fields_read(struct subject *subject, uint32_t pid);
 
 /* The same fields, but only pid, start, uid and comm are looked at; the others are null. New reference. */
 json_t *fields_name(const struct subject *subject, uint32_t pid);

@@ -72,8 +72,6 @@ static bool subject_open(const struct identity_reader *reader, uint32_t pid, str
 	if (ret->folder < 0 || !machine_stat(ret->folder, &ret->stat))
 		return false;
 	ret->status = fields_status(ret->folder);
-	ret->is_foreign = machine_namespace(ret->folder, "mnt") != reader->machine.mount_namespace;
-	ret->is_foreign_user = machine_namespace(ret->folder, "user") != reader->machine.user_namespace;
 	return ret->status != NULL;
 }
 

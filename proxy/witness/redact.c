@@ -54,7 +54,7 @@ static const char *value_behind_name(const char *at)
 {
 	for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
 		size_t length = strlen(names[i]);
-		if (strncasecmp(at, names[i], length) != 0)
+		if (tolower((unsigned char)*at) != names[i][0] || strncasecmp(at, names[i], length) != 0)
 			continue;
 		const char *value = at + length;
 		if (*value == '"' || *value == '\'')

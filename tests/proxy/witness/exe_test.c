@@ -236,7 +236,8 @@ static void reads_the_file_that_runs(void **state)
 		(void)snprintf(file, sizeof(file), "/proc/%d", (int)child);
 		CLEANUP_FD int process = open(file, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		CLEANUP_EXE struct exe exe = {.fd = -1};
-		bool found = exe_read(&machine, process, memfd_device, &exe);
+		bool found = exe_read(&machine, process, machine_namespace(process, "mnt") != machine.mount_namespace,
+		                      memfd_device, &exe);
 		(void)close(end);
 		(void)waitpid(child, NULL, 0);
 		CHECK(cases[i].name, found);
@@ -263,7 +264,7 @@ static void reads_nothing_of_who_has_none(void **state)
 	(void)snprintf(file, sizeof(file), "/proc/%d", (int)child);
 	CLEANUP_FD int zombie = open(file, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_true(zombie >= 0);
-	assert_false(exe_read(&machine, zombie, 0, &exe));
+	assert_false(exe_read(&machine, zombie, false, 0, &exe));
 	assert_int_equal(exe.fd, -1);
 	struct machine_stat stat;
 	assert_true(machine_stat(zombie, &stat) && stat.is_ended && stat.parent == (uint32_t)getpid());
