@@ -16,8 +16,13 @@ struct header {
 	const char *value;
 };
 
+/* Which of the simulated services was asked: the instance metadata service, or an agent of a container host. */
+enum service { SERVICE_IMDS, SERVICE_ECS, SERVICE_EKS, SERVICE_COUNT };
+extern const char *const service_names[SERVICE_COUNT];
+
 /* A request as far as the service looks at it. The strings are lent for as long as the request is. */
 struct request {
+	enum service service;
 	enum method method;
 	const char *method_name;
 	const char *raw_target;
@@ -33,13 +38,13 @@ struct request {
 const char *request_header(const struct request *request, const char *name);
 
 /* Which headers an answer has, and in which order: see wire.c. */
-enum shape { SHAPE_TOKEN, SHAPE_VALUE, SHAPE_ERROR, SHAPE_METHODS, SHAPE_REDIRECT, SHAPE_COUNT };
+enum shape { SHAPE_TOKEN, SHAPE_VALUE, SHAPE_ERROR, SHAPE_METHODS, SHAPE_REDIRECT, SHAPE_AGENT, SHAPE_COUNT };
 
 struct answer {
 	enum shape shape;
 	int status;
 	long ttl_seconds;         /* 0: no such header */
-	const char *content_type; /* SHAPE_VALUE */
+	const char *content_type; /* SHAPE_VALUE, SHAPE_AGENT */
 	const char *allow;        /* SHAPE_METHODS */
 	time_t modified;          /* SHAPE_VALUE */
 	struct blob body;

@@ -7,6 +7,8 @@
 #include "sim/settings.h"
 
 #define KEY_ID_CHARACTERS 20
+#define CREDENTIALS_SEED_BYTES 32
+#define CREDENTIALS_LABEL_BYTES 8192
 
 enum family { FAMILY_ROLE, FAMILY_IDENTITY, FAMILY_TASK_APPLICATION, FAMILY_TASK_EXECUTION, FAMILY_COUNT };
 
@@ -23,6 +25,7 @@ struct credential_sets {
 	struct credentials of[FAMILY_COUNT][DELIVERY_COUNT];
 	time_t last_updated;
 	time_t expiration;
+	unsigned char seed[CREDENTIALS_SEED_BYTES]; /* of what the agents hand out */
 };
 
 /* Which document of a set: the same key is served in three shapes. */
@@ -30,6 +33,11 @@ enum document { DOCUMENT_ROLE, DOCUMENT_EXTENDED, DOCUMENT_TASK };
 
 /* Draws new keys for every family; each AccessKeyId encodes ACCOUNT as EC2's own do. */
 void credentials_rotate(struct credential_sets *ret_sets, const char *account, time_t now, long lifetime);
+
+/* The credentials of one task or pod: the same for the same label until the seed changes. LABEL is shorter than
+ * CREDENTIALS_LABEL_BYTES. */
+void credentials_derive(struct credentials *ret, const unsigned char seed[static CREDENTIALS_SEED_BYTES],
+                        const char *label, const char *account);
 
 /* Writes the document exactly as the service spaces it: no newline at the end. */
 void credentials_write(FILE *out, const struct credential_sets *sets, enum family family, enum delivery delivery,

@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <string.h>
 
+#include "sim/agents.h"
 #include "sim/answer.h"
 #include "sim/wire.h"
 
@@ -63,12 +64,12 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 static void on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
                           enum MHD_ConnectionNotificationCode code)
 {
-	struct sim *sim = context;
+	const struct http_service *service = context;
 
 	(void)connection;
 	(void)socket_context;
 	if (code == MHD_CONNECTION_NOTIFY_STARTED)
-		record_connection(&sim->record);
+		record_connection(&service->sim->record);
 }
 
 /* Targets are decoded in target.c, once. */
@@ -157,7 +158,9 @@ static void send_answer(const struct sim *sim, int fd, const struct request *req
 	if (fault == FAULT_CUT || fault == FAULT_RESET || fault == FAULT_STALL)
 		sent /= 2;
 
-	size_t bytes = wire_head(head, answer, manner->variant, time(NULL) + manner->date_offset, claimed);
+	size_t bytes = answer->shape == SHAPE_AGENT
+	                       ? agents_head(head, request, answer, time(NULL) + manner->date_offset, claimed)
+	                       : wire_head(head, answer, manner->variant, time(NULL) + manner->date_offset, claimed);
 	if (!send_all(fd, head, bytes, sent > 0 ? MSG_MORE : 0) || !send_all(fd, answer->body.data, sent, 0))
 		return;
 
@@ -189,7 +192,7 @@ static bool delay(struct sim *sim, const struct request *request, struct answer 
 	(void)pthread_rwlock_unlock(&sim->lock);
 
 	if (!sim_admit(sim, limit)) {
-		*ret_answer = answer_status(503);
+		*ret_answer = request->service == SERVICE_IMDS ? answer_status(503) : agents_throttled();
 		return !silent;
 	}
 	wait_on(sim, -1, stall);
@@ -206,7 +209,9 @@ static struct manner decide(struct sim *sim, const struct request *request, stru
 		.hop_limit = request->method == METHOD_PUT ? settings->hop_limit : 0,
 		.date_offset = settings->date_offset,
 	};
-	if (answer->status == 0)
+	if (answer->status == 0 && request->service != SERVICE_IMDS)
+		agents_answer(sim, request, answer);
+	else if (answer->status == 0)
 		answer_request(sim, request, monotonic_ms(), answer);
 	(void)pthread_rwlock_unlock(&sim->lock);
 
@@ -239,7 +244,9 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
                                   const char *version, const char *data, size_t *data_bytes, void **request_context)
 {
 	struct exchange *exchange = *request_context;
+	const struct http_service *service = context;
 	struct request request = {
+		.service = service->service,
 		.method = method_parse(method),
 		.method_name = method,
 		.raw_target = exchange->raw_target,
@@ -265,18 +272,19 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 
 	request.body_bytes = exchange->body_bytes;
 	request.has_target = target_parse(exchange->raw_target, &request.target);
-	serve(context, connection, &request);
+	serve(service->sim, connection, &request);
 	return MHD_NO;
 }
 
-int http_start(struct sim *sim, int fd, unsigned int share, struct MHD_Daemon **ret_daemon, struct error *err)
+int http_start(struct http_service *service, int fd, unsigned int share, struct MHD_Daemon **ret_daemon,
+               struct error *err)
 {
 	struct MHD_Daemon *daemon = MHD_start_daemon(
 		MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL, 0, NULL, NULL,
-		on_request, sim, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, share,
+		on_request, service, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, share,
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)IDLE_SECONDS, MHD_OPTION_URI_LOG_CALLBACK, on_target, NULL,
 		MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-		MHD_OPTION_NOTIFY_CONNECTION, on_connection, sim, MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES,
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, service, MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES,
 		MHD_OPTION_END);
 
 	if (daemon == NULL)

@@ -3,6 +3,7 @@
 
 #include <sys/socket.h>
 
+#include "sim/answer.h"
 #include "sim/sim.h"
 #include "sim/util.h"
 
@@ -15,6 +16,13 @@ struct MHD_Daemon;
  * in the same spelling. */
 MUST_USE int http_listen(const char *text, int *ret_fd, char ret_address[static 64], struct error *err);
 
-/* Serves SIM on FD, which it closes when stopped. Threads may number SHARE. */
-MUST_USE int http_start(struct sim *sim, int fd, unsigned int share, struct MHD_Daemon **ret_daemon, struct error *err);
+/* What one listener serves. Lives as long as its daemon. */
+struct http_service {
+	struct sim *sim;
+	enum service service;
+};
+
+/* Serves it on FD, which is closed when stopped. Threads may number SHARE. */
+MUST_USE int http_start(struct http_service *service, int fd, unsigned int share, struct MHD_Daemon **ret_daemon,
+                        struct error *err);
 void http_stop(struct MHD_Daemon *daemon);

@@ -16,6 +16,7 @@
 struct program {
 	struct options options;
 	struct sim sim;
+	struct http_service services[OPTIONS_LISTENERS];
 	struct MHD_Daemon *daemons[OPTIONS_LISTENERS];
 	int signal_fd;
 	int control_fd;
@@ -45,8 +46,9 @@ static int open_listeners(struct program *program, struct error *err)
 		char address[64];
 		int fd;
 
+		program->services[i] = (struct http_service){&program->sim, options->service[i]};
 		if (http_listen(options->listen[i], &fd, address, err) != 0 ||
-		    http_start(&program->sim, fd, HTTP_CONNECTIONS / (unsigned int)options->listen_count,
+		    http_start(&program->services[i], fd, HTTP_CONNECTIONS / (unsigned int)options->listen_count,
 		               &program->daemons[i], err) != 0)
 			return -1;
 		length += (size_t)snprintf(line + length, sizeof(line) - length, " %s", address);

@@ -7,6 +7,8 @@
 
 enum {
 	KEY_LISTEN = 0x100,
+	KEY_ECS_LISTEN,
+	KEY_EKS_LISTEN,
 	KEY_CONTROL,
 	KEY_LOG,
 	KEY_READY,
@@ -17,6 +19,8 @@ enum {
 static const struct argp_option own_options[] = {
 	{"listen", KEY_LISTEN, "ADDRESS:PORT", 0,
          "where to listen, more than once if need be, [ADDRESS]:PORT for IPv6 (127.0.0.1:1338)", 0},
+	{"ecs-listen", KEY_ECS_LISTEN, "ADDRESS:PORT", 0, "where to be the ECS agent", 0},
+	{"eks-listen", KEY_EKS_LISTEN, "ADDRESS:PORT", 0, "where to be the EKS Pod Identity agent", 0},
 	{"control", KEY_CONTROL, "PATH", 0, "Unix socket that takes commands", 0},
 	{"log", KEY_LOG, "FILE", 0, "append one JSON object a request", 0},
 	{"ready-fd", KEY_READY, "N", 0, "write the line \"ready ADDRESS:PORT...\" there (1)", 0},
@@ -41,8 +45,11 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	}
 	switch (key) {
 	case KEY_LISTEN:
+	case KEY_ECS_LISTEN:
+	case KEY_EKS_LISTEN:
 		if (options->listen_count == OPTIONS_LISTENERS)
 			argp_error(state, "more than %d times --listen", OPTIONS_LISTENERS);
+		options->service[options->listen_count] = (enum service)(SERVICE_IMDS + key - KEY_LISTEN);
 		options->listen[options->listen_count++] = argument;
 		return 0;
 	case KEY_CONTROL:

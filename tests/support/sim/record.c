@@ -139,7 +139,9 @@ static char *format_line(const struct sockaddr *peer, const struct request *requ
 
 	(void)fputs("{\"time\":\"", out);
 	write_now(out);
-	(void)fprintf(out, "\",\"peer\":\"%s\",\"port\":%s,\"method\":", address, port);
+	(void)fprintf(out,
+	              "\",\"service\":\"%s\",\"peer\":\"%s\",\"port\":%s,\"method\":", service_names[request->service],
+	              address, port);
 	json_string(out, request->method_name);
 	(void)fputs(",\"target\":", out);
 	json_string(out, request->raw_target);

@@ -59,6 +59,8 @@ static const char *const faults[] = {"none", "cut", "reset", "stall", "short", "
 #define FLAG(field) .type = SETTING_FLAG, AT(field)
 #define CHOICE(field, words) .type = SETTING_CHOICE, AT(field), .choices = (words)
 
+#define TASKS "5f1d3b7c-0d2e-4c53-9a1b-7e6a4c2f8b10,c0a8e9d4-61f7-4b2a-8f35-2d9b7e1a3c64"
+
 const struct setting settings_table[] = {
 	{WORDS("variant", "a|b", "server generation", "a"), CHOICE(variant, variants)},
 	{WORDS("tokens", "required|optional", "IMDSv2 only, or both", "required"), CHOICE(tokens, token_modes)},
@@ -87,6 +89,7 @@ const struct setting settings_table[] = {
          NUMBER(key_lifetime, -1000000, 1000000)},
 	{WORDS("extended", NULL, "serve iam/security-credentials-extended", "off"), FLAG(extended)},
 	{WORDS("ecs", NULL, "serve iam-ecs-*", "on"), FLAG(ecs)},
+	{WORDS("tasks", "ID,...", "credential ids that the ECS agent knows", TASKS), TEXT(tasks, NULL)},
 	{WORDS("tags", NULL, "serve tags/instance", "off"), FLAG(tags)},
 	{WORDS("spot", "none|hibernate|stop|terminate", "spot/instance-action", "none"), CHOICE(spot, spots)},
 	{WORDS("disabled", NULL, "answer 403 to everything", "off"), FLAG(disabled)},

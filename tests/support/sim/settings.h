@@ -46,6 +46,7 @@ struct settings {
 	long key_lifetime;
 	long extended;
 	long ecs;
+	char tasks[256];
 	long tags;
 	long spot;
 	/* how the server behaves */
