@@ -71,6 +71,16 @@ static const char *value_behind_name(const char *at)
 	return NULL;
 }
 
+/* Where the credential id of an ECS task starts, which is all that one needs to get its credentials; NULL: not here. */
+static const char *task_id_at(const char *at)
+{
+	static const char *const paths[] = {"/v2/credentials/", "/v1/credentials?id="};
+	for (size_t i = 0; i < ARRAY_LENGTH(paths); i++)
+		if (text_starts(at, paths[i]))
+			return at + strlen(paths[i]);
+	return NULL;
+}
+
 /* A metadata token by its shape: AQAE and 40 or more characters of URL-safe base64. */
 static size_t token_at(const char *at)
 {
@@ -114,7 +124,7 @@ bool redact_argument(const char *argument, const char *previous, const char *pat
 	size_t used = 0;
 	bool any = false;
 	for (const char *at = argument; *at != '\0' && used < size - 1;) {
-		const char *value = value_behind_name(at);
+		const char *value = at[0] == '/' ? task_id_at(at) : value_behind_name(at);
 		size_t token = token_at(at);
 		if (value != NULL && *value != '\0' && !is_variable(value) &&
 		    strncmp(value, REDACTED, strlen(REDACTED)) != 0) {

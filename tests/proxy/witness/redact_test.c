@@ -39,6 +39,16 @@ static const struct {
 	{"API-Key", "-H", "API-Key: abc", "", "API-Key: " REDACTED},
 	{"client secret", NULL, "client_secret=abc", "", "client_secret=" REDACTED},
 
+	{"task", NULL, "http://169.254.170.2/v2/credentials/5f1d3b7c-0d2e", "",
+         "http://169.254.170.2/v2/credentials/" REDACTED},
+	{"task in a script", "-c", "curl '169.254.170.2/v2/credentials/5f1d' | jq .", "",
+         "curl '169.254.170.2/v2/credentials/" REDACTED "' | jq ."},
+	{"task, first version", NULL, "169.254.170.2/v1/credentials?id=5f1d&x=y", "",
+         "169.254.170.2/v1/credentials?id=" REDACTED "&x=y"},
+	{"task, by variable", "-c", "curl 169.254.170.2/v2/credentials/$ID", "", NULL},
+	{"pod", NULL, "http://169.254.170.23/v1/credentials", "", NULL},
+	{"role", NULL, "/latest/meta-data/iam/security-credentials/web", "", NULL},
+
 	{"behind --secret", "--secret", "abc", "", REDACTED},
 	{"behind --password", "--password", "abc", "", REDACTED},
 	{"behind --Password", "--Password", "abc", "", REDACTED},
