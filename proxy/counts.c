@@ -74,6 +74,7 @@ const char *const reason_names[REASON_COUNT] = {
 	"dot-segment",
 	"forwarded-for",
 	"foreign-host",
+	"agent-method",
 	"no-token",
 	"token-malformed",
 	"token-expired",

@@ -41,6 +41,27 @@ static int64_t time_of(const json_t *document, const char *name)
 	return time_us;
 }
 
+static bool is_account(const char *text, size_t length)
+{
+	return length == ACCOUNT_BYTES - 1 && strspn(text, "0123456789") >= length;
+}
+
+/* As the document says it, by AccountId or arn:aws:iam::123456789012:role/NAME; else as the key id does. */
+static void account_of(const json_t *document, const char *id, char ret[static ACCOUNT_BYTES])
+{
+	const char *account = json_text_at(document, "AccountId"), *arn = json_text_at(document, "RoleArn");
+	for (int colon = 0; arn != NULL && colon < 4; colon++) {
+		arn = strchr(arn, ':');
+		arn = arn != NULL ? arn + 1 : NULL;
+	}
+	if (account != NULL && is_account(account, strlen(account)))
+		(void)text_copy(ret, ACCOUNT_BYTES, account);
+	else if (arn != NULL && is_account(arn, strcspn(arn, ":")))
+		(void)snprintf(ret, ACCOUNT_BYTES, "%.12s", arn);
+	else
+		key_account(id, ret);
+}
+
 /* arn:aws:iam::123456789012:role/path/NAME -> NAME */
 static void role_of(const json_t *document, char *ret, size_t size)
 {
@@ -62,7 +83,7 @@ MUST_USE static int take_document(struct search *search, const json_t *document,
 	*key = (struct key){.updated_at_us = time_of(document, "LastUpdated"),
 	                    .expires_at_us = time_of(document, "Expiration")};
 	(void)text_copy(key->access_key_id, sizeof(key->access_key_id), id);
-	key_account(id, key->account_id);
+	account_of(document, id, key->account_id);
 	role_of(document, key->role, sizeof(key->role));
 	if (secret_text != NULL && secret_set(&secret, secret_text, strlen(secret_text), err) < 0)
 		return -1;

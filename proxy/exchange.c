@@ -53,9 +53,29 @@ static bool is_bridged(const struct client *client)
 
 /* ---- the steps, in their order */
 
+/* Not the metadata service: no tokens there, and who asks is told by an id in the path or by Authorization. */
+static bool is_agent(const struct exchange *exchange)
+{
+	return exchange->client->service != SERVICE_IMDS;
+}
+
 static int check_client(struct exchange *exchange)
 {
-	return exchange->client->is_redirected ? GO_ON : refuse(exchange, SILENCE, "not-redirected");
+	bool is_on = false;
+	switch (exchange->client->service) {
+	case SERVICE_NONE:
+		break;
+	case SERVICE_IMDS:
+		is_on = true;
+		break;
+	case SERVICE_ECS:
+		is_on = exchange->settings->ecs != 0;
+		break;
+	case SERVICE_EKS:
+		is_on = exchange->settings->eks != 0;
+		break;
+	}
+	return is_on ? GO_ON : refuse(exchange, SILENCE, "not-redirected");
 }
 
 static int check_request(struct exchange *exchange)
@@ -71,7 +91,7 @@ static int check_request(struct exchange *exchange)
 		i++;
 	if (i == ARRAY_LENGTH(methods))
 		return refuse(exchange, 400, "method");
-	const char *problem = route_parse(request->target, &exchange->route);
+	const char *problem = route_parse(exchange->client->service, request->target, &exchange->route);
 	exchange->facts.path = problem == NULL ? exchange->route.path : NULL;
 	return problem != NULL ? refuse(exchange, 400, problem) : GO_ON;
 }
@@ -82,9 +102,14 @@ static int check_guards(struct exchange *exchange)
 	const struct request *request = exchange->request;
 	if (request->has_forwarded_for)
 		return refuse(exchange, 403, "forwarded-for");
-	/* An empty name is no name: a client that has none sends it so (RFC 9112 section 3.2). */
-	if (request->host != NULL && request->host[0] != '\0' && !route_is_imds_host(request->host))
+	/* An empty name is no name: a client that has none sends it so (RFC 9112 section 3.2). The EKS agent insists.
+	 */
+	bool has_name = request->host != NULL && request->host[0] != '\0';
+	if (has_name ? !route_is_host(exchange->client->service, request->host)
+	             : exchange->client->service == SERVICE_EKS)
 		return refuse(exchange, 403, "foreign-host");
+	if (is_agent(exchange) && strcmp(request->method, "GET") != 0 && strcmp(request->method, "HEAD") != 0)
+		return refuse(exchange, 405, "agent-method");
 	return GO_ON;
 }
 
@@ -122,10 +147,25 @@ static int take_socket(void *context, int family, struct error *err)
 	return line_socket(client->line, family, &fd, err) < 0 ? -1 : fd;
 }
 
+static enum upstream_endpoint endpoint_of(const struct client *client)
+{
+	bool ipv6 = client->local.family == AF_INET6;
+	if (client->service == SERVICE_ECS)
+		return ENDPOINT_ECS;
+	if (client->service == SERVICE_EKS)
+		return ipv6 ? ENDPOINT_EKS_IPV6 : ENDPOINT_EKS_IPV4;
+	return ipv6 ? ENDPOINT_IMDS_IPV6 : ENDPOINT_IMDS_IPV4;
+}
+
+/* Host and Authorization go on to the agents alone, which go by them. */
 static struct upstream_request upstream_request_of(const struct exchange *exchange)
 {
+	const char *host = exchange->request->host;
+	bool has_name = host != NULL && host[0] != '\0';
 	return (struct upstream_request){
-		.endpoint = exchange->client->local.family == AF_INET6 ? ENDPOINT_IMDS_IPV6 : ENDPOINT_IMDS_IPV4,
+		.endpoint = endpoint_of(exchange->client),
+		.host = is_agent(exchange) && has_name ? host : NULL,
+		.authorization = is_agent(exchange) ? exchange->request->authorization : NULL,
 		.method = exchange->request->method,
 		.target = exchange->route.target,
 		.without_token = exchange->without_token,
@@ -177,8 +217,8 @@ static int fetch(struct exchange *exchange)
 		return upstream_failed(exchange, &problem);
 	exchange->facts.status = exchange->answer.status;
 	bool is_head = strcmp(exchange->request->method, "HEAD") == 0;
-	if (reply_relay(&exchange->reply, &exchange->answer.head, is_head ? NULL : &exchange->answer.body,
-	                exchange->ttl_left, &problem) < 0)
+	if (reply_relay(&exchange->reply, exchange->client->service, &exchange->answer.head,
+	                is_head ? NULL : &exchange->answer.body, exchange->ttl_left, &problem) < 0)
 		return refuse(exchange, 503, "internal");
 	return GO_ON;
 }
@@ -291,7 +331,8 @@ static void answer_refusal(struct exchange *exchange, int status)
 	look_again(exchange);
 	buffer_clear(&exchange->reply);
 	exchange->facts.status = status == SILENCE ? 0 : status;
-	if (status != SILENCE && reply_refusal(&exchange->reply, status, clock_now_us(), &problem) == 0)
+	if (status != SILENCE &&
+	    reply_refusal(&exchange->reply, exchange->client->service, status, clock_now_us(), &problem) == 0)
 		(void)send_all(exchange->client->fd, &exchange->reply);
 	if (exchange->key_count > 0)
 		record_refused_keys(exchange->proxy, &exchange->facts, exchange->keys, exchange->key_count);
@@ -308,7 +349,9 @@ static enum request_class class_of(const struct exchange *exchange)
 		return CLASS_OTHER;
 	if (route->kind != ROUTE_OTHER)
 		return CLASS_TOKEN;
-	bool is_credential = exchange->key_count > 0 || route->role[0] != '\0' || route->source == SOURCE_ECS;
+	bool is_container = route->source == SOURCE_ECS || route->source == SOURCE_EKS;
+	bool is_credential = exchange->key_count > 0 || route->role[0] != '\0' ||
+	                     (is_container && strstr(route->path, "credentials") != NULL);
 	return is_credential ? CLASS_CREDENTIAL : CLASS_METADATA;
 }
 
@@ -356,7 +399,7 @@ static int serve_token(struct exchange *exchange)
 
 static int serve_metadata(struct exchange *exchange)
 {
-	int status = check_token(exchange);
+	int status = is_agent(exchange) ? GO_ON : check_token(exchange);
 	if (status == GO_ON)
 		status = fetch(exchange);
 	if (status == GO_ON)

@@ -11,13 +11,14 @@ struct client {
 	struct endpoint peer, local; /* as accepted */
 	struct line *line;           /* to the witness; has been asked about this client */
 	struct sighting sighting;
-	bool is_redirected; /* its original destination is a metadata address */
-	int upstream_fd;    /* a fresh upstream socket, taken by the first fetch; -1: none */
+	enum service service; /* whose address its original destination is; SERVICE_NONE: it was not redirected */
+	int upstream_fd;      /* a fresh upstream socket, taken by the first fetch; -1: none */
 };
 
 struct request {
 	const char *method, *target;                 /* as on the request line */
 	const char *host, *token, *ttl, *user_agent; /* NULL: no such header */
+	const char *authorization;                   /* a secret; NULL: no such header */
 	bool has_forwarded_for, expects_continue;
 	bool has_extra;        /* bytes came behind it, which nobody reads */
 	const char *malformed; /* why the head is refused, or NULL; then all the others may be NULL */

@@ -72,6 +72,18 @@ static const char *header(struct listener *listener, struct MHD_Connection *conn
 	return text_trim(copy);
 }
 
+/* Tokens and Authorization, also in the parser's own pool, which is freed as it is. */
+static void wipe_secrets(struct listener *listener, struct MHD_Connection *connection)
+{
+	static const char *const names[] = {"Authorization", "X-aws-ec2-metadata-token"};
+	explicit_bzero(listener->values, listener->values_bytes);
+	for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+		const char *value = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, names[i]);
+		if (value != NULL)
+			explicit_bzero((char *)(uintptr_t)value, strlen(value));
+	}
+}
+
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method,
                                   const char *version, const char *body, size_t *body_bytes, void **state)
 {
@@ -95,12 +107,14 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 		.token = header(listener, connection, "X-aws-ec2-metadata-token"),
 		.ttl = header(listener, connection, "X-aws-ec2-metadata-token-ttl-seconds"),
 		.user_agent = header(listener, connection, "User-Agent"),
+		.authorization = header(listener, connection, "Authorization"),
 		.has_forwarded_for = MHD_lookup_connection_value_n(connection, MHD_HEADER_KIND, "X-Forwarded-For", 15,
 	                                                           NULL, NULL) == MHD_YES,
 		.has_extra = listener->has_extra,
 	};
 	listener->is_served = true;
 	exchange_run(listener->proxy, &listener->client, &request);
+	wipe_secrets(listener, connection);
 	return MHD_NO; /* answered already: close */
 }
 
@@ -151,13 +165,12 @@ static struct look look_at(const char *bytes, size_t length)
 
 /* Waits until the whole request lies in the socket, without taking it out, so that the parser never has to wait nor to
  * judge. False: nothing to serve came in time. */
-static bool peek_request(int fd, struct look *ret)
+static bool peek_into(int fd, char bytes[static REQUEST_BYTES], struct look *ret)
 {
-	char bytes[REQUEST_BYTES];
 	int64_t deadline_ms = clock_monotonic_ms() + REQUEST_TIMEOUT_MS;
 	int seen = 0, once = 1;
 	while (wait_readable(fd, deadline_ms)) {
-		ssize_t got = recv(fd, bytes, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT);
+		ssize_t got = recv(fd, bytes, REQUEST_BYTES, MSG_PEEK | MSG_DONTWAIT);
 		if (got < 0 && (errno == EAGAIN || errno == EINTR))
 			continue;
 		if (got <= seen)
@@ -174,6 +187,15 @@ static bool peek_request(int fd, struct look *ret)
 		(void)setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &more, sizeof(more));
 	}
 	return false;
+}
+
+/* It may hold a token or an Authorization. */
+static bool peek_request(int fd, struct look *ret)
+{
+	char bytes[REQUEST_BYTES];
+	bool is_there = peek_into(fd, bytes, ret);
+	explicit_bzero(bytes, sizeof(bytes));
+	return is_there;
 }
 
 /* Gives the connection to the parser, which owns its own copy of the descriptor, until the request was served. */
@@ -199,8 +221,8 @@ static void parse(struct listener *listener)
 	} while (clock_monotonic_ms() < deadline_ms + PARSE_TIMEOUT_MS);
 }
 
-/* Where the client meant to go, before the redirect. */
-static bool is_redirected(const struct client *client)
+/* Whom the client meant to reach, before the redirect. */
+static enum service service_of(const struct client *client)
 {
 	struct sockaddr_storage original;
 	socklen_t length = sizeof(original);
@@ -208,9 +230,9 @@ static bool is_redirected(const struct client *client)
 	int level = client->local.family == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP;
 	int option = client->local.family == AF_INET6 ? IP6T_SO_ORIGINAL_DST : SO_ORIGINAL_DST;
 	if (getsockopt(client->fd, level, option, &original, &length) < 0)
-		return false;
+		return SERVICE_NONE;
 	endpoint_from_sockaddr(&original, &destination);
-	return endpoint_is_imds(&destination);
+	return endpoint_service(&destination);
 }
 
 MUST_USE static int look(struct client *client, struct error *err)
@@ -222,7 +244,7 @@ MUST_USE static int look(struct client *client, struct error *err)
 		return error_errno(err, "connection");
 	endpoint_from_sockaddr(&peer, &client->peer);
 	endpoint_from_sockaddr(&local, &client->local);
-	client->is_redirected = is_redirected(client);
+	client->service = service_of(client);
 	return line_look(client->line, &client->peer, &client->local, &client->sighting, &client->upstream_fd, err);
 }
 
@@ -245,7 +267,7 @@ static void serve(struct listener *listener)
 		log_line(LOG_LEVEL_WARNING, "client_lost", "reason=\"%s\"", problem.text);
 		return;
 	}
-	if (!client->is_redirected) {
+	if (client->service == SERVICE_NONE) {
 		const struct request nothing = {.malformed = "not-redirected"};
 		exchange_run(listener->proxy, client, &nothing);
 		return;

@@ -65,7 +65,9 @@ static void put_key(json_t *body, const struct record_facts *facts, const struct
 	json_put_text(body, "source", source_names[facts->route->source]);
 	json_put_time(body, "updated_at", key != NULL ? key->updated_at_us : 0);
 	json_put_time(body, "expires_at", key != NULL ? key->expires_at_us : 0);
-	json_put_text(body, "delivery_version", key == NULL ? NULL : *facts->without_token ? "1.0" : "2.0");
+	/* ec2:RoleDelivery is a matter of the metadata service alone. */
+	bool has_version = key != NULL && facts->client->service == SERVICE_IMDS;
+	json_put_text(body, "delivery_version", !has_version ? NULL : *facts->without_token ? "1.0" : "2.0");
 	json_put(body, "fingerprint", key != NULL ? fingerprint_of(key) : NULL);
 }
 

@@ -10,7 +10,7 @@
 
 static const char ttl_header[] = "X-Aws-Ec2-Metadata-Token-Ttl-Seconds";
 
-int reply_refusal(struct buffer *to, int status, int64_t now_us, struct error *err)
+int reply_refusal(struct buffer *to, enum service service, int status, int64_t now_us, struct error *err)
 {
 	/* Reasons and the Allow list as IMDS sends them (captures of 2019 to 2026). */
 	static const struct {
@@ -25,6 +25,12 @@ int reply_refusal(struct buffer *to, int status, int64_t now_us, struct error *e
 	size_t i = 0;
 	while (i < ARRAY_LENGTH(forms) - 1 && forms[i].status != status)
 		i++;
+	/* The agents are Go programs: no Server header, and they are only ever read from. */
+	if (service == SERVICE_ECS || service == SERVICE_EKS)
+		return buffer_printf(to, err,
+		                     "HTTP/1.1 %d %s\r\n%sDate: %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+		                     forms[i].status, status == 405 ? "Method Not Allowed" : forms[i].reason,
+		                     status == 405 ? "Allow: GET, HEAD\r\n" : "", clock_format_http(now_us, date));
 	return buffer_printf(
 		to, err,
 		"HTTP/1.1 %d %s\r\n%sContent-Length: 0\r\nDate: %s\r\nServer: EC2ws\r\nConnection: close\r\n"
@@ -112,22 +118,26 @@ int reply_token(struct buffer *to, const struct buffer *model_head, const char *
 	return buffer_append(to, token, strlen(token), err);
 }
 
-int reply_relay(struct buffer *to, const struct buffer *head, const struct buffer *body, int64_t ttl_left,
-                struct error *err)
+int reply_relay(struct buffer *to, enum service service, const struct buffer *head, const struct buffer *body,
+                int64_t ttl_left, struct error *err)
 {
 	char ttl[24], length[24];
-	bool is_chunked = has_line(head, "Transfer-Encoding");
+	size_t count = 2;
 	(void)snprintf(ttl, sizeof(ttl), "%lld", (long long)ttl_left);
 	(void)snprintf(length, sizeof(length), "%zu", body != NULL ? body->length : 0);
-	struct edit edits[] = {
+	struct edit edits[4] = {
 		/* The client's token is ours, so its remaining life is ours to tell. */
 		{ttl_header, ttl_left >= 0 ? ttl : NULL, false, false},
 		/* Taken apart by the HTTP client; IMDS has never been seen to send it. */
 		{"Transfer-Encoding", NULL, false, false},
-		{"Content-Length", length, true, false},
 	};
 	/* Content-Length stays upstream's own, which an answer to HEAD needs, unless there was chunking. */
-	if (copy_head(to, head, edits, is_chunked ? ARRAY_LENGTH(edits) : 2, err) < 0)
+	if (has_line(head, "Transfer-Encoding"))
+		edits[count++] = (struct edit){"Content-Length", length, true, false};
+	/* The agents keep connections open, as IMDS does not; here each is for one request. */
+	if (service != SERVICE_IMDS)
+		edits[count++] = (struct edit){"Connection", "close", true, false};
+	if (copy_head(to, head, edits, count, err) < 0)
 		return -1;
 	return body != NULL ? buffer_append(to, body->bytes, body->length, err) : 0;
 }

@@ -11,19 +11,27 @@
 #include "common/cidr.h"
 #include "common/text.h"
 
-/* Behind "[fd00:ec2::254]", however that address is spelled; NULL: it is another. */
-static const char *behind_literal(const char *host)
+/* The services that have an IPv6 address. */
+static const struct {
+	enum service service;
+	const char *address;
+} literals[] = {{SERVICE_IMDS, "fd00:ec2::254"}, {SERVICE_EKS, "fd00:ec2::23"}};
+
+/* Behind the service's own "[fd00:ec2::254]", however that address is spelled; NULL: it is another. */
+static const char *behind_literal(enum service service, const char *host)
 {
 	char text[ADDRESS_MAX_BYTES];
-	struct address address, imds;
+	struct address address, own;
 	size_t length = strcspn(host, "]");
 	if (host[0] != '[' || host[length] != ']' || length > sizeof(text))
 		return NULL;
 	memcpy(text, host + 1, length - 1);
 	text[length - 1] = '\0';
-	if (!address_parse("fd00:ec2::254", &imds) || !address_parse(text, &address) || !address_equal(&address, &imds))
-		return NULL;
-	return host + length + 1;
+	for (size_t i = 0; i < ARRAY_LENGTH(literals); i++)
+		if (literals[i].service == service && address_parse(literals[i].address, &own) &&
+		    address_parse(text, &address) && address_equal(&address, &own))
+			return host + length + 1;
+	return NULL;
 }
 
 static bool is_end_or_port(const char *text)
@@ -32,20 +40,25 @@ static bool is_end_or_port(const char *text)
 	return *text == '\0' || (*text == ':' && text_to_u64(text + 1, 65535, &port));
 }
 
-bool route_is_imds_host(const char *host)
+bool route_is_host(enum service service, const char *host)
 {
-	static const char *const names[] = {
-		"169.254.169.254",
-		"fd00:ec2::254",
-		"instance-data",
-		"instance-data.ec2.internal",
+	/* The EKS agent takes either of its addresses, whichever it was reached by. */
+	static const struct {
+		enum service service;
+		const char *name;
+	} names[] = {
+		{SERVICE_IMDS, "169.254.169.254"}, {SERVICE_IMDS, "fd00:ec2::254"},
+		{SERVICE_IMDS, "instance-data"},   {SERVICE_IMDS, "instance-data.ec2.internal"},
+		{SERVICE_ECS, "169.254.170.2"},    {SERVICE_EKS, "169.254.170.23"},
+		{SERVICE_EKS, "fd00:ec2::23"},
 	};
-	const char *rest = behind_literal(host);
+	const char *rest = behind_literal(service, host);
 	if (rest != NULL)
 		return is_end_or_port(rest);
 	for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
-		size_t length = strlen(names[i]);
-		if (strncasecmp(host, names[i], length) == 0 && is_end_or_port(host + length))
+		size_t length = strlen(names[i].name);
+		if (names[i].service == service && strncasecmp(host, names[i].name, length) == 0 &&
+		    is_end_or_port(host + length))
 			return true;
 	}
 	return false;
@@ -176,6 +189,15 @@ static void classify(struct route *route)
 	}
 }
 
+/* The agent's own audit log leaves it out too. */
+static void conceal_task(char *path)
+{
+	static const char folder[] = "/v2/credentials/";
+	char *id = path + strlen(folder);
+	if (strncasecmp(path, folder, strlen(folder)) == 0 && *id != '\0')
+		(void)text_copy(id, (size_t)(ROUTE_PATH_BYTES - strlen(folder)), "[redacted]");
+}
+
 static bool is_safe_query(const char *query)
 {
 	for (; *query != '\0'; query++)
@@ -185,7 +207,7 @@ static bool is_safe_query(const char *query)
 }
 
 /* Skips "http://authority" of an absolute form. NULL: the authority is somebody else. */
-static const char *skip_authority(const char *raw)
+static const char *skip_authority(enum service service, const char *raw)
 {
 	char authority[64];
 	const char *start = raw + strlen("http://");
@@ -194,14 +216,28 @@ static const char *skip_authority(const char *raw)
 		return NULL;
 	memcpy(authority, start, length);
 	authority[length] = '\0';
-	return route_is_imds_host(authority) ? start + length : NULL;
+	return route_is_host(service, authority) ? start + length : NULL;
 }
 
-const char *route_parse(const char *raw, struct route *ret)
+/* What becomes of a path of the metadata service, and of an agent's. */
+static void finish(enum service service, struct route *route)
+{
+	route->kind = ROUTE_OTHER;
+	if (service == SERVICE_IMDS) {
+		route->kind = kind_of(route->path);
+		classify(route);
+		return;
+	}
+	route->source = service == SERVICE_ECS ? SOURCE_ECS : SOURCE_EKS;
+	if (service == SERVICE_ECS)
+		conceal_task(route->path);
+}
+
+const char *route_parse(enum service service, const char *raw, struct route *ret)
 {
 	struct route route = {.source = SOURCE_IMDS};
 	if (strncasecmp(raw, "http://", strlen("http://")) == 0) {
-		raw = skip_authority(raw);
+		raw = skip_authority(service, raw);
 		if (raw == NULL)
 			return "foreign-authority";
 		if (*raw == '\0')
@@ -221,9 +257,8 @@ const char *route_parse(const char *raw, struct route *ret)
 		problem = normalise(route.path);
 	if (problem != NULL)
 		return problem;
-	route.kind = kind_of(route.path);
 	encode(route.path, query, route.target);
-	classify(&route);
+	finish(service, &route);
 	*ret = route;
 	return NULL;
 }

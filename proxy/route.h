@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 
+#include "proxy/witness/line.h"
 #include "store/model.h"
 
 /* From a request line's raw target to the one canonical path that both decisions and the upstream request are made of.
@@ -18,7 +19,8 @@ enum route_kind {
 
 struct route {
 	enum route_kind kind;
-	/* Decoded, `//` collapsed, no query, slash at the end kept: what rules look at. */
+	/* Decoded, `//` collapsed, no query, slash at the end kept: what rules look at, and what is recorded. The
+	 * credential id of an ECS task, which is all that one needs to get its credentials, is left out. */
 	char path[ROUTE_PATH_BYTES];
 	/* The same encoded again, with its query: what goes upstream. */
 	char target[3 * ROUTE_PATH_BYTES];
@@ -29,9 +31,9 @@ struct route {
 };
 
 /* Returns NULL and fills *ret, or says in a word why the target is refused with 400. `raw` is as the client wrote
- * it; absolute form is taken when its authority names the metadata service. */
-const char *route_parse(const char *raw, struct route *ret);
+ * it; absolute form is taken when its authority names the service. */
+const char *route_parse(enum service service, const char *raw, struct route *ret);
 
-/* Is this the value of a Host header (or an authority) under which the metadata service is known? With or without a
- * port, IPv6 with or without brackets (the CRT sends none). */
-bool route_is_imds_host(const char *host);
+/* Is this the value of a Host header (or an authority) under which the service is known? With or without a port, IPv6
+ * with or without brackets (the CRT sends none). */
+bool route_is_host(enum service service, const char *host);

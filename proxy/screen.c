@@ -8,7 +8,16 @@
 #include "proxy/head_line.h"
 
 /* Headers that may stand once only: two of them would let two readers choose differently. */
-enum single { SINGLE_HOST, SINGLE_LENGTH, SINGLE_ENCODING, SINGLE_TOKEN, SINGLE_TTL, SINGLE_EXPECT, SINGLE_COUNT };
+enum single {
+	SINGLE_HOST,
+	SINGLE_LENGTH,
+	SINGLE_ENCODING,
+	SINGLE_TOKEN,
+	SINGLE_TTL,
+	SINGLE_EXPECT,
+	SINGLE_AUTHORIZATION,
+	SINGLE_COUNT
+};
 static const char *const single_names[SINGLE_COUNT] = {
 	[SINGLE_HOST] = "host",
 	[SINGLE_LENGTH] = "content-length",
@@ -16,6 +25,7 @@ static const char *const single_names[SINGLE_COUNT] = {
 	[SINGLE_TOKEN] = "x-aws-ec2-metadata-token",
 	[SINGLE_TTL] = "x-aws-ec2-metadata-token-ttl-seconds",
 	[SINGLE_EXPECT] = "expect",
+	[SINGLE_AUTHORIZATION] = "authorization",
 };
 
 static struct screen bad(const char *reason)

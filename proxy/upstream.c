@@ -18,9 +18,13 @@
 /* THE TABLE of endpoints. */
 static const struct endpoint_kind {
 	const char *host;
+	bool is_imds; /* it knows tokens, and is what `status` speaks of */
 } kinds[ENDPOINT_COUNT] = {
-	[ENDPOINT_IMDS_IPV4] = {.host = "169.254.169.254"},
-	[ENDPOINT_IMDS_IPV6] = {.host = "[fd00:ec2::254]"},
+	[ENDPOINT_IMDS_IPV4] = {.host = "169.254.169.254", .is_imds = true},
+	[ENDPOINT_IMDS_IPV6] = {.host = "[fd00:ec2::254]", .is_imds = true},
+	[ENDPOINT_ECS] = {.host = "169.254.170.2"},
+	[ENDPOINT_EKS_IPV4] = {.host = "169.254.170.23"},
+	[ENDPOINT_EKS_IPV6] = {.host = "[fd00:ec2::23]"},
 };
 
 /* Where to ask, and for how long to wait. */
@@ -167,19 +171,21 @@ int upstream_fetch(struct upstream *upstream, const struct upstream_request *req
 {
 	char line[TOKEN_LINE_BYTES] = "";
 	int64_t deadline_ms = deadline_of(upstream);
+	bool is_imds = kinds[request->endpoint].is_imds, wants_token = is_imds && !request->without_token;
 	int result = 0;
 	for (int attempt = 0; attempt < 2; attempt++) {
 		bool has_token = false;
-		if (!request->without_token &&
-		    token_line(upstream, request, deadline_ms, line, ret, &has_token, err) < 0)
+		if (wants_token && token_line(upstream, request, deadline_ms, line, ret, &has_token, err) < 0)
 			return -1;
-		if (!request->without_token && !has_token)
+		if (wants_token && !has_token)
 			return 0; /* upstream's refusal is the answer */
 		result = ask(upstream, request, line, deadline_ms, ret, err);
 		if (result < 0 || ret->status != 401 || !has_token)
 			break; /* a 401 to our token: it ended early, get a new one, once */
 	}
 	explicit_bzero(line, sizeof(line));
+	if (!is_imds)
+		return result;
 	(void)pthread_mutex_lock(&upstream->mutex);
 	note_result(upstream, result == 0, err);
 	if (result == 0 && ret->status == 403) /* switched off: the next client who wants a token shall be told so */
@@ -220,7 +226,10 @@ struct upstream_options upstream_options_of(const struct settings *settings)
 {
 	return (struct upstream_options){
 		.addresses = {[ENDPOINT_IMDS_IPV4] = settings->upstream_ipv4,
-	                      [ENDPOINT_IMDS_IPV6] = settings->upstream_ipv6},
+	                      [ENDPOINT_IMDS_IPV6] = settings->upstream_ipv6,
+	                      [ENDPOINT_ECS] = settings->upstream_ecs,
+	                      [ENDPOINT_EKS_IPV4] = settings->upstream_eks_ipv4,
+	                      [ENDPOINT_EKS_IPV6] = settings->upstream_eks_ipv6},
 		.timeout_ms = settings->upstream_timeout_ms,
 	};
 }

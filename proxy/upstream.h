@@ -15,6 +15,9 @@ struct upstream;
 enum upstream_endpoint {
 	ENDPOINT_IMDS_IPV4,
 	ENDPOINT_IMDS_IPV6,
+	ENDPOINT_ECS,
+	ENDPOINT_EKS_IPV4,
+	ENDPOINT_EKS_IPV6,
 	ENDPOINT_COUNT,
 };
 
@@ -36,7 +39,7 @@ struct upstream_request {
 	const char *target;        /* origin form, canonical */
 	const char *host;          /* NULL: the endpoint's own */
 	const char *authorization; /* NULL: none */
-	bool without_token;        /* an IMDSv1 request that is passed through */
+	bool without_token;        /* an IMDSv1 request that is passed through; agents know no tokens anyway */
 	transfer_socket *socket;
 	void *socket_context;
 };

@@ -66,7 +66,7 @@ struct fingerprint {
 /* What a credential document says of itself, without its secrets. */
 struct key {
 	char access_key_id[KEY_ID_BYTES];
-	char account_id[ACCOUNT_BYTES]; /* encoded in the key id, see key_account(); evidence only */
+	char account_id[ACCOUNT_BYTES]; /* the document's own, else encoded in the key id (key_account()): evidence */
 	char role[ROLE_BYTES];
 	int64_t updated_at_us;
 	int64_t expires_at_us;

@@ -74,7 +74,6 @@ static const struct option_choice scope_choices[] = {
 	{"instance", false}, {"netns", false}, {"cgroup", false}, {"process", false}, {0}};
 static const struct option_choice ebpf_choices[] = {{"auto", false}, {"on", true}, {"off", false}, {0}};
 static const struct option_choice switch_choices[] = {{"off", false}, {"on", false}, {0}};
-static const struct option_choice endpoint_choices[] = {{"off", false}, {"on", true}, {0}};
 static const struct option_choice unattributed_choices[] = {{"deliver", false}, {"refuse", false}, {0}};
 static const struct option_choice failure_choices[] = {{"journal", false}, {"refuse", false}, {0}};
 static const struct option_choice record_choices[] = {{"credentials", false}, {"tokens", false}, {"all", false}, {0}};
@@ -96,8 +95,8 @@ static const struct option_row table[] = {
          .expected = "auto, none, or interface names and patterns"},
 	{"listen", "max_connections", INT(max_connections), .default_text = "512", .minimum = 1, .maximum = 4096,
          .at_start_only = true},
-	{"endpoints", "ecs", CHOICE(ecs, endpoint_choices), .default_text = "off"},
-	{"endpoints", "eks", CHOICE(eks, endpoint_choices), .default_text = "off"},
+	{"endpoints", "ecs", CHOICE(ecs, switch_choices), .default_text = "off"},
+	{"endpoints", "eks", CHOICE(eks, switch_choices), .default_text = "off"},
 	{"upstream", "ipv4", TEXT(upstream_ipv4), .default_text = "169.254.169.254:80", .is_valid = is_ipv4,
          .expected = "ADDRESS:PORT"},
 	{"upstream", "ipv6", TEXT(upstream_ipv6), .default_text = "[fd00:ec2::254]:80", .is_valid = is_ipv6,

@@ -54,15 +54,27 @@ bool endpoint_is_loopback(const struct endpoint *endpoint)
 	                                   : memcmp(endpoint->address, ipv6, sizeof(ipv6)) == 0;
 }
 
-bool endpoint_is_imds(const struct endpoint *endpoint)
+/* THE TABLE of services' addresses, all at port 80. */
+static const struct {
+	enum service service;
+	uint16_t family;
+	uint8_t address[16];
+} services[] = {
+	{SERVICE_IMDS, AF_INET, {169, 254, 169, 254}},
+	{SERVICE_IMDS, AF_INET6, {0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54}},
+	{SERVICE_ECS, AF_INET, {169, 254, 170, 2}},
+	{SERVICE_EKS, AF_INET, {169, 254, 170, 23}},
+	{SERVICE_EKS, AF_INET6, {0xfd, 0x00, 0x0e, 0xc2, [15] = 0x23}},
+};
+
+enum service endpoint_service(const struct endpoint *endpoint)
 {
-	static const uint8_t ipv4[4] = {169, 254, 169, 254};
-	static const uint8_t ipv6[16] = {0xfd, 0x00, 0x0e, 0xc2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x02, 0x54};
-	if (endpoint->port != 80)
-		return false;
-	if (endpoint->family == AF_INET)
-		return memcmp(endpoint->address, ipv4, sizeof(ipv4)) == 0;
-	return endpoint->family == AF_INET6 && memcmp(endpoint->address, ipv6, sizeof(ipv6)) == 0;
+	size_t bytes = endpoint->family == AF_INET ? 4 : 16;
+	for (size_t i = 0; i < ARRAY_LENGTH(services) && endpoint->port == 80; i++)
+		if (services[i].family == endpoint->family &&
+		    memcmp(services[i].address, endpoint->address, bytes) == 0)
+			return services[i].service;
+	return SERVICE_NONE;
 }
 
 void attribution_done(struct attribution *attribution)

@@ -28,8 +28,13 @@ bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);
 char *endpoint_text(const struct endpoint *endpoint, char to[static ADDRESS_TEXT_BYTES]);
 /* Packets of our own network namespace are redirected to the loopback addresses, those of others are not. */
 bool endpoint_is_loopback(const struct endpoint *endpoint);
-/* 169.254.169.254 port 80, or fd00:ec2::254 port 80. */
-bool endpoint_is_imds(const struct endpoint *endpoint);
+
+/* Services whose connections are brought to the proxy: the instance metadata service, and the agents of container hosts
+ * that hand out credentials of tasks and of pods. */
+enum service { SERVICE_NONE, SERVICE_IMDS, SERVICE_ECS, SERVICE_EKS };
+
+/* Whose address and port this is. Facts: the EC2 user guide; amazon-ecs-agent; eks-pod-identity-agent. */
+enum service endpoint_service(const struct endpoint *endpoint);
 
 /* What is known of a client's socket. */
 struct sighting {

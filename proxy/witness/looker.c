@@ -199,7 +199,7 @@ static enum grade look_again(struct looker *looker, json_t *document)
 	const struct sighting *sighting = &looker->sighting;
 	struct error problem = {0};
 	struct evidence evidence = {
-		.has_tuple = sighting->has_tuple && endpoint_is_imds(&sighting->destination),
+		.has_tuple = sighting->has_tuple && endpoint_service(&sighting->destination) != SERVICE_NONE,
 		.has_looked = looker->has_looked,
 		.is_output = endpoint_is_loopback(&looker->local),
 		.is_found = sighting->is_found,

@@ -27,8 +27,32 @@ static void refuses_with_an_empty_body(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(refusals); i++) {
 		CLEANUP_BUFFER struct buffer to = {0};
-		assert_int_equal(reply_refusal(&to, refusals[i].status, AT, NULL), 0);
+		assert_int_equal(reply_refusal(&to, SERVICE_IMDS, refusals[i].status, AT, NULL), 0);
 		CHECK_TEXT("refusal", to.bytes, refusals[i].bytes);
+	}
+}
+
+static const struct {
+	enum service service;
+	int status;
+	const char *bytes;
+} agent_refusals[] = {
+	{SERVICE_ECS, 400, "HTTP/1.1 400 Bad Request\r\n" DATE "Content-Length: 0\r\nConnection: close\r\n\r\n"},
+	{SERVICE_EKS, 403, "HTTP/1.1 403 Forbidden\r\n" DATE "Content-Length: 0\r\nConnection: close\r\n\r\n"},
+	{SERVICE_EKS, 405,
+         "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD\r\n" DATE
+         "Content-Length: 0\r\nConnection: close\r\n\r\n"},
+	{SERVICE_ECS, 503,
+         "HTTP/1.1 503 Service Unavailable\r\n" DATE "Content-Length: 0\r\nConnection: close\r\n\r\n"},
+};
+
+static void refuses_as_an_agent_does(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(agent_refusals); i++) {
+		CLEANUP_BUFFER struct buffer to = {0};
+		assert_int_equal(reply_refusal(&to, agent_refusals[i].service, agent_refusals[i].status, AT, NULL), 0);
+		CHECK_TEXT("refusal", to.bytes, agent_refusals[i].bytes);
 	}
 }
 
@@ -136,8 +160,9 @@ static void relays_byte_for_byte(void **state)
 		CLEANUP_BUFFER struct buffer to = {0};
 		CLEANUP_BUFFER struct buffer head = text_buffer(relays[i].head);
 		CLEANUP_BUFFER struct buffer body = text_buffer(relays[i].body);
-		assert_int_equal(
-			reply_relay(&to, &head, relays[i].body != NULL ? &body : NULL, relays[i].ttl_left, NULL), 0);
+		assert_int_equal(reply_relay(&to, SERVICE_IMDS, &head, relays[i].body != NULL ? &body : NULL,
+		                             relays[i].ttl_left, NULL),
+		                 0);
 		CHECK_TEXT(relays[i].name, to.bytes, relays[i].bytes);
 	}
 }
@@ -149,7 +174,7 @@ static void knows_chunking_in_any_case(void **state)
 		text_buffer("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nServer: EC2ws\r\n\r\n");
 	CLEANUP_BUFFER struct buffer body = text_buffer("abcdef");
 	(void)state;
-	assert_int_equal(reply_relay(&to, &head, &body, -1, NULL), 0);
+	assert_int_equal(reply_relay(&to, SERVICE_IMDS, &head, &body, -1, NULL), 0);
 	assert_string_equal(to.bytes, "HTTP/1.1 200 OK\r\nServer: EC2ws\r\nContent-Length: 6\r\n\r\nabcdef");
 }
 
@@ -161,10 +186,34 @@ static void relays_any_bytes(void **state)
 	CLEANUP_BUFFER struct buffer body = {0};
 	(void)state;
 	assert_int_equal(buffer_append(&body, bytes, sizeof(bytes) - 1, NULL), 0);
-	assert_int_equal(reply_relay(&to, &head, &body, 1, NULL), 0);
+	assert_int_equal(reply_relay(&to, SERVICE_IMDS, &head, &body, 1, NULL), 0);
 	assert_int_equal(to.length, head.length + body.length);
 	assert_memory_equal(to.bytes, head.bytes, head.length);
 	assert_memory_equal(to.bytes + head.length, bytes, sizeof(bytes) - 1);
+}
+
+/* Go keeps connections open and says nothing of it, or that it does. */
+static void closes_behind_an_agents_answer(void **state)
+{
+	static const struct {
+		const char *head, *relayed;
+	} heads[] = {
+		{"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n",
+	         "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"},
+		{"HTTP/1.1 200 OK\r\nconnection: keep-alive\r\nContent-Length: 2\r\n\r\n",
+	         "HTTP/1.1 200 OK\r\nconnection: close\r\nContent-Length: 2\r\n\r\n{}"},
+		{"HTTP/1.1 429 Too Many Requests\r\nTransfer-Encoding: chunked\r\nX-Rate-Limit-Limit: 40.00\r\n\r\n",
+	         "HTTP/1.1 429 Too Many Requests\r\nX-Rate-Limit-Limit: 40.00\r\nContent-Length: 2\r\nConnection: "
+	         "close\r\n\r\n{}"},
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(heads); i++) {
+		CLEANUP_BUFFER struct buffer to = {0};
+		CLEANUP_BUFFER struct buffer head = text_buffer(heads[i].head);
+		CLEANUP_BUFFER struct buffer body = text_buffer("{}");
+		assert_int_equal(reply_relay(&to, SERVICE_ECS, &head, &body, -1, NULL), 0);
+		CHECK_TEXT(heads[i].head, to.bytes, heads[i].relayed);
+	}
 }
 
 static void says_when_there_is_no_room(void **state)
@@ -174,10 +223,10 @@ static void says_when_there_is_no_room(void **state)
 	CLEANUP_BUFFER struct buffer head = text_buffer("HTTP/1.1 200 OK\r\nServer: EC2ws\r\n\r\n");
 	CLEANUP_BUFFER struct buffer none = {0};
 	(void)state;
-	assert_int_equal(reply_relay(&to, &head, NULL, -1, &problem), -1);
+	assert_int_equal(reply_relay(&to, SERVICE_IMDS, &head, NULL, -1, &problem), -1);
 	assert_int_equal(problem.code, ERROR_LIMIT);
 	buffer_clear(&to);
-	assert_int_equal(reply_refusal(&to, 401, AT, &problem), -1);
+	assert_int_equal(reply_refusal(&to, SERVICE_IMDS, 401, AT, &problem), -1);
 	buffer_clear(&to);
 	assert_int_equal(reply_token(&to, &none, TOKEN, 1, AT, &problem), -1);
 	buffer_done(&to);
@@ -192,6 +241,8 @@ int main(void)
 		cmocka_unit_test(relays_byte_for_byte),
 		cmocka_unit_test(knows_chunking_in_any_case),
 		cmocka_unit_test(relays_any_bytes),
+		cmocka_unit_test(refuses_as_an_agent_does),
+		cmocka_unit_test(closes_behind_an_agents_answer),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -109,7 +109,7 @@ static void refuses_what_has_two_readings(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(refused); i++) {
 		struct route route = {.path = "untouched"};
-		CHECK_TEXT(refused[i].raw, route_parse(refused[i].raw, &route), refused[i].reason);
+		CHECK_TEXT(refused[i].raw, route_parse(SERVICE_IMDS, refused[i].raw, &route), refused[i].reason);
 		CHECK_TEXT(refused[i].raw, route.path, "untouched");
 	}
 }
@@ -121,7 +121,7 @@ static void refuses_a_backslash_in_any_spelling(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(raws); i++) {
 		struct route route;
-		CHECK(raws[i], route_parse(raws[i], &route) != NULL);
+		CHECK(raws[i], route_parse(SERVICE_IMDS, raws[i], &route) != NULL);
 	}
 }
 
@@ -133,9 +133,9 @@ static void refuses_what_is_too_long(void **state)
 	memset(raw, 'a', sizeof(raw));
 	raw[0] = '/';
 	raw[ROUTE_PATH_BYTES] = '\0';
-	assert_string_equal(route_parse(raw, &route), "too-long");
+	assert_string_equal(route_parse(SERVICE_IMDS, raw, &route), "too-long");
 	raw[ROUTE_PATH_BYTES - 1] = '\0';
-	assert_null(route_parse(raw, &route));
+	assert_null(route_parse(SERVICE_IMDS, raw, &route));
 	assert_string_equal(route.path, raw);
 	assert_string_equal(route.target, raw);
 
@@ -144,13 +144,13 @@ static void refuses_what_is_too_long(void **state)
 	raw[0] = '/';
 	raw[1] = '?';
 	raw[ROUTE_PATH_BYTES] = '\0';
-	assert_string_equal(route_parse(raw, &route), "too-long");
+	assert_string_equal(route_parse(SERVICE_IMDS, raw, &route), "too-long");
 
 	/* Every byte escaped again: three times as long, and all of it fits. */
 	memset(raw, '"', sizeof(raw));
 	raw[0] = '/';
 	raw[ROUTE_PATH_BYTES - 1] = '\0';
-	assert_null(route_parse(raw, &route));
+	assert_null(route_parse(SERVICE_IMDS, raw, &route));
 	assert_int_equal(strlen(route.target), 1 + 3 * (ROUTE_PATH_BYTES - 2));
 }
 
@@ -195,7 +195,7 @@ static void makes_one_path_of_many_spellings(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(taken); i++) {
 		struct route route;
-		const char *problem = route_parse(taken[i].raw, &route);
+		const char *problem = route_parse(SERVICE_IMDS, taken[i].raw, &route);
 		if (problem != NULL)
 			fail_msg("%s: refused as %s", taken[i].raw, problem);
 		CHECK_TEXT(taken[i].raw, route.path, taken[i].path);
@@ -208,8 +208,8 @@ static void is_its_own_canonical_form(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(taken); i++) {
 		struct route first, second;
-		assert_null(route_parse(taken[i].raw, &first));
-		CHECK(taken[i].raw, route_parse(first.target, &second) == NULL);
+		assert_null(route_parse(SERVICE_IMDS, taken[i].raw, &first));
+		CHECK(taken[i].raw, route_parse(SERVICE_IMDS, first.target, &second) == NULL);
 		CHECK_TEXT(taken[i].raw, second.path, first.path);
 		CHECK_TEXT(taken[i].raw, second.target, first.target);
 	}
@@ -270,7 +270,7 @@ static void knows_the_families(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(kinds); i++) {
 		struct route route;
-		CHECK(kinds[i].raw, route_parse(kinds[i].raw, &route) == NULL);
+		CHECK(kinds[i].raw, route_parse(SERVICE_IMDS, kinds[i].raw, &route) == NULL);
 		CHECK_NUMBER(kinds[i].raw, route.kind, kinds[i].kind);
 		CHECK_NUMBER(kinds[i].raw, route.source, kinds[i].source);
 		CHECK_TEXT(kinds[i].raw, route.role, kinds[i].role);
@@ -284,10 +284,10 @@ static void takes_no_part_of_a_role_that_is_too_long(void **state)
 	size_t base = strlen(raw);
 	(void)state;
 	memset(raw + base, 'r', ROLE_BYTES - 1);
-	assert_null(route_parse(raw, &route));
+	assert_null(route_parse(SERVICE_IMDS, raw, &route));
 	assert_int_equal(strlen(route.role), ROLE_BYTES - 1);
 	memset(raw + base, 'r', ROLE_BYTES);
-	assert_null(route_parse(raw, &route));
+	assert_null(route_parse(SERVICE_IMDS, raw, &route));
 	assert_string_equal(route.role, "");
 }
 
@@ -346,7 +346,72 @@ static void knows_the_names_of_the_service(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(hosts); i++)
-		CHECK_NUMBER(hosts[i].host, route_is_imds_host(hosts[i].host), hosts[i].known);
+		CHECK_NUMBER(hosts[i].host, route_is_host(SERVICE_IMDS, hosts[i].host), hosts[i].known);
+}
+
+/* ---- the agents of container hosts */
+
+static const struct {
+	enum service service;
+	const char *raw, *path, *target;
+	enum source source;
+} agents[] = {
+	{SERVICE_ECS, "/v2/credentials/5f1d3b7c-0d2e", "/v2/credentials/[redacted]", "/v2/credentials/5f1d3b7c-0d2e",
+         SOURCE_ECS},
+	{SERVICE_ECS, "//v2//credentials/a%62c/d?x=1", "/v2/credentials/[redacted]", "/v2/credentials/abc/d?x=1",
+         SOURCE_ECS},
+	{SERVICE_ECS, "/V2/Credentials/x", "/V2/Credentials/[redacted]", "/V2/Credentials/x", SOURCE_ECS},
+	{SERVICE_ECS, "/v2/credentials/", "/v2/credentials/", "/v2/credentials/", SOURCE_ECS},
+	{SERVICE_ECS, "/v2/credentials", "/v2/credentials", "/v2/credentials", SOURCE_ECS},
+	{SERVICE_ECS, "/v1/credentials?id=5f1d3b7c", "/v1/credentials", "/v1/credentials?id=5f1d3b7c", SOURCE_ECS},
+	{SERVICE_ECS, "http://169.254.170.2/v4/ab-1/task", "/v4/ab-1/task", "/v4/ab-1/task", SOURCE_ECS},
+	{SERVICE_ECS, "/latest/api/token", "/latest/api/token", "/latest/api/token", SOURCE_ECS},
+	{SERVICE_EKS, "/v1/credentials", "/v1/credentials", "/v1/credentials", SOURCE_EKS},
+	{SERVICE_EKS, "http://[fd00:ec2::23]:80/v1/credentials", "/v1/credentials", "/v1/credentials", SOURCE_EKS},
+	{SERVICE_EKS, "/latest/meta-data/iam/security-credentials/role",
+         "/latest/meta-data/iam/security-credentials/role", "/latest/meta-data/iam/security-credentials/role",
+         SOURCE_EKS},
+};
+
+static void knows_the_agents(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(agents); i++) {
+		struct route route;
+		CHECK(agents[i].raw, route_parse(agents[i].service, agents[i].raw, &route) == NULL);
+		CHECK_TEXT(agents[i].raw, route.path, agents[i].path);
+		CHECK_TEXT(agents[i].raw, route.target, agents[i].target);
+		CHECK_NUMBER(agents[i].raw, route.kind, ROUTE_OTHER);
+		CHECK_NUMBER(agents[i].raw, route.source, agents[i].source);
+		CHECK_TEXT(agents[i].raw, route.role, "");
+	}
+}
+
+static const struct {
+	const char *host;
+	bool ecs, eks;
+} agent_hosts[] = {
+	{"169.254.170.2", true, false},       {"169.254.170.2:80", true, false},     {"169.254.170.23", false, true},
+	{"169.254.170.23:80", false, true},   {"[fd00:ec2::23]", false, true},       {"[FD00:EC2::23]:80", false, true},
+	{"fd00:ec2::23", false, true},        {"169.254.170.2:", false, false},      {"169.254.170.2.", false, false},
+	{"169.254.169.254", false, false},    {"169.254.170.2:80:80", false, false}, {"localhost", false, false},
+	{"169.254.170.2@evil", false, false}, {"[169.254.170.2]", false, false},     {"", false, false},
+	{"fd00:ec2::254", false, false},      {"169.254.170.2 ", false, false},      {"instance-data", false, false},
+};
+
+static void knows_the_names_of_the_agents(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(agent_hosts); i++) {
+		const char *host = agent_hosts[i].host;
+		struct route route;
+		char raw[128];
+		CHECK_NUMBER(host, route_is_host(SERVICE_ECS, host), agent_hosts[i].ecs);
+		CHECK_NUMBER(host, route_is_host(SERVICE_EKS, host), agent_hosts[i].eks);
+		CHECK_NUMBER(host, route_is_host(SERVICE_NONE, host), false);
+		(void)snprintf(raw, sizeof(raw), "http://%s/v1/credentials", host);
+		CHECK(host, (route_parse(SERVICE_ECS, raw, &route) == NULL) == agent_hosts[i].ecs);
+	}
 }
 
 int main(void)
@@ -360,6 +425,8 @@ int main(void)
 		cmocka_unit_test(knows_the_families),
 		cmocka_unit_test(takes_no_part_of_a_role_that_is_too_long),
 		cmocka_unit_test(knows_the_names_of_the_service),
+		cmocka_unit_test(knows_the_agents),
+		cmocka_unit_test(knows_the_names_of_the_agents),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -102,6 +102,8 @@ static const struct {
 	{"two TTLs",
          BYTES(GET "X-aws-ec2-metadata-token-ttl-seconds: 1\r\nX-aws-ec2-metadata-token-ttl-seconds: 2\r\n\r\n"),
          "repeated-header"},
+	{"two authorizations", BYTES(GET "Authorization: a\r\nHost: a\r\nauthorization: b\r\n\r\n"), "repeated-header"},
+	{"the same authorization twice", BYTES(GET "Authorization: a\r\nAuthorization: a\r\n\r\n"), "repeated-header"},
 	{"two expectations", BYTES(GET "Expect: 100-continue\r\nExpect: x\r\n\r\n"), "repeated-header"},
 	{"websocket", BYTES(GET "Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"), "upgrade"},
 	{"HTTP/2 by upgrade", BYTES(GET "upgrade: h2c\r\n\r\n"), "upgrade"},

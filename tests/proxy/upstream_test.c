@@ -226,9 +226,12 @@ static int take_socket(void *context, int family, struct error *err)
 static struct upstream *open_upstream(const char *address)
 {
 	struct upstream *upstream;
-	const struct upstream_options options = {
-		.addresses = {[ENDPOINT_IMDS_IPV4] = address, [ENDPOINT_IMDS_IPV6] = "[::1]:1"},
-		.timeout_ms = TIMEOUT_MS};
+	const struct upstream_options options = {.addresses = {[ENDPOINT_IMDS_IPV4] = address,
+	                                                       [ENDPOINT_IMDS_IPV6] = "[::1]:1",
+	                                                       [ENDPOINT_ECS] = address,
+	                                                       [ENDPOINT_EKS_IPV4] = address,
+	                                                       [ENDPOINT_EKS_IPV6] = "[::1]:1"},
+	                                         .timeout_ms = TIMEOUT_MS};
 	assert_int_equal(upstream_open(&options, &upstream, NULL), 0);
 	return upstream;
 }
@@ -324,6 +327,16 @@ static void builds_its_requests(void **state)
 		{"without a token",
 	         {.method = "GET", .target = "/", .without_token = true},
 	         REQUEST("GET", "/", "169.254.169.254", "")},
+		{"a task",
+	         {.endpoint = ENDPOINT_ECS, .method = "GET", .target = "/v2/credentials/a"},
+	         REQUEST("GET", "/v2/credentials/a", "169.254.170.2", "")},
+		{"a pod",
+	         {.endpoint = ENDPOINT_EKS_IPV4,
+	          .method = "GET",
+	          .target = "/v1/credentials",
+	          .host = "[fd00:ec2::23]:80",
+	          .authorization = "a.b.c"},
+	         REQUEST("GET", "/v1/credentials", "[fd00:ec2::23]:80", "Authorization: a.b.c\r\n")},
 		{"another host, authorized",
 	         {.method = "GET", .target = "/", .without_token = true, .host = "x:1", .authorization = "Basic a"},
 	         REQUEST("GET", "/", "x:1", "Authorization: Basic a\r\n")},
@@ -344,6 +357,27 @@ static void builds_its_requests(void **state)
 	upstream_close(upstream);
 	service_stop(&service);
 	assert_int_equal(service.puts, 1);
+}
+
+/* It knows no tokens, its 401 is not about ours, and `status` does not speak of it. */
+static void takes_an_agents_word(void **state)
+{
+	static const struct upstream_request pod = {
+		.endpoint = ENDPOINT_EKS_IPV4, .method = "GET", .target = "/v1/credentials", .socket = take_socket};
+	struct service service;
+	char reason[160];
+	CLEANUP_RESPONSE struct response answer = {0};
+	(void)state;
+	service_start(&service, no_token_is_good);
+	struct upstream *upstream = open_upstream(service.address);
+	assert_int_equal(upstream_fetch(upstream, &pod, &answer, NULL), 0);
+	assert_int_equal(answer.status, 401);
+	assert_int_equal(service.count, 1);
+	assert_int_equal(service.puts, 0);
+	assert_false(upstream_is_reachable(upstream, reason, sizeof(reason)));
+	assert_string_equal(reason, "not asked yet");
+	upstream_close(upstream);
+	service_stop(&service);
 }
 
 static void sends_one_line_only(void **state)
@@ -443,7 +477,10 @@ static void moves_to_another_place(void **state)
 {
 	struct service services[2];
 	CLEANUP_RESPONSE struct response answer = {0};
-	struct upstream_options options = {.timeout_ms = TIMEOUT_MS};
+	struct upstream_options options = {.addresses = {[ENDPOINT_ECS] = "127.0.0.1:1",
+	                                                 [ENDPOINT_EKS_IPV4] = "127.0.0.1:1",
+	                                                 [ENDPOINT_EKS_IPV6] = "[::1]:1"},
+	                                   .timeout_ms = TIMEOUT_MS};
 	(void)state;
 	service_start(&services[0], fine);
 	service_start(&services[1], fine);
@@ -496,10 +533,15 @@ static void takes_addresses_only(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(takes_addresses_only),     cmocka_unit_test(gets_an_answer_or_says_why_not),
-		cmocka_unit_test(says_that_nobody_listens), cmocka_unit_test(builds_its_requests),
-		cmocka_unit_test(sends_one_line_only),      cmocka_unit_test(models_tokens),
-		cmocka_unit_test(knows_its_own_ports),      cmocka_unit_test(moves_to_another_place),
+		cmocka_unit_test(takes_an_agents_word),
+		cmocka_unit_test(takes_addresses_only),
+		cmocka_unit_test(gets_an_answer_or_says_why_not),
+		cmocka_unit_test(says_that_nobody_listens),
+		cmocka_unit_test(builds_its_requests),
+		cmocka_unit_test(sends_one_line_only),
+		cmocka_unit_test(models_tokens),
+		cmocka_unit_test(knows_its_own_ports),
+		cmocka_unit_test(moves_to_another_place),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -71,8 +71,6 @@ static const struct {
 	{"[upstream]\nipv6 = [fd00:ec2::254", 2, "expected [ADDRESS]:PORT"},
 	{"[upstream]\nipv6 = [fd00:ec2::g]:80", 2, "expected [ADDRESS]:PORT"},
 	{"[upstream]\nipv6 = [127.0.0.1]:80", 2, "expected [ADDRESS]:PORT"},
-	{"[endpoints]\necs = on", 2, "[endpoints] ecs = on: not served by this version"},
-	{"[endpoints]\neks = on", 2, "[endpoints] eks = on: not served by this version"},
 	{"[endpoints]\necs = yes", 2, "expected off | on"},
 	{"[endpoints]\neks =", 2, "expected off | on"},
 	{"[upstream]\necs = 169.254.170.2", 2, "[upstream] ecs = 169.254.170.2: expected ADDRESS:PORT"},
@@ -242,7 +240,7 @@ static void takes_every_setting(void **state)
 		"[daemon]\nuser = imds\nruntime = /tmp/run\non_dead = closed\n"
 		"[listen]\nport = 65535\ncontainer_interfaces = docker0 br-* veth?\nmax_connections = 4096\n"
 		"[upstream]\nipv4 = 127.0.0.1:1\nipv6 = [::1]:65535\ntimeout_ms = 10\n"
-		"ecs = 127.0.0.1:51679\neks_ipv4 = 127.0.0.1:2\neks_ipv6 = [::1]:3\n[endpoints]\necs = off\neks = off\n"
+		"ecs = 127.0.0.1:51679\neks_ipv4 = 127.0.0.1:2\neks_ipv6 = [::1]:3\n[endpoints]\necs = on\neks = on\n"
 		"[imdsv2]\nmode = audit\ntoken_scope = process\nput_response_hop_limit = 64\n"
 		"[witness]\nebpf = off\nproc_scan = off\non_unattributed = refuse\nredact = hush-* pin=????\n"
 		"[ledger]\npath = /tmp/l.db\non_failure = refuse\njsonl = /tmp/rows\nretain_days = 400\nrecord = all\n"
@@ -262,6 +260,8 @@ static void takes_every_setting(void **state)
 	assert_int_equal(settings.max_connections, 4096);
 	assert_string_equal(settings.upstream_ipv4, "127.0.0.1:1");
 	assert_string_equal(settings.upstream_ipv6, "[::1]:65535");
+	assert_int_equal(settings.ecs, 1);
+	assert_int_equal(settings.eks, 1);
 	assert_string_equal(settings.upstream_ecs, "127.0.0.1:51679");
 	assert_string_equal(settings.upstream_eks_ipv4, "127.0.0.1:2");
 	assert_string_equal(settings.upstream_eks_ipv6, "[::1]:3");

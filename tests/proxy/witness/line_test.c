@@ -31,22 +31,29 @@ static struct endpoint endpoint_of(const char *address, uint16_t port)
 static const struct {
 	const char *address;
 	uint16_t port;
-	bool is_imds;
+	enum service service;
 	const char *text;
 } endpoints[] = {
-	{"169.254.169.254", 81, false, "169.254.169.254"},
-	{"169.254.169.254", 0, false, "169.254.169.254"},
-	{"169.254.169.253", 80, false, "169.254.169.253"},
-	{"169.254.170.2", 80, false, "169.254.170.2"},
-	{"254.169.254.169", 80, false, "254.169.254.169"},
-	{"::ffff:169.254.169.254", 80, false, "::ffff:169.254.169.254"},
-	{"fd00:ec2::253", 80, false, "fd00:ec2::253"},
-	{"fd00:ec2::254", 8080, false, "fd00:ec2::254"},
-	{"fd00:ec2:1::254", 80, false, "fd00:ec2:1::254"},
-	{"169.254.169.254", 80, true, "169.254.169.254"},
-	{"fd00:ec2::254", 80, true, "fd00:ec2::254"},
-	{"FD00:0EC2:0:0::254", 80, true, "fd00:ec2::254"},
-	{"no address", 80, false, "?"},
+	{"169.254.169.254", 81, SERVICE_NONE, "169.254.169.254"},
+	{"169.254.169.254", 0, SERVICE_NONE, "169.254.169.254"},
+	{"169.254.169.253", 80, SERVICE_NONE, "169.254.169.253"},
+	{"169.254.170.2", 51679, SERVICE_NONE, "169.254.170.2"},
+	{"169.254.170.3", 80, SERVICE_NONE, "169.254.170.3"},
+	{"169.254.170.23", 2703, SERVICE_NONE, "169.254.170.23"},
+	{"fd00:ec2::2", 80, SERVICE_NONE, "fd00:ec2::2"},
+	{"::ffff:169.254.170.2", 80, SERVICE_NONE, "::ffff:169.254.170.2"},
+	{"254.169.254.169", 80, SERVICE_NONE, "254.169.254.169"},
+	{"::ffff:169.254.169.254", 80, SERVICE_NONE, "::ffff:169.254.169.254"},
+	{"fd00:ec2::253", 80, SERVICE_NONE, "fd00:ec2::253"},
+	{"fd00:ec2::254", 8080, SERVICE_NONE, "fd00:ec2::254"},
+	{"fd00:ec2:1::254", 80, SERVICE_NONE, "fd00:ec2:1::254"},
+	{"169.254.169.254", 80, SERVICE_IMDS, "169.254.169.254"},
+	{"fd00:ec2::254", 80, SERVICE_IMDS, "fd00:ec2::254"},
+	{"FD00:0EC2:0:0::254", 80, SERVICE_IMDS, "fd00:ec2::254"},
+	{"no address", 80, SERVICE_NONE, "?"},
+	{"169.254.170.2", 80, SERVICE_ECS, "169.254.170.2"},
+	{"169.254.170.23", 80, SERVICE_EKS, "169.254.170.23"},
+	{"fd00:ec2::23", 80, SERVICE_EKS, "fd00:ec2::23"},
 };
 
 static void knows_the_service_by_address_and_port(void **state)
@@ -55,7 +62,7 @@ static void knows_the_service_by_address_and_port(void **state)
 	for (size_t i = 0; i < ARRAY_LENGTH(endpoints); i++) {
 		struct endpoint endpoint = endpoint_of(endpoints[i].address, endpoints[i].port);
 		char text[ADDRESS_TEXT_BYTES];
-		CHECK_NUMBER(endpoints[i].address, endpoint_is_imds(&endpoint), endpoints[i].is_imds);
+		CHECK_NUMBER(endpoints[i].address, endpoint_service(&endpoint), endpoints[i].service);
 		CHECK_TEXT(endpoints[i].address, endpoint_text(&endpoint, text), endpoints[i].text);
 	}
 }
