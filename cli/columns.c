@@ -14,8 +14,8 @@
 		{.path = "policy.verdict"}, {.path = "policy.rule"}, {.path = "client.address"},                       \
 		{.path = "client.port"}, {.path = "client.netns"}, {.path = "attribution.method"},                     \
 		{.path = "process.started_at"}, {.path = "process.uid"}, {.path = "process.exe_sha256"},               \
-		{.path = "process.cmdline"}, {.path = "process.pod_uid"}, {.path = "user_agent"},                      \
-		{.path = "host.instance_id"}, {.path = "host.account_id"},                                             \
+		{.path = "process.script.path"}, {.path = "process.cmdline"}, {.path = "process.pod_uid"},             \
+		{.path = "user_agent"}, {.path = "host.instance_id"}, {.path = "host.account_id"},                     \
 	{                                                                                                              \
 		.path = "host.region"                                                                                  \
 	}

@@ -76,6 +76,7 @@ static const struct line process_lines[] = {
 	{.heading = "  uid", .path = "process.uid"},
 	{.heading = "  executable", .path = "process.exe", .always = true},
 	{.heading = "  sha256", .path = "process.exe_sha256"},
+	{.heading = "  script", .path = "process.script.path"},
 	{.heading = "  command", .path = "process.cmdline", .is_command = true, .always = true},
 	{.heading = "  started", .path = "process.started_at"},
 	{.heading = "  unit", .path = "process.unit"},

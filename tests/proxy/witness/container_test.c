@@ -128,6 +128,11 @@ static const struct {
          ID, ""},
 	{"ecs v1", "9:perf_event:/ecs/0123456789abcdef0123456789abcdef/" ID "\n", "", ID, ""},
 
+	/* Seen from a control group namespace of our own: what lies outside starts with dots. */
+	{"outside our namespace", "0::/../web.service\n", "web.service", "", ""},
+	{"far outside our namespace", "0::/../../docker-" ID ".scope\n", "", ID, ""},
+	{"outside, in a user's own", "0::/../user@1000.service/docker-" ID ".scope\n", "user@1000.service", "", ""},
+
 	/* Contradictions: then none is believed. */
 	{"two ids", "2:cpu:/docker/" ID "\n1:memory:/docker/" ID_2 "\n", "", "", ""},
 	{"two ids, then the first again", "3:cpu:/docker/" ID "\n2:memory:/docker/" ID_2 "\n1:pids:/docker/" ID "\n",

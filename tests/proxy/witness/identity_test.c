@@ -154,10 +154,11 @@ static void reads_this_process(void **state)
 static void names_every_field(void **state)
 {
 	static const char *const of_all[] = {
-		"pid",     "started_at", "uid",  "user",         "comm",   "exe", "exe_sha256", "exe_foreign_mount",
-		"cmdline", "cgroup",     "unit", "container_id", "pod_uid"};
-	static const char *const of_process[] = {"exe_deleted", "exe_device", "exe_inode", "gid",
-	                                         "netns",       "login_uid",  "ancestors"};
+		"exe_file",          "pid",     "started_at", "uid",  "user",         "comm",   "exe", "exe_sha256",
+		"exe_foreign_mount", "cmdline", "cgroup",     "unit", "container_id", "pod_uid"};
+	static const char *const of_process[] = {"script",    "ns_pid",      "ns_uid",     "effective_uid",
+	                                         "exe_memfd", "exe_deleted", "exe_device", "exe_inode",
+	                                         "gid",       "netns",       "login_uid",  "ancestors"};
 	CLEANUP_JSON json_t *process = read_pid(getpid(), true);
 	(void)state;
 	assert_non_null(process);
@@ -276,6 +277,28 @@ static void bounds_a_command_line(void **state)
 	assert_in_range(strlen(line), 4000, 8000);
 }
 
+/* A token across the end of what is kept: none of it is. */
+static void keeps_no_half_of_a_token(void **state)
+{
+	static char argument[5000];
+	int end;
+	(void)state;
+	for (size_t before = 4040; before < 4096; before += 11) {
+		memset(argument, 'y', sizeof(argument) - 1);
+		memcpy(argument + before, " AQAE", 5);
+		memset(argument + before + 5, 'z', 51);
+		argument[before + 56] = ' ';
+		const char *all[] = {"sh", "-c", "read x; exit 0", argument, NULL};
+		pid_t child = start_program("/bin/sh", all, &end);
+		CLEANUP_JSON json_t *process = read_pid(child, false);
+		end_program(child, end);
+		const char *stored = json_string_value(json_array_get(json_at(process, "cmdline"), 3));
+		assert_non_null(stored);
+		assert_null(strstr(stored, "AQAE"));
+		assert_null(strchr(stored, 'z'));
+	}
+}
+
 static void cleans_a_name(void **state)
 {
 	char before[16];
@@ -387,6 +410,7 @@ int main(void)
 		cmocka_unit_test(cuts_long_lines_of_ancestors),
 		cmocka_unit_test(cleans_a_command_line),
 		cmocka_unit_test(bounds_a_command_line),
+		cmocka_unit_test(keeps_no_half_of_a_token),
 		cmocka_unit_test(cleans_a_name),
 		cmocka_unit_test(cleans_a_path),
 		cmocka_unit_test(says_that_an_executable_is_deleted),

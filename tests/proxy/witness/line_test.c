@@ -293,6 +293,72 @@ static void takes_no_late_answer_for_another_client(void **state)
 		fail_msg("the second client was taken for the first");
 }
 
+struct announcer {
+	int main_fd, line;
+	uint32_t kind;
+	int extra; /* queries behind the first */
+};
+
+static void *announce_run(void *argument)
+{
+	struct announcer *announcer = argument;
+	struct query query;
+	announcer->line = take_line(announcer->main_fd);
+	if (recv(announcer->line, &query, sizeof(query), 0) != (ssize_t)sizeof(query))
+		return NULL;
+	announcer->kind = query.kind;
+	for (int i = 1; i <= 2; i++) {
+		char bytes[sizeof(struct answer) + 16];
+		struct answer answer = {.magic = LINE_MAGIC, .document_bytes = 7};
+		memcpy(bytes, &answer, sizeof(answer));
+		(void)snprintf(bytes + sizeof(answer), 16, "{\"n\":%d}", i);
+		(void)send(announcer->line, bytes, sizeof(answer) + 7, MSG_NOSIGNAL);
+	}
+	/* Nothing more is asked; in the end the line is closed. */
+	while (recv(announcer->line, &query, sizeof(query), 0) > 0)
+		announcer->extra++;
+	return NULL;
+}
+
+static void *interrupt_run(void *line)
+{
+	(void)usleep(100000);
+	line_interrupt(line);
+	return NULL;
+}
+
+/* Asked for once, digests come whenever there is one; the wait for the next has no end but an interruption. */
+static void waits_for_digests(void **state)
+{
+	struct announcer announcer = {.line = -1};
+	struct error problem = {0};
+	struct line *line;
+	pthread_t witness, other;
+	json_t *digest = NULL;
+	int64_t number = 0;
+	int pair[2];
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair), 0);
+	announcer.main_fd = pair[1];
+	assert_int_equal(line_open(pair[0], &line, NULL), 0);
+	assert_int_equal(pthread_create(&witness, NULL, announce_run, &announcer), 0);
+	for (int i = 1; i <= 2; i++) {
+		assert_int_equal(line_digest(line, &digest, NULL), 0);
+		assert_true(json_int_at(digest, "n", &number) && number == i);
+		json_decref(digest);
+	}
+	assert_int_equal(pthread_create(&other, NULL, interrupt_run, line), 0);
+	assert_int_equal(line_digest(line, &digest, &problem), -1);
+	assert_int_equal(pthread_join(other, NULL), 0);
+	assert_int_equal(pthread_join(witness, NULL), 0);
+	line_close(line);
+	(void)close(announcer.line);
+	(void)close(pair[0]);
+	(void)close(pair[1]);
+	assert_int_equal(announcer.kind, QUERY_DIGESTS);
+	assert_int_equal(announcer.extra, 0);
+}
+
 static void refuses_a_document_that_is_no_json(void **state)
 {
 	struct stage stage = {.witness = {.answer = {.magic = LINE_MAGIC, .document_bytes = 3}, .document = "{x}"}};
@@ -420,6 +486,7 @@ int main(void)
 		cmocka_unit_test(refuses_what_is_no_answer),
 		cmocka_unit_test(leaves_no_number_of_a_closed_descriptor),
 		cmocka_unit_test(takes_no_late_answer_for_another_client),
+		cmocka_unit_test(waits_for_digests),
 		cmocka_unit_test(refuses_a_document_that_is_no_json),
 		cmocka_unit_test(says_when_there_is_no_socket),
 		cmocka_unit_test(says_when_the_witness_is_gone),
