@@ -143,6 +143,23 @@ bool text_glob(const char *pattern, const char *text)
 	return *pattern == '\0';
 }
 
+bool text_glob_any(const char *patterns, const char *text)
+{
+	while (*patterns != '\0') {
+		char pattern[200];
+		size_t length = strcspn(patterns, " \t");
+		if (length > 0 && length < sizeof(pattern)) {
+			memcpy(pattern, patterns, length);
+			pattern[length] = '\0';
+			if (text_glob(pattern, text))
+				return true;
+		}
+		patterns += length;
+		patterns += strspn(patterns, " \t");
+	}
+	return false;
+}
+
 char *text_trim(char *text)
 {
 	while (isspace((unsigned char)*text))

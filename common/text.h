@@ -27,6 +27,8 @@ bool text_starts(const char *text, const char *prefix);
 
 /* Does the text match a glob of `*` and `?`? `*` also matches '/'. */
 bool text_glob(const char *pattern, const char *text);
+/* Does it match one of several, with spaces or tabs between them? Patterns of 200 bytes and more match nothing. */
+bool text_glob_any(const char *patterns, const char *text);
 
 /* A copy without white space at both ends, in place. */
 char *text_trim(char *text);

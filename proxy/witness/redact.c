@@ -32,23 +32,6 @@ static const char *const options[] = {"--secret",         "--password",         
                                       "--session-token",  "--secret-access-key", "--api-key", "aws_secret_access_key",
                                       "aws_session_token"};
 
-static bool has_pattern(const char *patterns, const char *argument)
-{
-	while (*patterns != '\0') {
-		char pattern[200];
-		size_t length = strcspn(patterns, " \t");
-		if (length > 0 && length < sizeof(pattern)) {
-			memcpy(pattern, patterns, length);
-			pattern[length] = '\0';
-			if (text_glob(pattern, argument))
-				return true;
-		}
-		patterns += length;
-		patterns += *patterns != '\0';
-	}
-	return false;
-}
-
 /* Where the value starts when a secret's name stands at `at`; NULL: none does. The TTL header is no secret. */
 static const char *value_behind_name(const char *at)
 {
@@ -116,7 +99,7 @@ bool redact_argument(const char *argument, const char *previous, const char *pat
 	for (size_t i = 0; previous != NULL && i < ARRAY_LENGTH(options); i++)
 		behind_option |= strcasecmp(previous, options[i]) == 0;
 	to[0] = '\0';
-	if (behind_option || has_pattern(patterns, argument)) {
+	if (behind_option || text_glob_any(patterns, argument)) {
 		(void)append(to, size, 0, REDACTED, strlen(REDACTED));
 		return true;
 	}

@@ -37,28 +37,11 @@ static const struct interpreter interpreters[] = {
 	{"java", "", "", "", "-cp -classpath --class-path -p --module-path --add-modules", "-jar"},
 };
 
-static bool is_among(const char *words, const char *word)
-{
-	while (*words != '\0') {
-		char one[40];
-		size_t length = strcspn(words, " ");
-		if (length > 0 && length < sizeof(one)) {
-			memcpy(one, words, length);
-			one[length] = '\0';
-			if (text_glob(one, word))
-				return true;
-		}
-		words += length;
-		words += strspn(words, " ");
-	}
-	return false;
-}
-
 static const struct interpreter *interpreter_of(const char *exe)
 {
 	const char *name = strrchr(exe, '/');
 	for (size_t i = 0; name != NULL && i < ARRAY_LENGTH(interpreters); i++)
-		if (is_among(interpreters[i].names, name + 1))
+		if (text_glob_any(interpreters[i].names, name + 1))
 			return &interpreters[i];
 	return NULL;
 }
@@ -91,17 +74,17 @@ const char *script_argument(const char *exe, const char *cmdline, size_t length)
 	bool needs_option = interpreter != NULL && interpreter->code_letters[0] == '\0';
 	for (; interpreter != NULL && at != NULL; at = next_of(at, end)) {
 		bool is_last = false;
-		if (is_among(interpreter->file_words, at))
+		if (text_glob_any(interpreter->file_words, at))
 			return next_of(at, end);
 		if ((at[0] != '-' && at[0] != '+') || at[1] == '\0')
 			return needs_option || at[0] == '-' || at[0] == '\0' ? NULL : at;
 		if (strcmp(at, "--") == 0)
 			return needs_option ? NULL : next_of(at, end);
 		char letter = deciding_letter(interpreter, at, &is_last);
-		if (is_among(interpreter->code_words, at) ||
+		if (text_glob_any(interpreter->code_words, at) ||
 		    (letter != '\0' && strchr(interpreter->code_letters, letter) != NULL))
 			return NULL;
-		if (is_among(interpreter->value_words, at) || (letter != '\0' && is_last))
+		if (text_glob_any(interpreter->value_words, at) || (letter != '\0' && is_last))
 			at = next_of(at, end);
 		if (at == NULL)
 			break;

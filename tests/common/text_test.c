@@ -230,6 +230,27 @@ static const struct {
 	{" a", "a"}, {"a ", "a"}, {"\ta b\n", "a b"}, {"\xc2\xa0", "\xc2\xa0"},
 };
 
+static const struct {
+	const char *patterns, *text;
+	bool matches;
+} lists[] = {
+	{"", "", false},       {"", "a", false},        {"a", "a", true},      {"a b", "b", true},
+	{"a b", "a b", false}, {" a\t\tb ", "b", true}, {"x* y?", "y1", true}, {"x* y?", "z", false},
+	{"  ", "", false},     {"ab", "a", false},
+};
+
+static void matches_lists_of_globs(void **state)
+{
+	char long_one[202];
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(lists); i++)
+		CHECK_NUMBER(lists[i].patterns, text_glob_any(lists[i].patterns, lists[i].text), lists[i].matches);
+	memset(long_one, 'a', sizeof(long_one) - 1);
+	long_one[201] = '\0';
+	assert_false(text_glob_any(long_one, long_one));
+	assert_true(text_glob_any(long_one + 2, long_one + 2));
+}
+
 static void trims_both_ends(void **state)
 {
 	(void)state;
@@ -260,6 +281,7 @@ int main(void)
 		cmocka_unit_test(escapes_what_is_not_printable),
 		cmocka_unit_test(copies_and_says_whether_it_fits),
 		cmocka_unit_test(matches_globs),
+		cmocka_unit_test(matches_lists_of_globs),
 		cmocka_unit_test(trims_both_ends),
 		cmocka_unit_test(knows_starts),
 	};
