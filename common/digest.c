@@ -4,6 +4,7 @@
 #include "common/digest.h"
 
 #include <openssl/evp.h>
+#include <string.h>
 
 struct digest {
 	EVP_MD_CTX *context;
@@ -62,4 +63,27 @@ char *digest_hex(const uint8_t *bytes, size_t length, char *to)
 	}
 	to[2 * length] = '\0';
 	return to;
+}
+
+static int hex_value(char digit)
+{
+	if (digit >= '0' && digit <= '9')
+		return digit - '0';
+	char small = (char)(digit | 0x20);
+	return small >= 'a' && small <= 'f' ? small - 'a' + 10 : -1;
+}
+
+bool digest_from_hex(const char *hex, uint8_t ret[static DIGEST_BYTES])
+{
+	uint8_t bytes[DIGEST_BYTES];
+	if (strlen(hex) != DIGEST_HEX_BYTES - 1)
+		return false;
+	for (size_t i = 0; i < DIGEST_BYTES; i++) {
+		int high = hex_value(hex[2 * i]), low = hex_value(hex[2 * i + 1]);
+		if (high < 0 || low < 0)
+			return false;
+		bytes[i] = (uint8_t)(high << 4 | low);
+	}
+	memcpy(ret, bytes, sizeof(bytes));
+	return true;
 }

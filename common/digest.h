@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/error.h"
@@ -21,3 +22,6 @@ void digest_free(struct digest *digest);
 
 /* Any bytes as lower-case hexadecimal; `to` has room for 2 * length + 1. Returns `to`. */
 char *digest_hex(const uint8_t *bytes, size_t length, char *to);
+
+/* A digest from its 64 hexadecimal digits, of either case; false, and *ret as it was, for any other text. */
+MUST_USE bool digest_from_hex(const char *hex, uint8_t ret[static DIGEST_BYTES]);

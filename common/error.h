@@ -14,6 +14,7 @@ enum error_code {
 	ERROR_TIMEOUT, /* a deadline passed */
 	ERROR_MISSING, /* what was named does not exist */
 	ERROR_NEWER,   /* written by a newer version of this program */
+	ERROR_DAMAGED, /* a file of ours, but not in one piece */
 };
 
 struct error {

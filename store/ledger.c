@@ -9,6 +9,7 @@
 #include "common/buffer.h"
 #include "common/clock.h"
 #include "common/digest.h"
+#include "store/ledger_handle.h"
 #include "store/snapshot.h"
 #include "store/store.h"
 
@@ -57,6 +58,16 @@ void ledger_close(struct ledger *ledger)
 	snapshot_free(ledger->snapshot);
 	free(ledger->path);
 	free(ledger);
+}
+
+sqlite3 *ledger_database(struct ledger *ledger)
+{
+	return ledger->db;
+}
+
+const char *ledger_path(const struct ledger *ledger)
+{
+	return ledger->path;
 }
 
 /* ---- what is asked for */
@@ -188,19 +199,6 @@ MUST_USE static int read_body(sqlite3_stmt *row, int column, json_t **ret, struc
 	if (json_read(text != NULL ? text : "", (size_t)sqlite3_column_bytes(row, column), ret, err) < 0)
 		return error_prefix(err, "ledger: a row's body");
 	return 0;
-}
-
-static bool digest_from_hex(const char *hex, uint8_t ret[static DIGEST_BYTES])
-{
-	if (strlen(hex) != DIGEST_HEX_BYTES - 1)
-		return false;
-	for (size_t i = 0; i < DIGEST_BYTES; i++) {
-		unsigned value;
-		if (sscanf(hex + 2 * i, "%2x", &value) != 1)
-			return false;
-		ret[i] = (uint8_t)value;
-	}
-	return true;
 }
 
 /* A digest of its executable that came after the process was stored. */

@@ -11,8 +11,10 @@
 int store_error(sqlite3 *db, const char *what, struct error *err)
 {
 	int code = sqlite3_errcode(db) & 0xff;
-	return error_set(err, code == SQLITE_NOTADB || code == SQLITE_CORRUPT ? ERROR_INPUT : ERROR_SYSTEM, "%s: %s",
-	                 what, sqlite3_errmsg(db));
+	enum error_code ours = code == SQLITE_CORRUPT  ? ERROR_DAMAGED
+	                       : code == SQLITE_NOTADB ? ERROR_INPUT
+	                                               : ERROR_SYSTEM;
+	return error_set(err, ours, "%s: %s", what, sqlite3_errmsg(db));
 }
 
 int store_exec(sqlite3 *db, const char *sql, struct error *err)

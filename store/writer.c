@@ -304,7 +304,8 @@ MUST_USE static int open_parts(struct writer *writer, const struct writer_option
 	}
 	if (appender_open(options->path, &writer->appender, err) == 0)
 		return 0;
-	if (writer->journal == NULL || err->code == ERROR_NEWER || err->code == ERROR_INPUT)
+	if (writer->journal == NULL || err->code == ERROR_NEWER || err->code == ERROR_INPUT ||
+	    err->code == ERROR_DAMAGED)
 		return -1;
 	log_line(LOG_LEVEL_ERROR, "ledger_failing", "reason=\"%s\"", err->text);
 	writer->is_failing = true;
