@@ -41,24 +41,10 @@ static enum part_state check_redirect(const struct arguments *arguments, int *re
 MUST_USE static int show(const json_t *report, enum form form, struct error *err)
 {
 	struct table_look look = table_look_at(stdout);
-	CLEANUP_OUTPUT struct output *output = NULL;
-	struct output_options options = {.form = form, .columns = &columns_status, .stream = stdout};
-	switch (form) {
-	case FORM_TABLE:
-		if (status_report_print(report, stdout, look.colours, err) < 0)
-			return -1;
-		break;
-	case FORM_CSV:
-		if (output_open(&options, &output, err) < 0 || output_row(output, report, err) < 0)
-			return -1;
-		return output_close(steal_pointer(&output), err);
-	case FORM_JSON:
-	case FORM_JSONL:
-	case FORM_COUNT:
-		if (output_object(stdout, report, err) < 0)
-			return -1;
-		break;
-	}
+	if (form != FORM_TABLE)
+		return output_only(form, &columns_status, report, err);
+	if (status_report_print(report, stdout, look.colours, err) < 0)
+		return -1;
 	return output_finish(stdout, err);
 }
 

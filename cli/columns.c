@@ -159,6 +159,31 @@ static const struct column status[] = {
 	{.path = "bypasses"},
 };
 
+static const struct column verification[] = {
+	{.path = "whole", .heading = "WHOLE"},
+	{.path = "fault", .heading = "FAULT", .kind = COLUMN_VERDICT},
+	{.path = "seq", .heading = "ROW", .kind = COLUMN_NUMBER},
+	{.path = "rows", .heading = "GOOD ROWS", .kind = COLUMN_NUMBER},
+	{.path = "anchors", .heading = "ANCHORS", .kind = COLUMN_NUMBER},
+	{.path = "detail", .heading = "DETAIL", .wraps = true},
+	{.path = "kind"},
+	{.path = "ledger"},
+	{.path = "id"},
+	{.path = "pruned_until"},
+	{.path = "head.ledger_id"},
+	{.path = "head.seq"},
+	{.path = "head.at"},
+	{.path = "head.chain"},
+};
+
+static const struct column anchor[] = {
+	{.path = "ledger_id", .heading = "LEDGER"},
+	{.path = "seq", .heading = "ROW", .kind = COLUMN_NUMBER},
+	{.path = "at", .heading = "OF"},
+	{.path = "chain", .heading = "CHAIN"},
+	{.path = "kind"},
+};
+
 #define COLUMNS(table)                                                                                                 \
 	{                                                                                                              \
 		.column = (table), .count = ARRAY_LENGTH(table)                                                        \
@@ -191,3 +216,5 @@ const json_t *columns_value(const json_t *object, const char *path)
 	}
 	return json_is_null(object) ? NULL : object;
 }
+const struct columns columns_verification = COLUMNS(verification);
+const struct columns columns_anchor = COLUMNS(anchor);

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "cli/arguments.h"
+
+/* What cmd_ledger.c dispatches to, one file each. */
+command_run ledger_verify_run, ledger_anchor_run;
