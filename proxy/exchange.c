@@ -13,6 +13,7 @@
 #include "proxy/route.h"
 #include "proxy/scope.h"
 #include "proxy/send.h"
+#include "proxy/service.h"
 #include "proxy/token.h"
 
 #define HOPS_TO_BRIDGE 2 /* what a client behind one bridge needs as put_response_hop_limit */
@@ -53,29 +54,16 @@ static bool is_bridged(const struct client *client)
 
 /* ---- the steps, in their order */
 
-/* Not the metadata service: no tokens there, and who asks is told by an id in the path or by Authorization. */
 static bool is_agent(const struct exchange *exchange)
 {
-	return exchange->client->service != SERVICE_IMDS;
+	return service_is_agent(exchange->client->service);
 }
 
 static int check_client(struct exchange *exchange)
 {
-	bool is_on = false;
-	switch (exchange->client->service) {
-	case SERVICE_NONE:
-		break;
-	case SERVICE_IMDS:
-		is_on = true;
-		break;
-	case SERVICE_ECS:
-		is_on = exchange->settings->ecs != 0;
-		break;
-	case SERVICE_EKS:
-		is_on = exchange->settings->eks != 0;
-		break;
-	}
-	return is_on ? GO_ON : refuse(exchange, SILENCE, "not-redirected");
+	return service_is_served(exchange->client->service, exchange->settings)
+	               ? GO_ON
+	               : refuse(exchange, SILENCE, "not-redirected");
 }
 
 static int check_request(struct exchange *exchange)
@@ -147,23 +135,13 @@ static int take_socket(void *context, int family, struct error *err)
 	return line_socket(client->line, family, &fd, err) < 0 ? -1 : fd;
 }
 
-static enum upstream_endpoint endpoint_of(const struct client *client)
-{
-	bool ipv6 = client->local.family == AF_INET6;
-	if (client->service == SERVICE_ECS)
-		return ENDPOINT_ECS;
-	if (client->service == SERVICE_EKS)
-		return ipv6 ? ENDPOINT_EKS_IPV6 : ENDPOINT_EKS_IPV4;
-	return ipv6 ? ENDPOINT_IMDS_IPV6 : ENDPOINT_IMDS_IPV4;
-}
-
 /* Host and Authorization go on to the agents alone, which go by them. */
 static struct upstream_request upstream_request_of(const struct exchange *exchange)
 {
 	const char *host = exchange->request->host;
 	bool has_name = host != NULL && host[0] != '\0';
 	return (struct upstream_request){
-		.endpoint = endpoint_of(exchange->client),
+		.endpoint = service_endpoint(exchange->client->service, exchange->client->local.family == AF_INET6),
 		.host = is_agent(exchange) && has_name ? host : NULL,
 		.authorization = is_agent(exchange) ? exchange->request->authorization : NULL,
 		.method = exchange->request->method,
