@@ -57,6 +57,9 @@ static void judge_answer(const json_t *daemon, json_t *faults)
 	if (is_false(daemon, "upstream.reachable"))
 		add_point(faults, "upstream-unreachable", true, "the metadata service does not answer the daemon: %s",
 		          or_unknown(json_text_at(daemon, "upstream.last_error")));
+	const char *ebpf = json_text_at(daemon, "witness.ebpf");
+	if (json_is_true(json_at(daemon, "witness.ebpf_required")) && ebpf != NULL && strcmp(ebpf, "on") != 0)
+		add_point(faults, "ebpf-off", true, "[witness] ebpf = on, but it is %s", ebpf);
 	if (json_is_array(backends) && json_array_size(backends) == 0)
 		add_point(faults, "no-attribution", true,
 		          "the witness has nothing to look with: no process can be named");
@@ -196,6 +199,8 @@ static const struct {
 	{"  hop limit", "daemon.hop_limit"},
 	{"  looks with", "daemon.witness.backends"},
 	{"  ebpf", "daemon.witness.ebpf"},
+	{"  evicted", "daemon.witness.map.evicted"},
+	{"  also at connect", "daemon.witness.foreign_connect_programs"},
 	{"  rows written", "daemon.ledger.rows_written"},
 	{"  in journal", "daemon.ledger.journalled"},
 	{"  requests", "daemon.counters.requests"},

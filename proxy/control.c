@@ -15,6 +15,7 @@
 struct control {
 	struct proxy *proxy;
 	pid_t witness_pid;
+	struct line *line; /* of the thread */
 	int fd;
 	char path[LOCAL_PATH_BYTES];
 	pthread_t thread;
@@ -30,7 +31,13 @@ static json_t *witness_status(const struct control *control, const struct settin
 		(void)json_array_append_new(backends, json_string("proc_scan"));
 	json_put_int(witness, "pid", control->witness_pid);
 	json_put(witness, "backends", backends);
-	json_put_text(witness, "ebpf", "off: not served by this version");
+	json_put_bool(witness, "ebpf_required", settings->ebpf == TRISTATE_ON);
+	CLEANUP_JSON json_t *more = NULL;
+	struct error problem = {0};
+	if (line_status(control->line, &more, &problem) == 0)
+		(void)json_object_update(witness, more);
+	else
+		json_put(witness, "ebpf", json_sprintf("not known: %s", problem.text));
 	return witness;
 }
 
@@ -106,7 +113,7 @@ MUST_USE static int listen_on(struct control *control, const char *folder, struc
 	return local_listen(control->path, &control->fd, err);
 }
 
-int control_start(struct proxy *proxy, pid_t witness_pid, struct control **ret, struct error *err)
+int control_start(struct proxy *proxy, int witness_fd, pid_t witness_pid, struct control **ret, struct error *err)
 {
 	struct control *control = calloc(1, sizeof(*control));
 	if (control == NULL)
@@ -114,11 +121,14 @@ int control_start(struct proxy *proxy, pid_t witness_pid, struct control **ret, 
 	control->proxy = proxy;
 	control->witness_pid = witness_pid;
 	control->fd = -1;
-	int result = listen_on(control, proxy->at_start.runtime, err);
+	int result = line_open(witness_fd, &control->line, err);
+	if (result == 0)
+		result = listen_on(control, proxy->at_start.runtime, err);
 	if (result == 0 && pthread_create(&control->thread, NULL, run, control) != 0)
 		result = error_set(err, ERROR_SYSTEM, "cannot start the control thread");
 	if (result < 0) {
 		cleanup_descriptor(&control->fd);
+		line_close(control->line);
 		free(control);
 		return -1;
 	}
@@ -134,5 +144,6 @@ void control_stop(struct control *control)
 	(void)pthread_join(control->thread, NULL);
 	(void)close(control->fd);
 	(void)unlink(control->path);
+	line_close(control->line);
 	free(control);
 }

@@ -9,5 +9,6 @@
  * reads one JSON object (keytraild(8), STATUS) until end of file. Nothing is read from the client. */
 struct control;
 
-MUST_USE int control_start(struct proxy *proxy, pid_t witness_pid, struct control **ret, struct error *err);
+MUST_USE int control_start(struct proxy *proxy, int witness_fd, pid_t witness_pid, struct control **ret,
+                           struct error *err);
 void control_stop(struct control *control);

@@ -20,8 +20,12 @@ const char *const result_names[RESULT_COUNT] = {
 };
 
 const char *const method_names[METHOD_COUNT] = {
-	[METHOD_NONE] = "none",           [METHOD_CONNTRACK] = "conntrack",
-	[METHOD_SOCK_DIAG] = "sock_diag", [METHOD_SOCK_DIAG_PROC] = "sock_diag+proc",
+	[METHOD_NONE] = "none",
+	[METHOD_CONNTRACK] = "conntrack",
+	[METHOD_SOCK_DIAG] = "sock_diag",
+	[METHOD_SOCK_DIAG_PROC] = "sock_diag+proc",
+	[METHOD_EBPF_SOCK_DIAG] = "ebpf+sock_diag",
+	[METHOD_EBPF_SOCK_DIAG_PROC] = "ebpf+sock_diag+proc",
 	[METHOD_OTHER] = "other",
 };
 

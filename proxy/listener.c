@@ -267,6 +267,8 @@ static void serve(struct listener *listener)
 		log_line(LOG_LEVEL_WARNING, "client_lost", "reason=\"%s\"", problem.text);
 		return;
 	}
+	if (client->sighting.is_probe)
+		return; /* the witness tries its backends */
 	if (client->service == SERVICE_NONE) {
 		const struct request nothing = {.malformed = "not-redirected"};
 		exchange_run(listener->proxy, client, &nothing);

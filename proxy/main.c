@@ -176,7 +176,8 @@ static int serve(struct proxy *proxy, const char *config, int witness_fd, pid_t 
 	CLEANUP_FD int signals = signalfd(-1, &endings, SFD_CLOEXEC);
 
 	if (signals < 0 || open_proxy(proxy, witness_fd, &problem) < 0 ||
-	    control_start(proxy, witness_pid, &control, &problem) < 0 || scrape_start(proxy, &scrape, &problem) < 0 ||
+	    control_start(proxy, witness_fd, witness_pid, &control, &problem) < 0 ||
+	    scrape_start(proxy, witness_fd, &scrape, &problem) < 0 ||
 	    workers_start(proxy, witness_fd, sockets, count, &workers, &problem) < 0)
 		return fail(&problem);
 	log_line(LOG_LEVEL_NOTICE, "ready", "version=%s pid=%d witness=%d port=%lld ledger=%s", KEYTRAIL_VERSION,

@@ -20,8 +20,8 @@ struct page {
 struct family {
 	const char *name, *type, *unit, *help;
 	int (*write)(const struct page *page, const struct family *family);
-	enum counter counter;    /* of write_counter */
-	const char *ledger_path; /* of write_ledger and write_ledger_total */
+	enum counter counter; /* of write_counter */
+	const char *path;     /* of write_ledger, write_ledger_total, write_witness and write_witness_total */
 };
 
 char *metrics_escape(char *to, size_t size, const char *value)
@@ -143,7 +143,7 @@ static int write_reachable(const struct page *page, const struct family *family)
 static uint64_t ledger_number(const struct page *page, const struct family *family)
 {
 	int64_t number = 0;
-	(void)json_int_at(page->facts->ledger, family->ledger_path, &number);
+	(void)json_int_at(page->facts->ledger, family->path, &number);
 	return (uint64_t)number;
 }
 
@@ -162,6 +162,29 @@ static int write_writable(const struct page *page, const struct family *family)
 	bool is_writable = false;
 	(void)json_bool_at(page->facts->ledger, "writable", &is_writable);
 	return put_number(page, family, "", is_writable);
+}
+
+static uint64_t witness_number(const struct page *page, const struct family *family)
+{
+	int64_t number = 0;
+	(void)json_int_at(page->facts->witness, family->path, &number);
+	return (uint64_t)number;
+}
+
+static int write_witness(const struct page *page, const struct family *family)
+{
+	return put_number(page, family, "", witness_number(page, family));
+}
+
+static int write_witness_total(const struct page *page, const struct family *family)
+{
+	return put_number(page, family, "_total", witness_number(page, family));
+}
+
+static int write_ebpf(const struct page *page, const struct family *family)
+{
+	const char *state = json_text_at(page->facts->witness, "ebpf");
+	return put_number(page, family, "", state != NULL && strcmp(state, "on") == 0);
 }
 
 static int write_connections(const struct page *page, const struct family *family)
@@ -200,13 +223,21 @@ static const struct family families[] = {
 	{"keytrail_ledger_writable", "gauge", .help = "1 when the ledger could be written last time.",
          .write = write_writable},
 	{"keytrail_ledger_rows", "counter", .help = "Rows written to the ledger.", .write = write_ledger_total,
-         .ledger_path = "rows_written"},
+         .path = "rows_written"},
 	{"keytrail_ledger_journalled", "counter", .help = "Rows that went to the emergency journal.",
-         .write = write_ledger_total, .ledger_path = "journalled"},
+         .write = write_ledger_total, .path = "journalled"},
 	{"keytrail_ledger_dropped", "counter", .help = "Rows that could be written nowhere.",
-         .write = write_ledger_total, .ledger_path = "dropped"},
+         .write = write_ledger_total, .path = "dropped"},
 	{"keytrail_ledger_waiting", "gauge", .help = "Rows that wait for the disk.", .write = write_ledger,
-         .ledger_path = "waiting"},
+         .path = "waiting"},
+	{"keytrail_ebpf_on", "gauge", .help = "1 when the eBPF backend has passed its test and is used.",
+         .write = write_ebpf},
+	{"keytrail_ebpf_connections", "gauge", .help = "Connections noted by the eBPF backend.", .write = write_witness,
+         .path = "map.present"},
+	{"keytrail_ebpf_connections_limit", "gauge", .help = "Connections that it can note at once.",
+         .write = write_witness, .path = "map.size"},
+	{"keytrail_ebpf_evicted", "counter", .help = "Connections that it had to forget before their end.",
+         .write = write_witness_total, .path = "map.evicted"},
 	{"keytrail_connections", "gauge", .help = "Connections being served.", .write = write_connections},
 	{"keytrail_connections_limit", "gauge", .help = "Connections that can be served at once; more wait.",
          .write = write_limit},

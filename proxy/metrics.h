@@ -12,7 +12,8 @@
 
 struct metrics_facts {
 	const struct counts *counts;
-	const json_t *ledger; /* of writer_status() */
+	const json_t *ledger;  /* of writer_status() */
+	const json_t *witness; /* of line_status(); NULL: it did not say */
 	bool is_upstream_reachable;
 	int64_t connections_limit;
 	int64_t started_us;

@@ -26,7 +26,8 @@
 
 struct scrape {
 	struct proxy *proxy;
-	const char *path; /* of the Unix socket; NULL: it is TCP's */
+	struct line *line; /* of the thread */
+	const char *path;  /* of the Unix socket; NULL: it is TCP's */
 	int fd;
 	atomic_bool is_ending;
 	pthread_t thread;
@@ -41,14 +42,18 @@ MUST_USE static int answer_head(struct buffer *to, const char *status, const cha
 	                     status, clock_format_http(clock_now_us(), date), headers, body_bytes);
 }
 
-MUST_USE static int answer_metrics(struct proxy *proxy, struct buffer *to)
+MUST_USE static int answer_metrics(struct scrape *scrape, struct buffer *to)
 {
+	struct proxy *proxy = scrape->proxy;
 	char reason[160];
 	CLEANUP_BUFFER struct buffer text = {0};
 	CLEANUP_JSON json_t *ledger = writer_status(proxy->writer);
+	CLEANUP_JSON json_t *witness = NULL;
+	(void)line_status(scrape->line, &witness, NULL);
 	const struct metrics_facts facts = {
 		.counts = &proxy->counts,
 		.ledger = ledger,
+		.witness = witness,
 		.is_upstream_reachable = upstream_is_reachable(proxy->upstream, reason, sizeof(reason)),
 		.connections_limit = proxy->at_start.max_connections,
 		.started_us = proxy->started_us,
@@ -60,7 +65,7 @@ MUST_USE static int answer_metrics(struct proxy *proxy, struct buffer *to)
 }
 
 /* `head` has passed the screen: METHOD SP TARGET SP HTTP/1.x CRLF. */
-MUST_USE static int answer_to(struct proxy *proxy, const char *head, struct buffer *to)
+MUST_USE static int answer_to(struct scrape *scrape, const char *head, struct buffer *to)
 {
 	static const char path[] = "/metrics";
 	size_t method_bytes = strcspn(head, " ");
@@ -70,7 +75,7 @@ MUST_USE static int answer_to(struct proxy *proxy, const char *head, struct buff
 		return answer_head(to, "404 Not Found", "", 0);
 	if (method_bytes != strlen("GET") || strncmp(head, "GET", method_bytes) != 0)
 		return answer_head(to, "405 Method Not Allowed", "Allow: GET\r\n", 0);
-	return answer_metrics(proxy, to);
+	return answer_metrics(scrape, to);
 }
 
 /* ---- one connection */
@@ -106,7 +111,7 @@ static void serve(struct scrape *scrape, int fd)
 	if (verdict == SCREEN_MORE)
 		return;
 	int made = verdict == SCREEN_BAD ? answer_head(&answer, "400 Bad Request", "", 0)
-	                                 : answer_to(scrape->proxy, head, &answer);
+	                                 : answer_to(scrape, head, &answer);
 	if (made == 0)
 		(void)send_until(fd, &answer, deadline_ms);
 	/* What lies unread would turn the end of the connection into a reset, and the answer with it. */
@@ -156,7 +161,7 @@ MUST_USE static int listen_tcp(const char *place, int *ret, struct error *err)
 	return 0;
 }
 
-int scrape_start(struct proxy *proxy, struct scrape **ret, struct error *err)
+int scrape_start(struct proxy *proxy, int witness_fd, struct scrape **ret, struct error *err)
 {
 	const char *place = proxy->at_start.metrics_listen;
 	struct error problem = {0};
@@ -169,12 +174,15 @@ int scrape_start(struct proxy *proxy, struct scrape **ret, struct error *err)
 	scrape->proxy = proxy;
 	scrape->fd = -1;
 	scrape->path = text_starts(place, UNIX_PREFIX) ? place + strlen(UNIX_PREFIX) : NULL;
-	int result = scrape->path != NULL ? local_listen(scrape->path, &scrape->fd, &problem)
-	                                  : listen_tcp(place, &scrape->fd, &problem);
+	int result = line_open(witness_fd, &scrape->line, &problem);
+	if (result == 0)
+		result = scrape->path != NULL ? local_listen(scrape->path, &scrape->fd, &problem)
+		                              : listen_tcp(place, &scrape->fd, &problem);
 	if (result == 0 && pthread_create(&scrape->thread, NULL, run, scrape) != 0)
 		result = error_set(&problem, ERROR_SYSTEM, "cannot start a thread");
 	if (result < 0) {
 		cleanup_descriptor(&scrape->fd);
+		line_close(scrape->line);
 		free(scrape);
 		return error_set(err, problem.code, "[metrics] listen = %s: %s", place, problem.text);
 	}
@@ -192,5 +200,6 @@ void scrape_stop(struct scrape *scrape)
 	(void)close(scrape->fd);
 	if (scrape->path != NULL)
 		(void)unlink(scrape->path);
+	line_close(scrape->line);
 	free(scrape);
 }

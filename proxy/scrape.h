@@ -8,7 +8,7 @@
 struct scrape;
 
 /* *ret is NULL when nothing is to be served. */
-MUST_USE int scrape_start(struct proxy *proxy, struct scrape **ret, struct error *err);
+MUST_USE int scrape_start(struct proxy *proxy, int witness_fd, struct scrape **ret, struct error *err);
 
 /* Waits for the client being answered, 2 s at most. NULL is fine. */
 void scrape_stop(struct scrape *scrape);

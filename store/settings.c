@@ -72,7 +72,7 @@ static const struct option_choice on_dead_choices[] = {{"closed", false}, {"open
 static const struct option_choice mode_choices[] = {{"required", false}, {"audit", false}, {0}};
 static const struct option_choice scope_choices[] = {
 	{"instance", false}, {"netns", false}, {"cgroup", false}, {"process", false}, {0}};
-static const struct option_choice ebpf_choices[] = {{"auto", false}, {"on", true}, {"off", false}, {0}};
+static const struct option_choice ebpf_choices[] = {{"auto", false}, {"on", false}, {"off", false}, {0}};
 static const struct option_choice switch_choices[] = {{"off", false}, {"on", false}, {0}};
 static const struct option_choice unattributed_choices[] = {{"deliver", false}, {"refuse", false}, {0}};
 static const struct option_choice failure_choices[] = {{"journal", false}, {"refuse", false}, {0}};
@@ -113,6 +113,8 @@ static const struct option_row table[] = {
 	{"imdsv2", "put_response_hop_limit", INT(put_response_hop_limit), .default_text = "1", .minimum = 1,
          .maximum = 64},
 	{"witness", "ebpf", CHOICE(ebpf, ebpf_choices), .default_text = "auto", .at_start_only = true},
+	{"witness", "ebpf_connections", INT(ebpf_connections), .default_text = "16384", .minimum = 64,
+         .maximum = 1048576, .at_start_only = true},
 	{"witness", "proc_scan", CHOICE(proc_scan, switch_choices), .default_text = "on"},
 	{"witness", "on_unattributed", CHOICE(on_unattributed, unattributed_choices), .default_text = "deliver"},
 	{"witness", "redact", TEXT(redact), .default_text = ""},

@@ -40,6 +40,7 @@ struct settings {
 	int token_scope; /* enum token_scope */
 	int64_t put_response_hop_limit;
 	int ebpf;                         /* enum tristate */
+	int64_t ebpf_connections;         /* noted at once */
 	int proc_scan;                    /* 0 off, 1 on */
 	int on_unattributed;              /* enum on_unattributed */
 	char redact[SETTINGS_TEXT_BYTES]; /* further glob patterns, space-separated */

@@ -254,6 +254,17 @@ void line_interrupt(struct line *line)
 	(void)shutdown(line->fd, SHUT_RDWR);
 }
 
+int line_status(struct line *line, json_t **ret, struct error *err)
+{
+	const struct query query = {.magic = LINE_MAGIC, .kind = QUERY_STATUS};
+	struct answer answer;
+	CLEANUP_FD int none = -1;
+	CLEANUP_FREE char *text = NULL;
+	if (mend(line, err) < 0 || ask(line, &query, &answer, &text, &none, err) < 0)
+		return -1;
+	return json_read(text, answer.document_bytes, ret, err);
+}
+
 int line_socket(struct line *line, int family, int *ret_socket, struct error *err)
 {
 	const struct query query = {.magic = LINE_MAGIC, .kind = QUERY_SOCKET, .local = {.family = (uint16_t)family}};

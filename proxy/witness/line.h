@@ -49,6 +49,7 @@ struct sighting {
 	uint64_t cookie;
 	uint64_t cgroup_id;   /* 0: the kernel does not say */
 	uint64_t netns;       /* inode of the namespace, 0: unknown */
+	bool is_probe;        /* the witness's own, to try its backends: close it, and count it as nothing */
 	uint32_t pid;         /* a holder found so far, 0: none; only in the answer to FIRST */
 	uint64_t start_ticks; /* of that holder */
 };
@@ -89,9 +90,12 @@ void line_interrupt(struct line *line);
 /* One more upstream socket. */
 MUST_USE int line_socket(struct line *line, int family, int *ret_socket, struct error *err);
 
+/* What the witness looks with, as an object for status; the caller owns it. */
+MUST_USE int line_status(struct line *line, json_t **ret, struct error *err);
+
 /* ---- what goes over the line; shared with the witness */
 
-enum query_kind { QUERY_LOOK = 1, QUERY_FIRST, QUERY_WHO, QUERY_SOCKET, QUERY_DIGESTS };
+enum query_kind { QUERY_LOOK = 1, QUERY_FIRST, QUERY_WHO, QUERY_SOCKET, QUERY_DIGESTS, QUERY_STATUS };
 
 #define LINE_MAGIC 0x4b543031u /* "KT01" */
 
@@ -101,12 +105,12 @@ struct query {
 	struct endpoint peer, local; /* of LOOK; of SOCKET: local.family */
 };
 
-#define LINE_DOCUMENT_BYTES (160 << 10) /* at most, of the JSON behind an answer to WHO */
+#define LINE_DOCUMENT_BYTES (160 << 10) /* at most, of the JSON behind an answer */
 
 struct answer {
 	uint32_t magic;
 	uint32_t grade;          /* of WHO */
 	uint32_t has_socket;     /* of LOOK and SOCKET: a descriptor comes along */
-	uint32_t document_bytes; /* of WHO and DIGESTS: JSON behind this struct */
+	uint32_t document_bytes; /* of WHO, DIGESTS and STATUS: JSON behind this struct */
 	struct sighting sighting;
 };

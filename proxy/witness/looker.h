@@ -5,16 +5,22 @@
 #include <sys/types.h>
 
 #include "proxy/witness/digests.h"
+#include "proxy/witness/ebpf.h"
 #include "proxy/witness/identity.h"
 
 /* One line's far end: a thread that answers queries about one connection at a time. */
 struct looker;
+struct probe;
 
 struct looker_options {
 	pthread_rwlock_t lock; /* held for writing while reader and proc_scan change, for reading during a query */
 	struct identity_reader *reader;
 	struct digests *digests; /* shared; NULL: no executable gets one */
 	uid_t proxy_uid;
+	struct ebpf *ebpf;       /* NULL: off */
+	const char *ebpf_reason; /* why it is off */
+	struct probe *probe;     /* NULL: there is nothing to test */
+	int64_t backlog_until_ms;
 	bool is_root, proc_scan;
 	unsigned lines_max;
 };

@@ -66,6 +66,11 @@ bool procfs_start(uint32_t pid, uint64_t *ret_ticks)
 	return text_to_u64(number, UINT64_MAX, ret_ticks);
 }
 
+uint64_t procfs_ticks(uint64_t boot_ns)
+{
+	return boot_ns / (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK));
+}
+
 /* One search under way. */
 struct wanted {
 	const struct holder_search *search;

@@ -40,3 +40,6 @@ bool procfs_still_holds(const struct holder *holder, uint32_t inode);
 
 /* Start time of a process in clock ticks since boot; false: there is none. */
 bool procfs_start(uint32_t pid, uint64_t *ret_ticks);
+
+/* Nanoseconds since boot in the same unit. */
+uint64_t procfs_ticks(uint64_t boot_ns);

@@ -12,11 +12,13 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/text.h"
 #include "proxy/witness/line.h"
 #include "proxy/witness/looker.h"
 #include "proxy/witness/pass.h"
+#include "proxy/witness/probe.h"
 
 /* Lines beyond the proxy's workers: placement, and one to spare. */
 #define LINES_EXTRA 8
@@ -42,6 +44,32 @@ MUST_USE static int drop_privileges(const struct witness_options *options, struc
 		return error_set(err, ERROR_SYSTEM, "witness: cannot drop capabilities");
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_errno(err, "witness: no_new_privs");
+	return 0;
+}
+
+/* What the child says once, when it is ready, or why it never will be. */
+struct hello {
+	bool is_ready;
+	char problem[200];
+};
+
+/* Before privileges go. Without eBPF, where it is not asked for by name, all works all the same: NULL, and why. */
+MUST_USE static int open_ebpf(const struct witness_options *options, struct ebpf **ret, char *reason, size_t size,
+                              struct error *err)
+{
+	const struct settings *settings = options->settings;
+	struct error problem = {0};
+	if (settings->ebpf == TRISTATE_OFF)
+		(void)error_set(&problem, ERROR_USAGE, "[witness] ebpf = off");
+	else if (!options->is_root)
+		(void)error_set(&problem, ERROR_USAGE, "not started as root");
+	else if (ebpf_open((uint32_t)settings->ebpf_connections, ret, &problem) == 0)
+		return 0;
+	(void)text_copy(reason, size, problem.text);
+	if (settings->ebpf == TRISTATE_ON)
+		return error_set(err, problem.code, "[witness] ebpf = on: %s", problem.text);
+	if (settings->ebpf != TRISTATE_OFF)
+		log_line(LOG_LEVEL_NOTICE, "ebpf_off", "reason=\"%s\"", problem.text);
 	return 0;
 }
 
@@ -104,36 +132,65 @@ static void serve(int main_fd, struct looker_options *options)
 	}
 }
 
-static _Noreturn void run(int main_fd, const struct witness_options *options)
+static _Noreturn void end(int main_fd, const struct error *problem)
 {
-	struct error problem = {0};
-	struct identity_reader *reader = NULL;
-	pthread_rwlockattr_t writers_first;
-	struct digests *digests = NULL;
+	struct hello hello = {0};
+	(void)text_copy(hello.problem, sizeof(hello.problem), problem->text);
+	(void)send(main_fd, &hello, sizeof(hello), MSG_NOSIGNAL);
+	_exit(1);
+}
+
+static void prepare_process(void)
+{
 	/* The terminal's ^C and a supervisor's SIGTERM reach the proxy, which ends in order; then we do. */
 	(void)signal(SIGINT, SIG_IGN);
 	(void)signal(SIGTERM, SIG_IGN);
 	(void)signal(SIGHUP, SIG_IGN);
 	(void)prctl(PR_SET_NAME, "keytrail-wit", 0, 0, 0);
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	if (drop_privileges(options, &problem) < 0 || digests_new(&digests, &problem) < 0 ||
-	    identity_reader_new(options->settings->redact, digests, &reader, &problem) < 0) {
-		log_line(LOG_LEVEL_ERROR, "witness_failed", "reason=\"%s\"", problem.text);
-		_exit(1);
-	}
-	(void)pthread_rwlockattr_init(&writers_first);
-	(void)pthread_rwlockattr_setkind_np(&writers_first, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+}
+
+static _Noreturn void run(int main_fd, const struct witness_options *options)
+{
+	static char ebpf_reason[sizeof(((struct error *)0)->text)];
+	const struct hello hello = {.is_ready = true};
+	struct error problem = {0};
+	pthread_rwlockattr_t writers_first;
 	struct looker_options looker_options = {
-		.reader = reader,
-		.digests = digests,
 		.proxy_uid = options->proxy_uid,
 		.is_root = options->is_root,
+		.ebpf_reason = ebpf_reason,
+		/* Sockets that are older than this process may hold connections that are. */
+		.backlog_until_ms = options->socket_count > 0 ? clock_monotonic_ms() + EBPF_BACKLOG_S * 1000 : 0,
 		.proc_scan = options->settings->proc_scan != 0,
 		.lines_max = (unsigned)options->settings->max_connections + LINES_EXTRA,
 	};
+	prepare_process();
+	if (open_ebpf(options, &looker_options.ebpf, ebpf_reason, sizeof(ebpf_reason), &problem) < 0 ||
+	    drop_privileges(options, &problem) < 0 || digests_new(&looker_options.digests, &problem) < 0 ||
+	    identity_reader_new(options->settings->redact, looker_options.digests, &looker_options.reader, &problem) <
+	            0 ||
+	    (looker_options.ebpf != NULL && probe_start(looker_options.ebpf, &looker_options.probe, &problem) < 0))
+		end(main_fd, &problem);
+	(void)pthread_rwlockattr_init(&writers_first);
+	(void)pthread_rwlockattr_setkind_np(&writers_first, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
 	(void)pthread_rwlock_init(&looker_options.lock, &writers_first);
+	(void)send(main_fd, &hello, sizeof(hello), MSG_NOSIGNAL);
 	serve(main_fd, &looker_options);
 	_exit(0);
+}
+
+#define HELLO_TIMEOUT_MS 20000
+
+/* The programs in the kernel must be there before anybody can connect to us. */
+MUST_USE static int wait_until_ready(int main_fd, struct error *err)
+{
+	struct pollfd ready = {.fd = main_fd, .events = POLLIN};
+	struct hello hello;
+	if (poll(&ready, 1, HELLO_TIMEOUT_MS) != 1 ||
+	    recv(main_fd, &hello, sizeof(hello), MSG_DONTWAIT) != (ssize_t)sizeof(hello))
+		return error_set(err, ERROR_SYSTEM, "the witness does not start");
+	return hello.is_ready ? 0 : error_set(err, ERROR_SYSTEM, "%.*s", (int)sizeof(hello.problem), hello.problem);
 }
 
 int witness_fork(const struct witness_options *options, int *ret_main_fd, pid_t *ret_pid, struct error *err)
@@ -141,20 +198,22 @@ int witness_fork(const struct witness_options *options, int *ret_main_fd, pid_t 
 	int pair[2];
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_errno(err, "witness");
+	CLEANUP_FD int ours = pair[0];
+	CLEANUP_FD int theirs = pair[1];
 	pid_t pid = fork();
-	if (pid < 0) {
-		(void)close(pair[0]);
-		(void)close(pair[1]);
+	if (pid < 0)
 		return error_errno(err, "cannot fork the witness");
-	}
 	if (pid == 0) {
-		(void)close(pair[0]);
+		(void)close(ours);
 		for (int i = 0; i < options->socket_count; i++)
 			(void)close(options->sockets[i]);
-		run(pair[1], options);
+		run(theirs, options);
 	}
-	(void)close(pair[1]);
-	*ret_main_fd = pair[0];
+	cleanup_descriptor(&theirs);
+	theirs = -1;
+	if (wait_until_ready(ours, err) < 0)
+		return -1;
+	*ret_main_fd = steal_fd(&ours);
 	*ret_pid = pid;
 	return 0;
 }

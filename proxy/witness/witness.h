@@ -18,7 +18,8 @@ struct witness_options {
 	bool is_root; /* else: attribute what one's own user may see, and mark nothing */
 };
 
-/* Forks the witness; the caller goes on as the proxy. Call before any thread is started. */
+/* Forks the witness, and returns when it is ready; the caller goes on as the proxy. Call before any thread is started,
+ * and before a socket listens: connections that the witness's programs have not seen begin are harder to tell apart. */
 MUST_USE int witness_fork(const struct witness_options *options, int *ret_main_fd, pid_t *ret_pid, struct error *err);
 
 /* The proxy's side: has the witness go by [witness] proc_scan and redact of these settings from the next query on, and

@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 	MUST(settings.port >= 1 && settings.port <= 65535);
 	MUST(settings.ledger_path[0] == '/' && settings.runtime[0] == '/' && settings.user[0] != '\0');
 	MUST(settings.policy_default == 0 || settings.policy != NULL);
-	MUST(settings.on_dead == ON_DEAD_CLOSED && settings.ebpf != TRISTATE_ON);
+	MUST(settings.on_dead == ON_DEAD_CLOSED && settings.ebpf_connections >= 64);
 	const char *metrics = settings.metrics_listen;
 	MUST(metrics[0] == '\0' || strncmp(metrics, "unix:/", 6) == 0 || strncmp(metrics, "127.", 4) == 0 ||
 	     strncmp(metrics, "[::1]:", 6) == 0);

@@ -119,6 +119,8 @@ static const struct {
 	{"conntrack", METHOD_CONNTRACK},
 	{"sock_diag", METHOD_SOCK_DIAG},
 	{"sock_diag+proc", METHOD_SOCK_DIAG_PROC},
+	{"ebpf+sock_diag", METHOD_EBPF_SOCK_DIAG},
+	{"ebpf+sock_diag+proc", METHOD_EBPF_SOCK_DIAG_PROC},
 	{"sock_diag+", METHOD_OTHER},
 };
 

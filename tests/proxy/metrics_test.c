@@ -34,8 +34,11 @@ static int start(void **state)
 
 static void write_text(const json_t *ledger, struct buffer *to)
 {
+	CLEANUP_JSON json_t *witness =
+		json_pack("{s:s, s:{s:i, s:i, s:i}}", "ebpf", "on", "map", "size", 64, "present", 4, "evicted", 9);
 	const struct metrics_facts facts = {.counts = &counts,
 	                                    .ledger = ledger,
+	                                    .witness = witness,
 	                                    .is_upstream_reachable = true,
 	                                    .connections_limit = 512,
 	                                    .started_us = STARTED_US};
@@ -83,6 +86,10 @@ static const char *const lines[] = {
 	"keytrail_ledger_journalled_total 2",
 	"keytrail_ledger_dropped_total 1",
 	"keytrail_ledger_waiting 5",
+	"keytrail_ebpf_on 1",
+	"keytrail_ebpf_connections 4",
+	"keytrail_ebpf_connections_limit 64",
+	"keytrail_ebpf_evicted_total 9",
 	"keytrail_connections 3",
 	"keytrail_connections_limit 512",
 };
@@ -137,7 +144,7 @@ static void heads_every_metric(void **state)
 		CHECK(line, is_head || has_help);
 	}
 	assert_true(ended && has_help && has_sample);
-	assert_int_equal(families, 18);
+	assert_int_equal(families, 22);
 }
 
 static void keeps_buckets_cumulative(void **state)

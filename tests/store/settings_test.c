@@ -82,7 +82,8 @@ static const struct {
 	{"[imdsv2]\ntoken_scope = host", 2, "expected instance | netns | cgroup | process"},
 	{"[imdsv2]\nput_response_hop_limit = 0", 2, "from 1 to 64"},
 	{"[imdsv2]\nput_response_hop_limit = 65", 2, "from 1 to 64"},
-	{"[witness]\nebpf = on", 2, "[witness] ebpf = on: not served by this version"},
+	{"[witness]\nebpf_connections = 63", 2, "from 64 to 1048576"},
+	{"[witness]\nebpf_connections = 1048577", 2, "from 64 to 1048576"},
 	{"[witness]\nebpf = yes", 2, "expected auto | on | off"},
 	{"[witness]\nproc_scan = auto", 2, "expected off | on"},
 	{"[witness]\non_unattributed = allow", 2, "expected deliver | refuse"},
@@ -200,6 +201,7 @@ static void check_defaults(const struct settings *settings)
 	assert_int_equal(settings->token_scope, TOKEN_SCOPE_NETNS);
 	assert_int_equal(settings->put_response_hop_limit, 1);
 	assert_int_equal(settings->ebpf, TRISTATE_AUTO);
+	assert_int_equal(settings->ebpf_connections, 16384);
 	assert_int_equal(settings->proc_scan, 1);
 	assert_int_equal(settings->on_unattributed, ON_UNATTRIBUTED_DELIVER);
 	assert_string_equal(settings->redact, "");
@@ -242,7 +244,8 @@ static void takes_every_setting(void **state)
 		"[upstream]\nipv4 = 127.0.0.1:1\nipv6 = [::1]:65535\ntimeout_ms = 10\n"
 		"ecs = 127.0.0.1:51679\neks_ipv4 = 127.0.0.1:2\neks_ipv6 = [::1]:3\n[endpoints]\necs = on\neks = on\n"
 		"[imdsv2]\nmode = audit\ntoken_scope = process\nput_response_hop_limit = 64\n"
-		"[witness]\nebpf = off\nproc_scan = off\non_unattributed = refuse\nredact = hush-* pin=????\n"
+		"[witness]\nebpf = off\nebpf_connections = 64\nproc_scan = off\non_unattributed = refuse\nredact = "
+		"hush-* pin=????\n"
 		"[ledger]\npath = /tmp/l.db\non_failure = refuse\njsonl = /tmp/rows\nretain_days = 400\nrecord = all\n"
 		"[policy]\nmode = enforce\ndefault = deny\n[metrics]\nlisten =\n"
 		"[allow \"1234567890 2345678901 3456789012 456789\"]\npath = /latest/*\nexe = /usr/bin/curl *\n"
@@ -270,6 +273,7 @@ static void takes_every_setting(void **state)
 	assert_int_equal(settings.token_scope, TOKEN_SCOPE_PROCESS);
 	assert_int_equal(settings.put_response_hop_limit, 64);
 	assert_int_equal(settings.ebpf, TRISTATE_OFF);
+	assert_int_equal(settings.ebpf_connections, 64);
 	assert_int_equal(settings.proc_scan, 0);
 	assert_int_equal(settings.on_unattributed, ON_UNATTRIBUTED_REFUSE);
 	assert_string_equal(settings.redact, "hush-* pin=????");

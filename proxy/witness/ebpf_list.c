@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Asking the kernel who holds a socket: one process is looked at in microseconds, all of them in a hundredth of the
+ * time that /proc takes. An iterator has no arguments, so what is looked for stands in a map while it runs; other
+ * threads' sockets may come along, and are passed over. */
+#include "proxy/witness/ebpf_list.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <string.h>
+
+#define ROWS_AT_ONCE 64
+
+extern const unsigned char holders_object[], holders_object_end[]; /* programs.S */
+
+struct ebpf_list {
+	struct bpf_object *object;
+	int program_fd, wanted_fd;
+};
+
+int ebpf_list_open(struct ebpf_list **ret, struct error *err)
+{
+	struct ebpf_list *list = calloc(1, sizeof(*list));
+	if (list == NULL)
+		return error_set(err, ERROR_MEMORY, "no memory for eBPF");
+	list->object = bpf_object__open_mem(holders_object, (size_t)(holders_object_end - holders_object), NULL);
+	if (list->object == NULL || bpf_object__load(list->object) < 0) {
+		(void)error_errno(err, "the kernel does not list descriptors");
+		ebpf_list_close(list);
+		return -1;
+	}
+	list->program_fd = bpf_program__fd(bpf_object__find_program_by_name(list->object, "list_holders"));
+	list->wanted_fd = bpf_object__find_map_fd_by_name(list->object, "wanted");
+	*ret = list;
+	return 0;
+}
+
+void ebpf_list_close(struct ebpf_list *list)
+{
+	if (list == NULL)
+		return;
+	bpf_object__close(list->object);
+	free(list);
+}
+
+static struct holder *holder_of(struct holders *holders, uint32_t pid)
+{
+	size_t known = holders->count < HOLDERS_MAX ? holders->count : HOLDERS_MAX;
+	for (size_t i = known; i-- > 0;)
+		if (holders->items[i].pid == pid)
+			return &holders->items[i];
+	return NULL;
+}
+
+void ebpf_tally_add(struct ebpf_tally *tally, const struct ebpf_row *row)
+{
+	struct holders *holders = tally->holders;
+	struct holder *known = holder_of(holders, row->pid);
+	if (row->kind == EBPF_ROW_TUN) {
+		tally->tun_pid = row->pid;
+		if (known != NULL)
+			known->is_relay = true;
+		return;
+	}
+	/* A cookie is made when somebody asks for it, so 0 is no contradiction. */
+	if (row->kind != EBPF_ROW_SOCKET || row->inode != tally->search->inode ||
+	    (row->cookie != 0 && row->cookie != tally->search->cookie))
+		return;
+	tally->is_steady = row->is_steady && (tally->rows == 0 || (tally->is_steady && tally->waits == row->waits));
+	tally->rows++;
+	tally->references = (uint64_t)row->references;
+	tally->waits = row->waits;
+	if (known != NULL)
+		return; /* the same socket under another number */
+	if (holders->count < HOLDERS_MAX)
+		holders->items[holders->count] = (struct holder){
+			.pid = row->pid,
+			.start_ticks = procfs_ticks(row->start_boot_ns),
+			.fd = (int)row->fd,
+			.is_relay = tally->tun_pid == row->pid,
+		};
+	holders->count++;
+}
+
+bool ebpf_tally_is_explained(const struct ebpf_tally *tally)
+{
+	return tally->rows > 0 && tally->is_steady && tally->references == tally->rows + tally->waits;
+}
+
+MUST_USE static int read_rows(int iterator, struct ebpf_tally *tally, struct error *err)
+{
+	struct ebpf_row rows[ROWS_AT_ONCE];
+	size_t left = 0; /* bytes of a row that came in two pieces */
+	for (;;) {
+		ssize_t got = read(iterator, (char *)rows + left, sizeof(rows) - left);
+		if (got < 0 && (errno == EAGAIN || errno == EINTR))
+			continue; /* nothing of interest among the last million */
+		if (got < 0)
+			return error_errno(err, "listing descriptors");
+		if (got == 0)
+			return 0;
+		size_t bytes = left + (size_t)got, count = bytes / sizeof(rows[0]);
+		for (size_t i = 0; i < count; i++)
+			ebpf_tally_add(tally, &rows[i]);
+		left = bytes - count * sizeof(rows[0]);
+		memmove(rows, &rows[count], left);
+	}
+}
+
+MUST_USE static int run_iterator(const struct ebpf_list *list, struct ebpf_tally *tally, struct error *err)
+{
+	union bpf_iter_link_info which = {0};
+	LIBBPF_OPTS(bpf_link_create_opts, options, .iter_info = &which, .iter_info_len = sizeof(which));
+	which.task.pid = tally->search->pid; /* since Linux 6.1; before, all are looked at */
+	CLEANUP_FD int link = bpf_link_create(list->program_fd, 0, BPF_TRACE_ITER, &options);
+	CLEANUP_FD int iterator = link >= 0 ? bpf_iter_create(link) : -1;
+	if (iterator < 0)
+		return error_errno(err, "listing descriptors");
+	return read_rows(iterator, tally, err);
+}
+
+int ebpf_list_holders(const struct ebpf_list *list, const struct ebpf_search *search, struct holders *ret,
+                      bool *ret_is_explained, struct error *err)
+{
+	uint64_t inode = search->inode;
+	*ret = (struct holders){0};
+	struct ebpf_tally tally = {.search = search, .holders = ret};
+	if (bpf_map_update_elem(list->wanted_fd, &inode, &inode, BPF_ANY) < 0)
+		return error_errno(err, "listing descriptors");
+	int result = run_iterator(list, &tally, err);
+	(void)bpf_map_delete_elem(list->wanted_fd, &inode);
+	*ret_is_explained = ebpf_tally_is_explained(&tally);
+	ret->is_complete = result == 0 && (search->pid == 0 || *ret_is_explained);
+	return result;
+}
