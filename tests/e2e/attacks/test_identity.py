@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from instance import (IMDS_V4, REDIRECT, ROLE_PATH, TOKEN_HEADER, TTL_HEADER, Instance, binary, eventually, needs_world)
 
