@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from instance import IMDS_V4, IMDS_V6, TOKEN_HEADER, Instance, eventually, needs_world  # noqa: E402
+from instance import IMDS_V6, TOKEN_HEADER, Instance, eventually, needs_world  # noqa: E402
 from wire import Wire, request  # noqa: E402
 
 pytestmark = needs_world
@@ -108,19 +108,3 @@ def test_replay_after_restart(instance):
 def test_replay_at_another_instance(instance):
     with Instance() as other:
         assert Wire(other.world).get(META, instance.good).status == 401
-
-
-SCOPES = {
-    # scope: who may use what a first process of the host was given: itself, another process, a container
-    "instance": (200, 200, 200),
-    "netns": (200, 200, 401),
-    "process": (200, 401, 401),
-}
-
-
-@pytest.mark.parametrize("scope", SCOPES)
-def test_scopes(scope):
-    with Instance(settings={"imdsv2": {"token_scope": scope, "put_response_hop_limit": 2}}) as running:
-        first, second, contained = Wire(running.world), Wire(running.world), Wire(running.world, "ctr1")
-        token = first.token(address=IMDS_V4)
-        assert tuple(wire.get(META, token).status for wire in (first, second, contained)) == SCOPES[scope]
