@@ -23,7 +23,7 @@ TOKEN_PATH = "/latest/api/token"
 IDENTITY = META + "identity-credentials/ec2/security-credentials/ec2-instance"
 TASKS = META + "iam-ecs-0a1b2c3d4e5f60718/"
 SIMULATED_TTL = "X-Aws-Ec2-Metadata-Token-Ttl-Seconds"
-UPSTREAM_TIMEOUT_MS = 1500
+UPSTREAM_TIMEOUT_MS = 1000
 
 
 class Talk:

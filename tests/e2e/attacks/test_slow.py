@@ -17,7 +17,7 @@ from wire import Wire, request  # noqa: E402
 pytestmark = needs_world
 META = "/latest/meta-data/"
 REQUEST_TIMEOUT_S = 5  # of the proxy, for a whole request
-IDLE = 2000
+IDLE = [600, pytest.param(2000, marks=pytest.mark.long)]  # max_connections is 512
 IDLE_USER = 60077
 
 
@@ -124,11 +124,12 @@ def test_reader_that_does_not_read(instance):
     instance.wire.release()
 
 
-def test_2000_idle_connections(instance):
+@pytest.mark.parametrize("count", IDLE)
+def test_idle_connections(instance, count):
     """Of one user. Others may have to wait until the silent ones are let go, and are served then; nothing leaks."""
     descriptors = len(os.listdir(f"/proc/{instance.pid()}/fd"))
     idle = Wire(instance.world, user=IDLE_USER)
-    pending = [idle.start(then="hold") for _ in range(IDLE)]
+    pending = [idle.start(then="hold") for _ in range(count)]
     for waiting in pending:
         assert waiting.result(60).end == "closed"
     started = time.monotonic()
