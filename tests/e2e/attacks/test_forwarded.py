@@ -2,6 +2,7 @@
 """Requests that somebody else has a program make: through forwarding proxies, from a browser by a rebound name, by an
 injected header. And what a policy by executable can and cannot stop."""
 
+import contextlib
 import pathlib
 import shutil
 import subprocess
@@ -54,16 +55,21 @@ def count(instance, reason):
 
 # ---- forwarding proxies
 
+@contextlib.contextmanager
 def forwarder(instance, headers):
-    """nginx on the host, as a program that anybody may send anywhere."""
+    """nginx on the host, as a program that anybody may send anywhere. Gives a function that asks it."""
     folder = instance.folder / "nginx"
     folder.mkdir(exist_ok=True)
     config = folder / "nginx.conf"
     config.write_text(NGINX_CONF.format(folder=folder, port=PORT, address=IMDS_V4, headers=headers))
     child = instance.world.popen("host", [NGINX, "-c", str(config), "-p", str(folder)], stdin=subprocess.DEVNULL,
                                  stderr=subprocess.DEVNULL)
-    assert eventually(lambda: instance.wire.send(then="close", address="127.0.0.1", port=PORT).end == "closed", 10)
-    return child
+    try:
+        assert eventually(lambda: instance.wire.send(then="close", address="127.0.0.1", port=PORT).end == "closed", 10)
+        yield lambda raw: instance.wire.send(raw, address="127.0.0.1", port=PORT)
+    finally:
+        child.kill()
+        child.wait()
 
 
 @pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
@@ -74,48 +80,34 @@ def forwarder(instance, headers):
     (request("PUT", "/latest/api/token", f"{TTL_HEADER}: 60", "X-Forwarded-For: 169.254.169.254", "Content-Length: 0"), 403),
 ], ids=["put", "get", "get-with-a-token", "put-with-a-made-up-origin"])
 def test_ssrf_through_nginx(instance, raw, status):
-    child = forwarder(instance, FORWARDED)
-    try:
+    with forwarder(instance, FORWARDED) as ask:
         written = count(instance, "forwarded-for")
         raw = raw.replace(b"{token}", instance.session.encode())
-        answer = instance.wire.send(raw, address="127.0.0.1", port=PORT)
+        answer = ask(raw)
         assert answer.status == status and b"ASIA" not in answer.raw, answer
         assert last_reason(instance, "forwarded-for", written)
-    finally:
-        child.kill()
-        child.wait()
 
 
 @pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 def test_ssrf_through_nginx_that_keeps_the_outer_name(instance):
     """It adds no X-Forwarded-For, but passes on the name by which it was asked: that is not the service's."""
-    child = forwarder(instance, OPEN)
-    try:
+    with forwarder(instance, OPEN) as ask:
         written = count(instance, "foreign-host")
         raw = request("PUT", "/latest/api/token", f"{TTL_HEADER}: 60", "Content-Length: 0", host="shop.example")
-        assert instance.wire.send(raw, address="127.0.0.1", port=PORT).status == 403
+        assert ask(raw).status == 403
         assert last_reason(instance, "foreign-host", written)
-    finally:
-        child.kill()
-        child.wait()
 
 
 @pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 def test_ssrf_through_nginx_that_hides_itself_is_recorded(instance):
     """A proxy that passes on method and headers and names nobody cannot be told from a client, by the service nor by us: but
     the ledger says that nginx was handed the key."""
-    child = forwarder(instance, f"proxy_set_header Host {IMDS_V4};")
-    try:
-        token = instance.wire.send(request("PUT", "/latest/api/token", f"{TTL_HEADER}: 60", "Content-Length: 0"),
-                                   address="127.0.0.1", port=PORT).body.decode()
-        answer = instance.wire.send(request("GET", ROLE_PATH + "web-server", f"{TOKEN_HEADER}: {token}"),
-                                    address="127.0.0.1", port=PORT)
+    with forwarder(instance, f"proxy_set_header Host {IMDS_V4};") as ask:
+        token = ask(request("PUT", "/latest/api/token", f"{TTL_HEADER}: 60", "Content-Length: 0")).body.decode()
+        answer = ask(request("GET", ROLE_PATH + "web-server", f"{TOKEN_HEADER}: {token}"))
         assert answer.status == 200
         row = eventually(lambda: instance.rows("access_key_id IS NOT NULL AND exe LIKE '%nginx'", settle=False))[-1]
         assert row["outcome"] in ("recorded", "delivered") and row["access_key_id"].encode() in answer.body
-    finally:
-        child.kill()
-        child.wait()
 
 
 # ---- names that a browser was made to believe in

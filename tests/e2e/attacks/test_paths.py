@@ -92,7 +92,8 @@ NOTHING = {
 @pytest.fixture(scope="module")
 def instance():
     """Whoever asks for role credentials is refused, by the path; all else is allowed."""
-    policy = {"policy": {"mode": "enforce", "default": "allow"}, 'deny "roles"': {"path": "/*/meta-data/iam/security-credentials/*"}}
+    policy = {"policy": {"mode": "enforce", "default": "allow"},
+              'deny "roles"': {"path": "/*/meta-data/iam/security-credentials/*"}}
     with Watched(settings=policy) as running:
         running.wire = Wire(running.world)
         running.session = running.wire.token()
