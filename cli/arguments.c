@@ -208,6 +208,8 @@ static const struct argument table[] = {
          .help = "wait for new rows and show them, oldest first, until interrupted; earlier ones only with --since"},
 	{"finding", 0, "FILE", OPTIONS_WHO, take_text, AT(reported),
          .help = "take the keys from a finding of GuardDuty or Security Hub, JSON; - is standard input"},
+	{"host-key", 0, "FILE", OPTIONS_VERIFY, take_text, AT(host_key),
+         .help = "key of the fingerprints (default: host.key beside the ledger)"},
 	{"anchor", 0, "FILE", OPTIONS_AUDIT, take_text, AT(anchor),
          .help = "verify: also hold the chain to these anchors, a line each; - is standard input"},
 	{"since", 0, "TIME", BOTH, take_time, AT(rows.since_us), AND(found.since_us),

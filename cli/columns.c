@@ -44,6 +44,22 @@ static const struct column deliveries[] = {
 	DELIVERY_DETAILS,
 };
 
+static const struct column matches[] = {
+	{.path = "match", .heading = "MATCH", .kind = COLUMN_VERDICT},
+	{.path = "access_key_id", .heading = "ACCESS KEY"},
+	{.path = "delivered_at", .heading = "DELIVERED AT"},
+	{.path = "process.pid", .heading = "PID", .kind = COLUMN_NUMBER},
+	{.path = "process.user", .heading = "USER", .from_width = 100, .otherwise = "process.uid"},
+	{.path = "process.exe", .heading = "EXECUTABLE", .wraps = true},
+	{.path = "attribution.grade", .heading = "GRADE", .kind = COLUMN_VERDICT, .from_width = 110},
+	{.path = "outcome", .heading = "OUTCOME", .kind = COLUMN_VERDICT, .from_width = 120},
+	{.path = "role"},
+	{.path = "process.unit"},
+	{.path = "process.container_id"},
+	{.path = "kind"},
+	DELIVERY_DETAILS,
+};
+
 static const struct column keys[] = {
 	{.path = "access_key_id", .heading = "ACCESS KEY"},
 	{.path = "role", .heading = "ROLE", .wraps = true},
@@ -218,3 +234,4 @@ const json_t *columns_value(const json_t *object, const char *path)
 }
 const struct columns columns_verification = COLUMNS(verification);
 const struct columns columns_anchor = COLUMNS(anchor);
+const struct columns columns_matches = COLUMNS(matches);

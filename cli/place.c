@@ -11,8 +11,7 @@
 
 #define FINDINGS_NAME "findings.db"
 
-/* The file of that name in the folder that `path` is in. */
-MUST_USE static int beside(const char *path, const char *name, char to[static PATH_MAX], struct error *err)
+int place_beside(const char *path, const char *name, char to[static PATH_MAX], struct error *err)
 {
 	const char *slash = strrchr(path, '/');
 	int folder = slash != NULL ? (int)(slash - path + 1) : 0;
@@ -38,7 +37,7 @@ int place_find(const struct arguments *arguments, struct place *ret, struct erro
 	if (arguments->findings != NULL) {
 		if (!text_copy(place.findings, sizeof(place.findings), arguments->findings))
 			return error_set(err, ERROR_LIMIT, "%.80s: the path is too long", arguments->findings);
-	} else if (beside(place.ledger, FINDINGS_NAME, place.findings, err) < 0) {
+	} else if (place_beside(place.ledger, FINDINGS_NAME, place.findings, err) < 0) {
 		return -1;
 	}
 	*ret = place;

@@ -16,6 +16,9 @@ struct place {
 /* Reads the settings; where --ledger makes them needless, bad ones are no hindrance: a ledger can be read anywhere. */
 MUST_USE int place_find(const struct arguments *arguments, struct place *ret, struct error *err);
 
+/* The file of that name in the folder that `path` is in. */
+MUST_USE int place_beside(const char *path, const char *name, char to[static PATH_MAX], struct error *err);
+
 /* Opens the ledger; failing says what to do next. */
 MUST_USE int place_open_ledger(const struct place *place, struct ledger **ret, struct error *err);
 

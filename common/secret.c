@@ -100,9 +100,17 @@ MUST_USE static int key_create(const char *path, struct secret_key *ret, struct 
 
 int secret_key_open(const char *path, struct secret_key *ret, struct error *err)
 {
-	CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT)
+	struct error problem = {0};
+	if (secret_key_read(path, ret, &problem) == 0)
+		return 0;
+	if (problem.code == ERROR_MISSING)
 		return key_create(path, ret, err);
+	return error_set(err, problem.code, "%s", problem.text);
+}
+
+int secret_key_read(const char *path, struct secret_key *ret, struct error *err)
+{
+	CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return error_errno(err, "%s", path);
 

@@ -43,6 +43,8 @@ bool secret_equal(const void *a, const void *b, size_t length);
 /* Reads the key in `path` (exactly 32 bytes, mode 0600); makes it if the file does not exist. Another size is an
  * error: a cut key file must not silently become a new identity. */
 MUST_USE int secret_key_open(const char *path, struct secret_key *ret, struct error *err);
+/* The same, but one that does not exist is ERROR_MISSING. */
+MUST_USE int secret_key_read(const char *path, struct secret_key *ret, struct error *err);
 
 /* malloc and free for libraries through whose hands secrets go (JSON trees, HTTP buffers): freed memory is wiped. */
 void *secret_malloc(size_t size);
