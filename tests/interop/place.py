@@ -69,9 +69,9 @@ class Place:
                        **{name: words(value) for name, value in client.environment}}
         before = self.signatures.stat().st_size
         with open(f"{home}.errors", "w+b") as errors:
-            child = self.world.popen("host", [words(word) for word in client.command], user=client.user,
-                                     env=environment, cwd=home, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=False,
-                                     start_new_session=True)
+            child = self.world.popen("host", [words(word) for word in client.command], user=client.user, cwd=home,
+                                     env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+                                     text=False, start_new_session=True)
             try:
                 output = self.talk(child, client, between)
             finally:

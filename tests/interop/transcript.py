@@ -45,7 +45,7 @@ class Book:
         self.absent.append((client, reason))
 
     def write(self, path):
-        parts = [INTRODUCTION.format(date=datetime.date.today().isoformat()), self.overview(), self.missing(),
+        parts = [INTRODUCTION.format(date=datetime.date.today().isoformat()), self.overview(), self.notes(), self.missing(),
                  "## Requests\n\n" + self.transcripts()]
         path.write_text("\n".join(part for part in parts if part))
 
@@ -58,6 +58,10 @@ class Book:
                       connections, handed)
             lines.append("| " + " | ".join(map(cell, values)) + " |")
         return "\n".join(lines) + "\n"
+
+    def notes(self):
+        lines = [f"- {client.name}: {client.note}" for client, *_ in self.pages if client.note]
+        return "\n".join(lines) + "\n" if lines else ""
 
     def missing(self):
         lines = [f"- {client.name}: {reason}" for client, reason in self.absent]
