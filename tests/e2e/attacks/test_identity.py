@@ -256,6 +256,13 @@ def test_request_of_our_own_that_comes_back_is_not_served():
         assert requests < 10
 
 
+def without_digests(value):
+    """Digests of executables come late, in lines of their own; listed rows have them."""
+    if isinstance(value, dict):
+        return {name: without_digests(of) for name, of in value.items() if name != "exe_sha256"}
+    return [without_digests(one) for one in value] if isinstance(value, list) else value
+
+
 def test_shipped_lines_are_the_same_objects():
     with Instance() as instance:
         instance.stop()
@@ -269,7 +276,7 @@ def test_shipped_lines_are_the_same_objects():
         delivery = next(line for line in lines if line["kind"] == "delivery")
         listed = json.loads(instance.keytrail("who", key, "-o", "jsonl").stdout)
         assert delivery["outcome"] == "recorded" and listed["outcome"] == "delivered"
-        assert {**delivery, "outcome": "delivered", "seq": listed["seq"]} == listed
+        assert without_digests({**delivery, "outcome": "delivered", "seq": listed["seq"]}) == without_digests(listed)
         outcome = next(line for line in lines if line["kind"] == "outcome")
         assert (outcome["subject"], outcome["outcome"]) == (delivery["id"], "delivered")
 
