@@ -45,6 +45,8 @@ const char *const counter_names[COUNTER_COUNT] = {
 /* In the order in which a request meets them: listener, screen, body, route, exchange. */
 const char *const reason_names[REASON_COUNT] = {
 	"not-redirected",
+	"too-many-connections",
+	"made-room",
 	"bad-method",
 	"bad-target",
 	"bad-request-line",

@@ -261,6 +261,15 @@ static int check_policy(struct exchange *exchange)
 	return GO_ON;
 }
 
+/* While a client does not read, others may need its place. */
+static bool send_reply(struct exchange *exchange)
+{
+	seat_waits(exchange->client->seat, clock_monotonic_ms());
+	bool is_sent = send_all(exchange->client->fd, &exchange->reply);
+	seat_works(exchange->client->seat);
+	return is_sent;
+}
+
 /* Each key's row is durable before the first byte of the answer leaves. */
 static int deliver(struct exchange *exchange)
 {
@@ -277,7 +286,7 @@ static int deliver(struct exchange *exchange)
 		exchange->key_count = 0;
 		return refuse(exchange, 503, "ledger");
 	}
-	bool sent = send_all(exchange->client->fd, &exchange->reply);
+	bool sent = send_reply(exchange);
 	for (int i = 0; i < exchange->key_count; i++) {
 		record_outcome(proxy, ids[i], sent ? OUTCOME_DELIVERED : OUTCOME_ABORTED,
 		               sent ? NULL : "client-closed");
@@ -297,7 +306,7 @@ static void answer(struct exchange *exchange)
 	              exchange->facts.policy.denies; /* what enforcing would have refused */
 	if (wanted)
 		look_again(exchange);
-	exchange->is_sent = send_all(exchange->client->fd, &exchange->reply);
+	exchange->is_sent = send_reply(exchange);
 	if (wanted)
 		record_request(exchange->proxy, &exchange->facts,
 		               exchange->is_sent ? OUTCOME_DELIVERED : OUTCOME_ABORTED);
@@ -311,7 +320,7 @@ static void answer_refusal(struct exchange *exchange, int status)
 	exchange->facts.status = status == SILENCE ? 0 : status;
 	if (status != SILENCE &&
 	    reply_refusal(&exchange->reply, exchange->client->service, status, clock_now_us(), &problem) == 0)
-		(void)send_all(exchange->client->fd, &exchange->reply);
+		(void)send_reply(exchange);
 	if (exchange->key_count > 0)
 		record_refused_keys(exchange->proxy, &exchange->facts, exchange->keys, exchange->key_count);
 	else

@@ -2,12 +2,14 @@
 #pragma once
 
 #include "proxy/proxy.h"
+#include "proxy/seats.h"
 
 /* THE PIPELINE of one request: who is it, what does it want, may it, what does upstream say, does that hold a
  * credential, is it still the same process, does the policy allow it, record, answer. One thread, straight line. */
 
 struct client {
 	int fd;                      /* connected; stays the caller's */
+	struct seat *seat;           /* its place among all */
 	struct endpoint peer, local; /* as accepted */
 	struct line *line;           /* to the witness; has been asked about this client */
 	struct sighting sighting;

@@ -18,6 +18,8 @@
 #include "common/log.h"
 #include "common/text.h"
 #include "proxy/body.h"
+#include "proxy/reply.h"
+#include "proxy/send.h"
 
 #ifndef IP6T_SO_ORIGINAL_DST
 #define IP6T_SO_ORIGINAL_DST 80 /* linux/netfilter_ipv6/ip6_tables.h, which clashes with other headers */
@@ -33,6 +35,7 @@ struct listener {
 	struct proxy *proxy;
 	struct MHD_Daemon *parser;
 	int parser_fd; /* epoll descriptor of the parser */
+	struct seats *seats;
 	struct client client;
 	char target[SCREEN_HEAD_BYTES];
 	char values[SCREEN_HEAD_BYTES]; /* of headers that are looked at, without the blanks around them */
@@ -248,14 +251,50 @@ MUST_USE static int look(struct client *client, struct error *err)
 	return line_look(client->line, &client->peer, &client->local, &client->sighting, &client->upstream_fd, err);
 }
 
-static void drain(int fd)
+static void drain(const struct client *client)
 {
 	char bytes[4096];
 	int64_t deadline_ms = clock_monotonic_ms() + DRAIN_TIMEOUT_MS;
+	int fd = client->fd;
 	(void)shutdown(fd, SHUT_WR);
+	seat_waits(client->seat, clock_monotonic_ms());
 	while (wait_readable(fd, deadline_ms))
 		if (recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) <= 0)
 			return;
+}
+
+/* ---- room for all */
+
+/* Of connections that were not served to make room, or no longer. They sent no request that could be recorded; they are
+ * counted, and a line a second at most says so. */
+static void count_crowd(struct listener *listener, const char *reason)
+{
+	counts_add(&listener->proxy->counts,
+	           &(struct outcome_facts){.class = CLASS_OTHER, .result = RESULT_REFUSED, .reason = reason});
+	if (seats_may_complain(listener->seats, clock_monotonic_ms())) {
+		const struct sighting *sighting = &listener->client.sighting;
+		char address[ADDRESS_TEXT_BYTES];
+		log_line(LOG_LEVEL_WARNING, "crowded", "reason=%s address=%s netns=%llu uid=%lld", reason,
+		         endpoint_text(&sighting->client, address), (unsigned long long)sighting->netns,
+		         sighting->inode != 0 ? (long long)sighting->uid : -1);
+	}
+}
+
+static bool is_admitted(struct listener *listener)
+{
+	const struct client *client = &listener->client;
+	const struct seat_holder holder = seat_holder_of(&client->sighting, endpoint_is_loopback(&client->local));
+	CLEANUP_BUFFER struct buffer refusal = {0};
+	if (seats_admit(listener->seats, client->seat, &holder, clock_monotonic_ms()))
+		return true;
+	count_crowd(listener, "too-many-connections");
+	if (client->service != SERVICE_NONE &&
+	    reply_refusal(&refusal, client->service, 503, clock_now_us(), NULL) == 0) {
+		char request[4096]; /* taken out, so that closing does not reset the answer away */
+		(void)!recv(client->fd, request, sizeof(request), MSG_DONTWAIT);
+		(void)send_until(client->fd, &refusal, 0);
+	}
+	return false;
 }
 
 static void serve(struct listener *listener)
@@ -269,12 +308,17 @@ static void serve(struct listener *listener)
 	}
 	if (client->sighting.is_probe)
 		return; /* the witness tries its backends */
+	if (!is_admitted(listener))
+		return;
 	if (client->service == SERVICE_NONE) {
 		const struct request nothing = {.malformed = "not-redirected"};
 		exchange_run(listener->proxy, client, &nothing);
 		return;
 	}
-	if (!peek_request(client->fd, &seen))
+	seat_waits(client->seat, clock_monotonic_ms());
+	bool is_there = peek_request(client->fd, &seen);
+	seat_works(client->seat);
+	if (!is_there)
 		return;
 	listener->has_extra = seen.has_extra;
 	if (upstream_is_own_port(listener->proxy->upstream, client->sighting.client.port) &&
@@ -285,13 +329,13 @@ static void serve(struct listener *listener)
 	if (seen.verdict == SCREEN_BAD || seen.expects_continue) {
 		const struct request refused = {.malformed = seen.reason, .expects_continue = seen.expects_continue};
 		exchange_run(listener->proxy, client, &refused);
-		drain(client->fd);
+		drain(client);
 		return;
 	}
 	parse(listener);
 	explicit_bzero(listener->values, listener->values_bytes);
 	if (seen.has_extra)
-		drain(client->fd);
+		drain(client);
 }
 
 int listener_new(struct proxy *proxy, int witness_fd, struct listener **ret, struct error *err)
@@ -318,12 +362,17 @@ void listener_free(struct listener *listener)
 	free(listener);
 }
 
-void listener_serve(struct listener *listener, int fd)
+void listener_serve(struct listener *listener, int fd, struct seats *seats, struct seat *seat)
 {
 	struct client *client = &listener->client;
-	*client = (struct client){.fd = fd, .line = client->line, .upstream_fd = -1};
+	*client = (struct client){.fd = fd, .seat = seat, .line = client->line, .upstream_fd = -1};
+	listener->seats = seats;
+	listener->is_served = false;
 	counts_connections(&listener->proxy->counts, 1);
+	seat_works(seat);
 	serve(listener);
+	if (seats_leave(seats, seat) && !listener->is_served)
+		count_crowd(listener, "made-room");
 	counts_connections(&listener->proxy->counts, -1);
 	cleanup_descriptor(&client->upstream_fd);
 	client->upstream_fd = -1;

@@ -10,5 +10,6 @@ struct listener;
 MUST_USE int listener_new(struct proxy *proxy, int witness_fd, struct listener **ret, struct error *err);
 void listener_free(struct listener *listener);
 
-/* Serves an accepted connection to its end. The descriptor stays the caller's. */
-void listener_serve(struct listener *listener, int fd);
+/* Serves an accepted connection to its end, if its seat is granted. The descriptor stays the caller's; the seat is
+ * given back. */
+void listener_serve(struct listener *listener, int fd, struct seats *seats, struct seat *seat);

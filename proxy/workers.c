@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Threads that take turns at accepting: one waits, and when it has a connection another takes its place. No thread is
- * made for a connection unless all are busy, and a burst's threads end after it. */
+/* Few threads serve many clients: two cores do not work faster for sixty-four threads than for eight, and connections
+ * wait in the kernel's queue as well as in a thread. So there are WORKERS_BASE, and one more for each that is stuck
+ * with a client or an upstream that takes its time. A worker that waits does so in epoll, where the kernel wakes one of
+ * them for a connection, and the same one again while nobody else is needed. */
 #include "proxy/workers.h"
 
 #include <arpa/inet.h>
@@ -10,30 +12,38 @@
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <time.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/text.h"
 #include "proxy/listener.h"
 
-#define IDLE_WORKERS_MAX 8 /* more of them end */
+#define WORKERS_BASE 8
+#define WORKERS_EXTRA 4 /* beyond max_connections, so that newcomers can be looked at when all seats are taken */
+#define WATCH_MS 2      /* how often it is looked for stuck ones while all are busy */
+#define WATCH_QUIET 50  /* so many looks in a row with somebody idle end the watch */
+#define LINGER_MS 2000  /* after workers were added nobody ends for so long: the next crowd may be near */
 #define BACKLOG 4096
 
 struct workers {
 	struct proxy *proxy;
+	struct seats *seats;
 	int witness_fd;
 	int sockets[WORKERS_SOCKETS_MAX];
 	int socket_count;
 	int wake[2]; /* a pipe: closing its write end wakes whoever waits for connections */
 	pthread_attr_t attributes;
-
-	pthread_mutex_t turn; /* held by the one worker that waits for a connection */
+	pthread_t watcher;
 
 	pthread_mutex_t mutex; /* guards what follows */
 	pthread_cond_t ended;
-	int64_t count, idle;
-	bool stop;
+	pthread_cond_t all_busy;
+	int count, idle, base, most;
+	int64_t grown_ms; /* when more than the base were last added */
+	bool stop, is_watched;
 };
 
 static void *run_worker(void *argument);
@@ -42,7 +52,7 @@ static void *run_worker(void *argument);
 static void add_worker(struct workers *workers)
 {
 	pthread_t thread;
-	if (workers->stop || workers->count >= workers->proxy->at_start.max_connections)
+	if (workers->stop || workers->count >= workers->most)
 		return;
 	if (pthread_create(&thread, &workers->attributes, run_worker, workers) == 0) {
 		workers->count++;
@@ -50,80 +60,156 @@ static void add_worker(struct workers *workers)
 	}
 }
 
-/* Waits for a connection; -1: time to end. With the turn held. */
-static int accept_one(struct workers *workers)
+/* ---- one worker */
+
+struct worker {
+	struct workers *workers;
+	struct listener *listener;
+	int epoll_fd;
+};
+
+/* Waits for connections on all sockets. Exclusively: of several workers that wait, one is woken. */
+MUST_USE static int open_epoll(struct worker *worker, struct error *err)
 {
-	struct pollfd ready[WORKERS_SOCKETS_MAX + 1];
-	for (int i = 0; i < workers->socket_count; i++)
-		ready[i] = (struct pollfd){.fd = workers->sockets[i], .events = POLLIN};
-	ready[workers->socket_count] = (struct pollfd){.fd = workers->wake[0], .events = POLLIN};
+	const struct workers *workers = worker->workers;
+	worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (worker->epoll_fd < 0)
+		return error_errno(err, "epoll");
+	for (int i = 0; i <= workers->socket_count; i++) {
+		bool is_wake = i == workers->socket_count;
+		int fd = is_wake ? workers->wake[0] : workers->sockets[i];
+		struct epoll_event wanted = {.events = is_wake ? EPOLLIN : EPOLLIN | EPOLLEXCLUSIVE, .data.fd = fd};
+		if (epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, fd, &wanted) < 0)
+			return error_errno(err, "epoll");
+	}
+	return 0;
+}
+
+/* Waits for a connection; -1: time to end. */
+static int accept_one(struct worker *worker)
+{
+	struct epoll_event ready;
 	for (;;) {
-		if (poll(ready, (nfds_t)workers->socket_count + 1, -1) < 0 && errno != EINTR)
+		int got = epoll_wait(worker->epoll_fd, &ready, 1, -1);
+		if (got < 0 && errno != EINTR)
 			return -1;
-		if (ready[workers->socket_count].revents != 0)
+		if (got <= 0)
+			continue;
+		if (ready.data.fd == worker->workers->wake[0])
 			return -1;
-		for (int i = 0; i < workers->socket_count; i++) {
-			int fd = ready[i].revents != 0 ? accept4(ready[i].fd, NULL, NULL, SOCK_CLOEXEC) : -1;
-			if (fd >= 0)
-				return fd;
-			if (ready[i].revents != 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
-				log_line(LOG_LEVEL_ERROR, "accept_failed", "reason=\"%s\"", strerror(errno));
-				(void)poll(NULL, 0, 50); /* until others have closed theirs */
-			}
+		int fd = accept4(ready.data.fd, NULL, NULL, SOCK_CLOEXEC);
+		if (fd >= 0)
+			return fd;
+		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
+			log_line(LOG_LEVEL_ERROR, "accept_failed", "reason=\"%s\"", strerror(errno));
+			(void)poll(NULL, 0, 50); /* until others have closed theirs */
 		}
 	}
 }
 
-/* Takes a connection when it is this worker's turn; -1: this worker is to end. */
-static int take_connection(struct workers *workers)
+static void become_busy(struct workers *workers)
 {
-	(void)pthread_mutex_lock(&workers->turn);
-	int fd = accept_one(workers);
 	(void)pthread_mutex_lock(&workers->mutex);
 	workers->idle--;
-	if (fd >= 0 && workers->idle == 0)
-		add_worker(workers); /* somebody must wait for the next one */
+	if (workers->idle == 0 && workers->count < workers->base)
+		add_worker(workers);
+	else if (workers->idle == 0 && !workers->is_watched)
+		(void)pthread_cond_signal(&workers->all_busy);
 	(void)pthread_mutex_unlock(&workers->mutex);
-	(void)pthread_mutex_unlock(&workers->turn);
-	return fd;
 }
 
 /* Back to waiting; false: there are enough who wait. */
 static bool become_idle(struct workers *workers)
 {
 	(void)pthread_mutex_lock(&workers->mutex);
-	bool stay = !workers->stop && workers->idle < IDLE_WORKERS_MAX;
+	bool is_spare = workers->idle >= workers->base && clock_monotonic_ms() - workers->grown_ms > LINGER_MS;
+	bool stay = !workers->stop && !is_spare && workers->count <= workers->most;
 	if (stay)
 		workers->idle++;
 	(void)pthread_mutex_unlock(&workers->mutex);
 	return stay;
 }
 
-static void serve_connections(struct workers *workers, struct listener *listener)
+static void serve_connections(struct worker *worker)
 {
+	struct workers *workers = worker->workers;
 	do {
-		CLEANUP_FD int fd = take_connection(workers);
+		CLEANUP_FD int fd = accept_one(worker);
+		become_busy(workers);
 		if (fd < 0)
 			return;
-		listener_serve(listener, fd);
+		struct seat *seat = seats_take(workers->seats, fd, clock_monotonic_ms());
+		if (seat != NULL) /* as it must be: there is one for each worker */
+			listener_serve(worker->listener, fd, workers->seats, seat);
 	} while (become_idle(workers));
 }
 
 static void *run_worker(void *argument)
 {
 	struct workers *workers = argument;
+	struct worker worker = {.workers = workers, .epoll_fd = -1};
 	struct error problem = {0};
-	struct listener *listener = NULL;
-	bool ready = listener_new(workers->proxy, workers->witness_fd, &listener, &problem) == 0;
+	bool ready = listener_new(workers->proxy, workers->witness_fd, &worker.listener, &problem) == 0 &&
+	             open_epoll(&worker, &problem) == 0;
 	if (ready)
-		serve_connections(workers, listener);
+		serve_connections(&worker);
 	else
 		log_line(LOG_LEVEL_ERROR, "worker_failed", "reason=\"%s\"", problem.text);
-	listener_free(listener);
+	listener_free(worker.listener);
+	cleanup_descriptor(&worker.epoll_fd);
 	(void)pthread_mutex_lock(&workers->mutex);
 	workers->count--;
 	workers->idle -= !ready;
 	(void)pthread_cond_broadcast(&workers->ended);
+	(void)pthread_mutex_unlock(&workers->mutex);
+	return NULL;
+}
+
+/* ---- one that watches, while all workers are busy */
+
+static struct timespec after_ms(int64_t ms)
+{
+	struct timespec until;
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += ms * 1000000;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	return until;
+}
+
+/* With the mutex held: replaces each worker that is stuck, and as many again, so that a crowd of slow clients is met by
+ * doubling. */
+static void replace_stuck(struct workers *workers)
+{
+	int64_t now_ms = clock_monotonic_ms();
+	int wanted = workers->base + 2 * seats_stuck(workers->seats, now_ms);
+	while (workers->idle < workers->base && workers->count < wanted && workers->count < workers->most) {
+		int before = workers->count;
+		add_worker(workers);
+		if (workers->count == before)
+			return;
+		workers->grown_ms = now_ms;
+	}
+}
+
+static void *run_watcher(void *argument)
+{
+	struct workers *workers = argument;
+	int quiet = 0;
+	(void)pthread_mutex_lock(&workers->mutex);
+	while (!workers->stop) {
+		if (quiet == WATCH_QUIET) {
+			workers->is_watched = false;
+			(void)pthread_cond_wait(&workers->all_busy, &workers->mutex);
+			workers->is_watched = true;
+		}
+		struct timespec until = after_ms(WATCH_MS);
+		(void)pthread_cond_timedwait(&workers->all_busy, &workers->mutex, &until);
+		quiet = workers->idle > 0 ? quiet + 1 : 0;
+		if (workers->idle == 0)
+			replace_stuck(workers);
+		quiet = quiet > WATCH_QUIET ? WATCH_QUIET : quiet;
+	}
 	(void)pthread_mutex_unlock(&workers->mutex);
 	return NULL;
 }
@@ -213,24 +299,53 @@ int workers_bind(int64_t port, int sockets[static WORKERS_SOCKETS_MAX], int *ret
 	return 0;
 }
 
-int workers_start(struct proxy *proxy, int witness_fd, const int *sockets, int count, struct workers **ret,
-                  struct error *err)
+static void workers_free(struct workers *workers)
 {
-	struct workers *workers = calloc(1, sizeof(*workers));
-	if (workers == NULL || pipe2(workers->wake, O_CLOEXEC) < 0) {
-		free(workers);
-		return error_errno(err, "workers");
-	}
-	workers->proxy = proxy;
-	workers->witness_fd = witness_fd;
-	workers->socket_count = count;
-	memcpy(workers->sockets, sockets, (size_t)count * sizeof(*sockets));
-	(void)pthread_mutex_init(&workers->turn, NULL);
+	for (int i = 0; i < 2; i++)
+		cleanup_descriptor(&workers->wake[i]);
+	seats_free(workers->seats);
+	(void)pthread_attr_destroy(&workers->attributes);
+	free(workers);
+}
+
+static void init_locks(struct workers *workers)
+{
+	pthread_condattr_t monotonic;
+	(void)pthread_condattr_init(&monotonic);
+	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	(void)pthread_mutex_init(&workers->mutex, NULL);
-	(void)pthread_cond_init(&workers->ended, NULL);
+	(void)pthread_cond_init(&workers->ended, &monotonic);
+	(void)pthread_cond_init(&workers->all_busy, &monotonic);
+	(void)pthread_condattr_destroy(&monotonic);
 	(void)pthread_attr_init(&workers->attributes);
 	(void)pthread_attr_setdetachstate(&workers->attributes, PTHREAD_CREATE_DETACHED);
 	(void)pthread_attr_setstacksize(&workers->attributes, 512 << 10);
+}
+
+int workers_start(struct proxy *proxy, int witness_fd, const int *sockets, int count, struct workers **ret,
+                  struct error *err)
+{
+	int limit = (int)proxy->at_start.max_connections;
+	struct workers *workers = calloc(1, sizeof(*workers));
+	if (workers == NULL)
+		return error_set(err, ERROR_MEMORY, "no memory for workers");
+	*workers = (struct workers){.proxy = proxy,
+	                            .witness_fd = witness_fd,
+	                            .socket_count = count,
+	                            .wake = {-1, -1},
+	                            .base = limit < WORKERS_BASE ? limit : WORKERS_BASE,
+	                            .most = limit + WORKERS_EXTRA};
+	memcpy(workers->sockets, sockets, (size_t)count * sizeof(*sockets));
+	init_locks(workers);
+	int result = seats_new(limit, WORKERS_EXTRA, &workers->seats, err);
+	if (result == 0 && pipe2(workers->wake, O_CLOEXEC) < 0)
+		result = error_errno(err, "workers");
+	if (result == 0 && pthread_create(&workers->watcher, NULL, run_watcher, workers) != 0)
+		result = error_set(err, ERROR_SYSTEM, "cannot start the workers' watcher");
+	if (result < 0) {
+		workers_free(workers);
+		return -1;
+	}
 	(void)pthread_mutex_lock(&workers->mutex);
 	add_worker(workers);
 	bool started = workers->count > 0;
@@ -241,22 +356,20 @@ int workers_start(struct proxy *proxy, int witness_fd, const int *sockets, int c
 
 bool workers_stop(struct workers *workers)
 {
-	struct timespec until;
-	(void)clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += WORKERS_DRAIN_MS / 1000;
+	struct timespec until = after_ms(WORKERS_DRAIN_MS);
 	(void)close(workers->wake[1]);
+	workers->wake[1] = -1;
 	(void)pthread_mutex_lock(&workers->mutex);
 	workers->stop = true;
+	(void)pthread_cond_broadcast(&workers->all_busy);
 	while (workers->count > 0 && pthread_cond_timedwait(&workers->ended, &workers->mutex, &until) != ETIMEDOUT)
 		continue;
 	bool drained = workers->count == 0;
 	(void)pthread_mutex_unlock(&workers->mutex);
+	(void)pthread_join(workers->watcher, NULL);
 	for (int i = 0; i < workers->socket_count; i++)
 		(void)close(workers->sockets[i]);
-	if (drained) {
-		(void)close(workers->wake[0]);
-		(void)pthread_attr_destroy(&workers->attributes);
-		free(workers);
-	}
+	if (drained)
+		workers_free(workers);
 	return drained;
 }

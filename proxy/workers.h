@@ -3,7 +3,8 @@
 
 #include "proxy/proxy.h"
 
-/* Accepts connections and has them served, by up to [listen] max_connections threads. */
+/* Accepts connections and has them served, up to [listen] max_connections at a time, with a fair share for each network
+ * namespace and each user (seats.h). */
 struct workers;
 
 #define WORKERS_SOCKETS_MAX 8
