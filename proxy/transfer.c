@@ -4,12 +4,14 @@
  * need the fewest of them. Secrets pass through one array on the stack, wiped behind them. */
 #include "proxy/transfer.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/text.h"
 
 static int64_t left_ms(const struct transfer *transfer)
 {
@@ -98,6 +100,29 @@ MUST_USE static int receive(const struct transfer *transfer, int fd, struct resp
 	}
 	explicit_bzero(bytes, touched);
 	return result;
+}
+
+int transfer_parse_address(const char *text, struct sockaddr_storage *ret, struct error *err)
+{
+	char address[INET6_ADDRSTRLEN + 16];
+	struct sockaddr_in ipv4 = {.sin_family = AF_INET};
+	struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6};
+	char *colon = text_copy(address, sizeof(address), text) ? strrchr(address, ':') : NULL;
+	uint64_t port;
+	bool good = colon != NULL && colon > address && text_to_u64(colon + 1, 65535, &port);
+	*ret = (struct sockaddr_storage){0};
+	if (good && address[0] == '[' && colon[-1] == ']') {
+		colon[-1] = '\0';
+		ipv6.sin6_port = htons((uint16_t)port);
+		good = inet_pton(AF_INET6, address + 1, &ipv6.sin6_addr) == 1;
+		memcpy(ret, &ipv6, sizeof(ipv6));
+	} else if (good) {
+		*colon = '\0';
+		ipv4.sin_port = htons((uint16_t)port);
+		good = inet_pton(AF_INET, address, &ipv4.sin_addr) == 1;
+		memcpy(ret, &ipv4, sizeof(ipv4));
+	}
+	return good ? 0 : error_set(err, ERROR_INPUT, "upstream: %s is no ADDRESS:PORT", text);
 }
 
 MUST_USE static int local_port(int fd, uint16_t *ret, struct error *err)

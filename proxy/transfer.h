@@ -27,6 +27,9 @@ struct transfer {
 	struct transfer_ports *ports; /* has our port from before the first byte is sent until all is over */
 };
 
+/* A.B.C.D:PORT or [A::B]:PORT; ERROR_INPUT. */
+MUST_USE int transfer_parse_address(const char *text, struct sockaddr_storage *ret, struct error *err);
+
 /* Any whole answer is a success. ERROR_TIMEOUT when there was none in time; else ERROR_SYSTEM, ERROR_INPUT (malformed)
  * or ERROR_LIMIT. */
 MUST_USE int transfer_run(const struct transfer *transfer, struct response *ret, struct error *err);

@@ -3,16 +3,19 @@
 /* What we ask of the metadata service, and the token that we ask with. */
 #include "proxy/upstream.h"
 
-#include <arpa/inet.h>
 #include <pthread.h>
 #include <string.h>
 
 #include "common/clock.h"
 #include "common/text.h"
+#include "proxy/head_line.h"
+#include "proxy/joins.h"
 
 #define TOKEN_BYTES 256                 /* EC2's have 56 characters */
 #define TOKEN_TTL "21600"               /* the longest that IMDS gives */
 #define TOKEN_EARLY_MS (15 * 60 * 1000) /* renewed this long before its end */
+#define RENEW_AGAIN_MS 10000            /* when renewing it early has failed */
+#define JOIN_KEY_BYTES 1024             /* longer targets hold no credentials */
 #define REQUEST_BYTES 16384             /* of a request: a client's target and Authorization are below 8 KB together */
 
 /* THE TABLE of endpoints. */
@@ -39,9 +42,11 @@ struct upstream {
 	pthread_mutex_t place_mutex; /* held for moments only */
 	struct place place;
 
-	pthread_mutex_t mutex; /* guards what follows; held while a token is fetched, so that one fetch serves all */
+	struct joins *joins;
+
+	pthread_mutex_t mutex; /* guards what follows; held for moments only */
 	char token[TOKEN_BYTES];
-	int64_t token_ends_ms;
+	int64_t token_ends_ms, renew_ms; /* renew_ms: from then on a newer one is wanted */
 	struct buffer model_head;
 	bool is_reachable;
 	char reason[160];
@@ -118,79 +123,169 @@ bool upstream_is_own_port(const struct upstream *upstream, uint16_t port)
 
 static void note_result(struct upstream *upstream, bool good, const struct error *problem)
 {
+	(void)pthread_mutex_lock(&upstream->mutex);
 	upstream->is_reachable = good;
 	(void)text_copy(upstream->reason, sizeof(upstream->reason), good ? "" : problem->text);
+	(void)pthread_mutex_unlock(&upstream->mutex);
 }
 
-/* Fetches a token. With the mutex held. A refusal is left in *ret and its status is not 200. */
-MUST_USE static int fetch_token(struct upstream *upstream, const struct upstream_request *how, int64_t deadline_ms,
-                                struct response *ret, struct error *err)
+struct token_fetch {
+	struct upstream *upstream;
+	const struct upstream_request *how;
+	int64_t deadline_ms;
+};
+
+/* How long a token lives, by the answer that brought it. */
+static int64_t ttl_of(const struct buffer *head)
 {
-	struct upstream_request put = *how;
+	struct head_line line, name, value;
+	size_t at = 0, seconds = 0;
+	while (head_line_take(head->bytes + at, head->length - at, &line) == NULL && line.length > 0 &&
+	       line.length != HEAD_LINE_INCOMPLETE) {
+		at += line.length + 2;
+		if (head_line_field(line, &name, &value) == NULL &&
+		    head_line_is(name, "x-aws-ec2-metadata-token-ttl-seconds") && head_line_number(value, &seconds))
+			return (int64_t)seconds;
+	}
+	return strtol(TOKEN_TTL, NULL, 10);
+}
+
+MUST_USE static int keep_token(struct upstream *upstream, const struct response *answer, struct error *err)
+{
+	const struct buffer *token = &answer->body;
+	if (token->length == 0 || token->length >= TOKEN_BYTES || !is_line(token->bytes))
+		return error_set(err, ERROR_INPUT, "upstream: a token of %zu bytes", token->length);
+	(void)pthread_mutex_lock(&upstream->mutex);
+	memcpy(upstream->token, token->bytes, token->length + 1);
+	int64_t ttl_ms = ttl_of(&answer->head) * 1000, early_ms = ttl_ms / 2;
+	upstream->token_ends_ms = clock_monotonic_ms() + ttl_ms;
+	upstream->renew_ms = upstream->token_ends_ms - (early_ms < TOKEN_EARLY_MS ? early_ms : TOKEN_EARLY_MS);
+	buffer_clear(&upstream->model_head);
+	int result = buffer_append(&upstream->model_head, answer->head.bytes, answer->head.length, err);
+	(void)pthread_mutex_unlock(&upstream->mutex);
+	return result;
+}
+
+/* Fetches a token and keeps it. A refusal is left in *ret and its status is not 200. */
+MUST_USE static int fetch_token(void *context, struct response *ret, struct error *err)
+{
+	const struct token_fetch *fetch = context;
+	struct upstream_request put = *fetch->how;
 	put.method = "PUT";
 	put.target = "/latest/api/token";
 	/* No body, and no Content-Length either, as the user guide's own curl line does. */
-	int result =
-		ask(upstream, &put, "X-aws-ec2-metadata-token-ttl-seconds: " TOKEN_TTL "\r\n", deadline_ms, ret, err);
-	if (result < 0 || ret->status != 200)
-		return result;
-	if (ret->body.length == 0 || ret->body.length >= TOKEN_BYTES || !is_line(ret->body.bytes))
-		return error_set(err, ERROR_INPUT, "upstream: a token of %zu bytes", ret->body.length);
-	memcpy(upstream->token, ret->body.bytes, ret->body.length + 1);
-	upstream->token_ends_ms = clock_monotonic_ms() + (int64_t)strtol(TOKEN_TTL, NULL, 10) * 1000;
-	buffer_clear(&upstream->model_head);
-	return buffer_append(&upstream->model_head, ret->head.bytes, ret->head.length, err);
+	int result = ask(fetch->upstream, &put, "X-aws-ec2-metadata-token-ttl-seconds: " TOKEN_TTL "\r\n",
+	                 fetch->deadline_ms, ret, err);
+	if (result == 0 && ret->status == 200)
+		result = keep_token(fetch->upstream, ret, err);
+	note_result(fetch->upstream, result == 0, err);
+	return result;
 }
 
 #define TOKEN_LINE_BYTES (TOKEN_BYTES + 32)
 
-/* Puts the line with a good token into `line`, fetching one if need be. `line` holds the one that upstream has just
- * said 401 to, or "". *ret_has false: upstream refused, its answer is in *answer. */
+/* What the token that we hold is worth. */
+enum worth { TOKEN_FINE, TOKEN_OLD, TOKEN_NONE };
+
+/* Writes the line with our token. `refused`: the line that upstream has just said 401 to, or "". */
+static enum worth write_line(struct upstream *upstream, const char *refused, char line[static TOKEN_LINE_BYTES])
+{
+	enum worth worth = TOKEN_FINE;
+	(void)pthread_mutex_lock(&upstream->mutex);
+	int64_t now_ms = clock_monotonic_ms();
+	bool is_refused = refused[0] != '\0' && strstr(refused, upstream->token) != NULL;
+	if (upstream->token[0] == '\0' || is_refused || now_ms > upstream->token_ends_ms)
+		worth = TOKEN_NONE;
+	else if (now_ms > upstream->renew_ms)
+		worth = TOKEN_OLD;
+	if (worth != TOKEN_NONE)
+		(void)snprintf(line, TOKEN_LINE_BYTES, "X-aws-ec2-metadata-token: %s\r\n", upstream->token);
+	(void)pthread_mutex_unlock(&upstream->mutex);
+	return worth;
+}
+
+/* Puts the line with a good token into `line`, fetching one if need be, once for all who need one at the moment. `line`
+ * holds the one that upstream has just said 401 to, or "". *ret_has false: upstream refused, its answer is in *answer.
+ * A token that is old but good will do when there is no other. */
 MUST_USE static int token_line(struct upstream *upstream, const struct upstream_request *how, int64_t deadline_ms,
                                char line[static TOKEN_LINE_BYTES], struct response *answer, bool *ret_has,
                                struct error *err)
 {
+	struct token_fetch fetch = {upstream, how, deadline_ms};
+	char refused[TOKEN_LINE_BYTES];
+	(void)text_copy(refused, sizeof(refused), line);
+	enum worth worth = write_line(upstream, refused, line);
+	*ret_has = worth != TOKEN_NONE;
 	int result = 0;
-	*ret_has = true;
-	(void)pthread_mutex_lock(&upstream->mutex);
-	bool is_refused = line[0] != '\0' && strstr(line, upstream->token) != NULL;
-	if (upstream->token[0] == '\0' || is_refused ||
-	    clock_monotonic_ms() > upstream->token_ends_ms - TOKEN_EARLY_MS) {
-		result = fetch_token(upstream, how, deadline_ms, answer, err);
-		*ret_has = result == 0 && answer->status == 200;
-		note_result(upstream, result == 0, err);
+	if (worth != TOKEN_FINE) {
+		result = joins_run(upstream->joins, "token", deadline_ms, fetch_token, &fetch, answer, err);
+		bool is_new = result == 0 && answer->status == 200;
+		*ret_has = is_new ? write_line(upstream, refused, line) != TOKEN_NONE : worth == TOKEN_OLD;
+		if (!is_new && worth == TOKEN_OLD) {
+			(void)pthread_mutex_lock(&upstream->mutex);
+			upstream->renew_ms = clock_monotonic_ms() + RENEW_AGAIN_MS;
+			(void)pthread_mutex_unlock(&upstream->mutex);
+			result = 0;
+		}
 	}
-	if (*ret_has)
-		(void)snprintf(line, TOKEN_LINE_BYTES, "X-aws-ec2-metadata-token: %s\r\n", upstream->token);
-	(void)pthread_mutex_unlock(&upstream->mutex);
+	explicit_bzero(refused, sizeof(refused));
 	return result;
+}
+
+struct document_fetch {
+	struct upstream *upstream;
+	const struct upstream_request *request;
+	int64_t deadline_ms;
+};
+
+/* With our token; once more with a fresh one if upstream says 401. */
+MUST_USE static int fetch_document(void *context, struct response *ret, struct error *err)
+{
+	const struct document_fetch *fetch = context;
+	const struct upstream_request *request = fetch->request;
+	bool wants_token = kinds[request->endpoint].is_imds && !request->without_token;
+	char line[TOKEN_LINE_BYTES] = "";
+	int result = 0;
+	for (int attempt = 0; attempt < 2; attempt++) {
+		bool has_token = false;
+		if (wants_token)
+			result = token_line(fetch->upstream, request, fetch->deadline_ms, line, ret, &has_token, err);
+		if (result < 0 || (wants_token && !has_token))
+			break; /* upstream's refusal is the answer */
+		result = ask(fetch->upstream, request, line, fetch->deadline_ms, ret, err);
+		if (result < 0 || ret->status != 401 || !has_token)
+			break;
+	}
+	explicit_bzero(line, sizeof(line));
+	return result;
+}
+
+/* Joined are those that are the same in all that upstream sees. */
+MUST_USE static int fetch_joined(struct document_fetch *fetch, struct response *ret, struct error *err)
+{
+	const struct upstream_request *request = fetch->request;
+	char key[JOIN_KEY_BYTES];
+	int length = snprintf(key, sizeof(key), "%d %d %s %s", (int)request->endpoint, request->without_token,
+	                      request->method, request->target);
+	bool fits = length > 0 && length < JOIN_KEY_BYTES;
+	if (!request->may_join || !fits || request->authorization != NULL || request->host != NULL)
+		return fetch_document(fetch, ret, err);
+	return joins_run(fetch->upstream->joins, key, fetch->deadline_ms, fetch_document, fetch, ret, err);
 }
 
 int upstream_fetch(struct upstream *upstream, const struct upstream_request *request, struct response *ret,
                    struct error *err)
 {
-	char line[TOKEN_LINE_BYTES] = "";
-	int64_t deadline_ms = deadline_of(upstream);
-	bool is_imds = kinds[request->endpoint].is_imds, wants_token = is_imds && !request->without_token;
-	int result = 0;
-	for (int attempt = 0; attempt < 2; attempt++) {
-		bool has_token = false;
-		if (wants_token && token_line(upstream, request, deadline_ms, line, ret, &has_token, err) < 0)
-			return -1;
-		if (wants_token && !has_token)
-			return 0; /* upstream's refusal is the answer */
-		result = ask(upstream, request, line, deadline_ms, ret, err);
-		if (result < 0 || ret->status != 401 || !has_token)
-			break; /* a 401 to our token: it ended early, get a new one, once */
-	}
-	explicit_bzero(line, sizeof(line));
-	if (!is_imds)
+	struct document_fetch fetch = {upstream, request, deadline_of(upstream)};
+	int result = fetch_joined(&fetch, ret, err);
+	if (!kinds[request->endpoint].is_imds)
 		return result;
-	(void)pthread_mutex_lock(&upstream->mutex);
 	note_result(upstream, result == 0, err);
-	if (result == 0 && ret->status == 403) /* switched off: the next client who wants a token shall be told so */
+	if (result == 0 && ret->status == 403) { /* switched off: the next client who wants a token shall be told so */
+		(void)pthread_mutex_lock(&upstream->mutex);
 		explicit_bzero(upstream->token, sizeof(upstream->token));
-	(void)pthread_mutex_unlock(&upstream->mutex);
+		(void)pthread_mutex_unlock(&upstream->mutex);
+	}
 	return result;
 }
 
@@ -234,35 +329,11 @@ struct upstream_options upstream_options_of(const struct settings *settings)
 	};
 }
 
-/* A.B.C.D:PORT or [A::B]:PORT */
-MUST_USE static int parse_address(const char *text, struct sockaddr_storage *ret, struct error *err)
-{
-	char address[INET6_ADDRSTRLEN + 16];
-	struct sockaddr_in ipv4 = {.sin_family = AF_INET};
-	struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6};
-	char *colon = text_copy(address, sizeof(address), text) ? strrchr(address, ':') : NULL;
-	uint64_t port;
-	bool good = colon != NULL && colon > address && text_to_u64(colon + 1, 65535, &port);
-	*ret = (struct sockaddr_storage){0};
-	if (good && address[0] == '[' && colon[-1] == ']') {
-		colon[-1] = '\0';
-		ipv6.sin6_port = htons((uint16_t)port);
-		good = inet_pton(AF_INET6, address + 1, &ipv6.sin6_addr) == 1;
-		memcpy(ret, &ipv6, sizeof(ipv6));
-	} else if (good) {
-		*colon = '\0';
-		ipv4.sin_port = htons((uint16_t)port);
-		good = inet_pton(AF_INET, address, &ipv4.sin_addr) == 1;
-		memcpy(ret, &ipv4, sizeof(ipv4));
-	}
-	return good ? 0 : error_set(err, ERROR_INPUT, "upstream: %s is no ADDRESS:PORT", text);
-}
-
 MUST_USE static int parse_place(const struct upstream_options *options, struct place *ret, struct error *err)
 {
 	*ret = (struct place){.timeout_ms = options->timeout_ms};
 	for (int i = 0; i < ENDPOINT_COUNT; i++)
-		if (parse_address(options->addresses[i], &ret->addresses[i], err) < 0)
+		if (transfer_parse_address(options->addresses[i], &ret->addresses[i], err) < 0)
 			return -1;
 	return 0;
 }
@@ -292,7 +363,7 @@ int upstream_open(const struct upstream_options *options, struct upstream **ret,
 		return error_set(err, ERROR_MEMORY, "no memory for upstream");
 	(void)pthread_mutex_init(&upstream->mutex, NULL);
 	(void)pthread_mutex_init(&upstream->place_mutex, NULL);
-	if (parse_place(options, &upstream->place, err) < 0) {
+	if (joins_new(&upstream->joins, err) < 0 || parse_place(options, &upstream->place, err) < 0) {
 		upstream_close(upstream);
 		return -1;
 	}
@@ -305,6 +376,7 @@ void upstream_close(struct upstream *upstream)
 {
 	if (upstream == NULL)
 		return;
+	joins_free(upstream->joins);
 	buffer_done(&upstream->model_head);
 	(void)pthread_mutex_destroy(&upstream->mutex);
 	(void)pthread_mutex_destroy(&upstream->place_mutex);

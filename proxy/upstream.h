@@ -7,8 +7,8 @@
 
 /* The proxy as a client of the metadata service. Each request is built anew from a method, a canonical target and our
  * own token; nothing a client wrote goes upstream but what struct upstream_request names. One token is shared by all,
- * fetched when first needed, renewed before it ends, and once more when upstream says 401. All functions may be called
- * from any thread. */
+ * fetched when first needed (once for all who wait), renewed before it ends, and once more when upstream says 401. All
+ * functions may be called from any thread. */
 struct upstream;
 
 /* Who is asked. */
@@ -40,6 +40,7 @@ struct upstream_request {
 	const char *host;          /* NULL: the endpoint's own */
 	const char *authorization; /* NULL: none */
 	bool without_token;        /* an IMDSv1 request that is passed through; agents know no tokens anyway */
+	bool may_join;             /* one answer may serve all who ask for the same at this moment */
 	transfer_socket *socket;
 	void *socket_context;
 };
