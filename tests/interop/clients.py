@@ -129,10 +129,10 @@ DEBIAN = (
            "ansible", PYTHON_EXE, agent="ansible-httpget", ttl="60", requests=(TOKEN,), crawls="/latest", at_least=40,
            keys=EVERY, tells=True, forks=True,
            environment=(("ANSIBLE_REMOTE_TEMP", "{home}"), ("ANSIBLE_LOCAL_TEMP", "{home}"))),
-    Client("Prometheus ec2_sd (SDK for Go v1)", ("/usr/bin/timeout", "4", "/usr/bin/prometheus",
+    Client("Prometheus ec2_sd (SDK for Go v1)", ("/usr/bin/timeout", "6", "/usr/bin/prometheus",
            "--config.file={home}/prometheus.yml", "--storage.tsdb.path={home}/data",
-           "--web.listen-address=127.0.0.1:9490"), "prometheus", "/usr/bin/prometheus", agent="aws-sdk-go/1.", forks=True,
-           signs=True, status=None, requests=(TOKEN, DOCUMENT) * 2 + USUAL, files=(("prometheus.yml", SCRAPE),)),
+           "--web.listen-address=127.0.0.1:9490"), "prometheus", "/usr/bin/prometheus", agent="aws-sdk-go/1.",
+           forks=True, signs=True, status=None, requests=(TOKEN, DOCUMENT) * 2 + USUAL, files=(("prometheus.yml", SCRAPE),)),
     Client("apt-transport-s3", ("/bin/sh", "-c", "printf '600 URI Acquire\\nURI: s3://bucket/Release\\n"
            "Filename: {home}/Release\\n\\n' | /usr/lib/apt/methods/s3"), "apt-transport-s3", PYTHON_EXE,
            agent="Python-urllib/", requests=(TOKEN, DOCUMENT, LIST), keys=(), forks=True, status=None),
@@ -149,6 +149,8 @@ WITHOUT_TOKENS = (
            agent="libwww-perl/", tells=True, requests=(LIST, ROLE, ZONE), refused=(LIST + " 401",)),
     Client("Net::Amazon::EC2", ("/usr/bin/perl", "{programs}/net_amazon_ec2.pl"), "libnet-amazon-ec2-perl",
            "/usr/bin/perl", agent="libwww-perl/", tells=True, requests=(LIST, ROLE), refused=(LIST + " 401",)),
+    Client("AsyncAws (PHP)", ("/usr/bin/php", "{programs}/async_aws.php"), "php-async-aws-core", "/usr/bin/php8.*",
+           agent="Symfony HttpClient/", tells=True, requests=(LIST, ROLE), refused=(LIST + " 401",)),
     Client("s3fs", s3fs("web-server"), "s3fs", "/usr/bin/s3fs", agent="s3fs/", signs=True, status=None, user="root",
            requests=(TOKEN + " 417", ROLE), refused=(TOKEN + " 417", ROLE + " 401")),
     Client("s3fs, role unsaid", s3fs("auto"), "s3fs", "/usr/bin/s3fs", agent="s3fs/", signs=True, status=None,
@@ -204,6 +206,16 @@ NEWEST = (
     Client("SDK for Java v2, newest", ("{built}/java/java", "-cp", "{built}/java:{built}/java/lib/*", "Fetch"),
            "{built}/java", "*/java", package="auth", source="Maven Central", agent="aws-sdk-java/", session=True,
            tells=True, requests=USUAL * 2),
+)
+
+# What is missing for good where only Debian, PyPI, npm, crates.io, Go's proxy and Maven Central are asked.
+NOT_TRIED = (
+    ("SDK for PHP", "on Packagist only"),
+    ("SDK for .NET", "on NuGet only"),
+    ("SDK for Python v4 (aws-credentials-imds)", "needs Python 3.12; Debian 12 has 3.11"),
+    ("SDK for Kotlin", "needs a newer compiler than Debian 12 has (1.3)"),
+    ("SDK for Swift", "needs a compiler for Swift, which Debian 12 has not"),
+    ("SSM agent, ECS agent, CloudWatch agent, EC2 Instance Connect", "no packages of Debian's"),
 )
 
 CLIENTS = DEBIAN + NEWEST + WITHOUT_TOKENS

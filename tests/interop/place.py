@@ -21,6 +21,7 @@ from instance import Instance
 from world import IMDS_V4, IMDS_V6, World, eventually
 
 FOLDER = pathlib.Path(__file__).resolve().parent
+BUILT = FOLDER.parents[1] / "build" / "interop"
 PLAIN_PORT, TLS_PORT = 9480, 9443
 KEY = re.compile(r"ASIA[A-Z0-9]{16}")
 
@@ -100,6 +101,21 @@ class Place:
                  "plain": f"http://{plain}", "plain_host": plain, "tls_port": TLS_PORT,
                  "tls": f"https://127.0.0.1:{TLS_PORT}"}
         return lambda text: re.sub(r"\{(%s)\}" % "|".join(names), lambda found: str(names[found[1]]), text)
+
+
+def set_stage(folder):
+    """Puts programs, what was built and a certificate where any user may read them: the checkout may be root's alone."""
+    folder.chmod(0o755)
+    shutil.copytree(FOLDER / "programs", folder / "programs")
+    if BUILT.is_dir():
+        linked = subprocess.run(["cp", "-a", "--link", str(BUILT), str(folder / "built")], capture_output=True)
+        if linked.returncode != 0:  # another file system
+            subprocess.run(["cp", "-a", str(BUILT), str(folder)], check=True)
+            (folder / BUILT.name).rename(folder / "built")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
+                    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(folder / "key.pem"),
+                    "-out", str(folder / "cert.pem")], check=True, capture_output=True)
+    (folder / "certificate.pem").write_text((folder / "key.pem").read_text() + (folder / "cert.pem").read_text())
 
 
 @contextlib.contextmanager

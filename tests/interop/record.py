@@ -18,8 +18,8 @@ sys.path[:0] = [str(ROOT / "tests" / folder) for folder in ("interop", "e2e", "w
 
 from clients import CLIENTS, WITHOUT_TOKENS  # noqa: E402
 from imds import Imds  # noqa: E402
-from place import Place  # noqa: E402
-from test_clients import furnish, version, why_not  # noqa: E402
+from place import Place, set_stage  # noqa: E402
+from test_clients import version, why_not  # noqa: E402
 from world import IMDS_V4, IMDS_V6, World  # noqa: E402
 
 KEPT = 12  # requests of a client
@@ -93,5 +93,5 @@ def main(stage, names):
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="keytrail-record-") as folder:
-        furnish(pathlib.Path(folder))
+        set_stage(pathlib.Path(folder))
         main(pathlib.Path(folder), sys.argv[1:])

@@ -6,23 +6,17 @@ and the keys of the moment, and the ledger has a row for each key, with the righ
 import contextlib
 import fnmatch
 import json
-import pathlib
 import pwd
 import re
-import shutil
-import subprocess
-import tempfile
 
 import pytest
 
 import transcript
 from clients import CLIENTS
 from instance import needs_world
-from place import bare_place, kept_place
+from place import BUILT
 
 pytestmark = needs_world
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILT = ROOT / "build" / "interop"
 
 
 def why_not(client):
@@ -36,65 +30,11 @@ def why_not(client):
     return None if transcript.debian_version(client.needs) else f"Debian's {client.needs} is not installed"
 
 
-@pytest.fixture(scope="session")
-def stage():
-    """Where any user may read: the checkout may be root's alone."""
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="keytrail-interop-"))
-    try:
-        furnish(folder)
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def furnish(folder):
-    folder.chmod(0o755)
-    shutil.copytree(ROOT / "tests/interop/programs", folder / "programs")
-    if BUILT.is_dir():
-        linked = subprocess.run(["cp", "-a", "--link", str(BUILT), str(folder / "built")], capture_output=True)
-        if linked.returncode != 0:  # another file system
-            subprocess.run(["cp", "-a", str(BUILT), str(folder)], check=True)
-            (folder / BUILT.name).rename(folder / "built")
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
-                    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(folder / "key.pem"),
-                    "-out", str(folder / "cert.pem")], check=True, capture_output=True)
-    (folder / "certificate.pem").write_text((folder / "key.pem").read_text() + (folder / "cert.pem").read_text())
-
-
 def version(client):
     if client.needs.startswith("{built}/"):
         lines = (BUILT / client.needs.removeprefix("{built}/") / "versions").read_text().splitlines()
         return dict(line.split() for line in lines)[client.package]
     return transcript.debian_version(client.needs)
-
-
-@pytest.fixture(scope="session")
-def bare(stage):
-    with bare_place(stage) as place:
-        yield place
-
-
-@pytest.fixture(scope="session")
-def kept(stage):
-    with kept_place(stage) as place:
-        yield place
-
-
-@pytest.fixture(scope="session")
-def audited(stage):
-    """Where tokens are wished for, and not required."""
-    with kept_place(stage, mode="audit") as place:
-        place.imds.set("tokens", "optional")
-        yield place
-
-
-@pytest.fixture(scope="session")
-def book(request):
-    """What was seen, for docs/clients.md."""
-    pages = transcript.Book()
-    yield pages
-    if request.config.getoption("--write"):
-        pages.write(ROOT / "docs" / "clients.md")
 
 
 def keys_now(place, client):

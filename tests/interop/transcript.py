@@ -5,20 +5,28 @@ import datetime
 import platform
 import subprocess
 
+from clients import NOT_TRIED
+
 SHOWN = 8  # requests of a crawler; the rest is counted
 INTRODUCTION = """# Clients
 
 What real programs ask of the metadata service, as they sent it, and that they get the same through Keytrail. Made by
-`sudo tests/interop/run --write` on {date}; every run of `tests/interop/run` checks it again, against the versions at hand.
+`sudo tests/interop/run --write` on {date}; each run of `tests/interop/run` checks it again, with the versions at hand.
 
-Each client was run unmodified, with its default endpoint, by an unprivileged user in a network namespace: first with the simulated
-metadata service alone, whose log is what stands below, then through redirect and proxy. A client passes when both ways it asked the same and
-got the same answers; when the key that it printed, or signed a request with, is the one that was served; and when for each key the ledger has one
-row with outcome `delivered`, grade `exact` or `shared`, and the client's own process and user. Those that get credentials do all this
-before and after a rotation of the keys.
+Each client was run unmodified, with its default endpoint, in a network namespace, by an unprivileged user (s3fs by root):
+first with the simulated metadata service alone, whose log is what stands below, then through redirect and proxy. A client
+passes when
 
-The metadata service closes each connection after one answer, so every request is a connection of its own; where there were more connections
-than requests, the client connected and sent nothing. Credentials: how often a run is handed a key.
+- both ways it asked the same and got the same answers,
+- the key that it printed, or signed a request with, is the one that was served,
+- the ledger has one row for each key that it was handed, with outcome `delivered`, grade `exact` or `shared`, and the
+  client's own process and user,
+
+before and after a rotation of the keys. The last {without} cannot use tokens: where they are required they are refused as by the
+metadata service, and the ledger names them; what stands below is from where tokens are optional (`[imdsv2] mode = audit`).
+
+The metadata service closes each connection after one answer, so every request is a connection of its own; where there were
+more connections than requests, the client connected and sent nothing. Keys: how many a run is handed.
 """
 
 
@@ -36,21 +44,22 @@ def cell(text):
 class Book:
     def __init__(self):
         self.pages = []    # (client, version, log, connections)
-        self.absent = []   # (client, reason)
+        self.absent = {}   # name of a client: reason
 
     def note(self, client, version, log, connections):
         self.pages.append((client, version, log, connections))
 
     def skip(self, client, reason):
-        self.absent.append((client, reason))
+        self.absent[client.name] = reason
 
     def write(self, path):
-        parts = [INTRODUCTION.format(date=datetime.date.today().isoformat()), self.overview(), self.notes(), self.missing(),
-                 "## Requests\n\n" + self.transcripts()]
+        without = sum(bool(client.refused) for client, *_ in self.pages)
+        parts = [INTRODUCTION.format(date=datetime.date.today().isoformat(), without=without), self.overview(), self.notes(),
+                 self.missing(), "## Requests\n\n" + self.transcripts()]
         path.write_text("\n".join(part for part in parts if part))
 
     def overview(self):
-        lines = ["| client | version | from | user agent | TTL asked | requests | connections | credentials |",
+        lines = ["| client | version | from | user agent | TTL asked | requests | connections | keys |",
                  "|---|---|---|---|---|---|---|---|"]
         for client, version, log, connections in self.pages:
             handed = sum(line["access_key_id"] is not None for line in log)
@@ -64,8 +73,8 @@ class Book:
         return "\n".join(lines) + "\n" if lines else ""
 
     def missing(self):
-        lines = [f"- {client.name}: {reason}" for client, reason in self.absent]
-        return "## Not tried\n\n" + "\n".join(lines) + "\n" if lines else ""
+        lines = [f"- {name}: {reason}" for name, reason in [*self.absent.items(), *NOT_TRIED]]
+        return "## Not tried\n\n" + "\n".join(lines) + "\n"
 
     def transcripts(self):
         lines = ["Header names as the client spelled them, in its order. \"same\": as in the line above.", "",
