@@ -21,6 +21,7 @@
 #include "proxy/notify.h"
 #include "proxy/reload.h"
 #include "proxy/scrape.h"
+#include "proxy/seccomp.h"
 #include "proxy/witness/witness.h"
 #include "proxy/workers.h"
 
@@ -178,7 +179,8 @@ static int serve(struct proxy *proxy, const char *config, int witness_fd, pid_t 
 	if (signals < 0 || open_proxy(proxy, witness_fd, &problem) < 0 ||
 	    control_start(proxy, witness_fd, witness_pid, &control, &problem) < 0 ||
 	    scrape_start(proxy, witness_fd, &scrape, &problem) < 0 ||
-	    workers_start(proxy, witness_fd, sockets, count, &workers, &problem) < 0)
+	    workers_start(proxy, witness_fd, sockets, count, &workers, &problem) < 0 ||
+	    seccomp_apply(SECCOMP_PROXY, &problem) < 0)
 		return fail(&problem);
 	log_line(LOG_LEVEL_NOTICE, "ready", "version=%s pid=%d witness=%d port=%lld ledger=%s", KEYTRAIL_VERSION,
 	         getpid(), witness_pid, (long long)proxy->at_start.port, proxy->at_start.ledger_path);

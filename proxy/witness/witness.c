@@ -15,6 +15,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/text.h"
+#include "proxy/seccomp.h"
 #include "proxy/witness/line.h"
 #include "proxy/witness/looker.h"
 #include "proxy/witness/pass.h"
@@ -170,7 +171,8 @@ static _Noreturn void run(int main_fd, const struct witness_options *options)
 	    drop_privileges(options, &problem) < 0 || digests_new(&looker_options.digests, &problem) < 0 ||
 	    identity_reader_new(options->settings->redact, looker_options.digests, &looker_options.reader, &problem) <
 	            0 ||
-	    (looker_options.ebpf != NULL && probe_start(looker_options.ebpf, &looker_options.probe, &problem) < 0))
+	    (looker_options.ebpf != NULL && probe_start(looker_options.ebpf, &looker_options.probe, &problem) < 0) ||
+	    seccomp_apply(SECCOMP_WITNESS, &problem) < 0)
 		end(main_fd, &problem);
 	(void)pthread_rwlockattr_init(&writers_first);
 	(void)pthread_rwlockattr_setkind_np(&writers_first, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
