@@ -96,50 +96,57 @@ static void add_ancestor(json_t *list, json_t *process, const char *known_by)
 	json_decref(process);
 }
 
-/* From `pid` upwards. An ancestor is never younger: a pid that was used again meanwhile ends the line. */
-static void add_ancestors(const struct identity_reader *reader, uint32_t pid, uint64_t born_by, const char *known_by,
-                          json_t *list)
+/* An ancestor is never younger: a pid that was used again meanwhile ends the line. */
+static bool ancestor_open(const struct identity_reader *reader, uint32_t pid, uint64_t born_by, struct subject *ret)
 {
-	while (pid != 0 && json_array_size(list) < ANCESTORS_MAX) {
-		CLEANUP_SUBJECT struct subject subject = {.folder = -1};
-		if (!subject_open(reader, pid, &subject) || subject.stat.start_ticks > born_by)
-			return;
-		subject.is_stored = true;
-		json_t *ancestor = fields_read(&subject, pid);
-		if (ancestor == NULL)
-			return;
+	*ret = (struct subject){.folder = -1};
+	if (pid == 0 || !subject_open(reader, pid, ret) || ret->stat.start_ticks > born_by)
+		return false;
+	ret->is_stored = true;
+	return true;
+}
+
+static void read_ancestor(json_t *list, struct subject *subject, uint32_t pid, const char *known_by)
+{
+	json_t *ancestor = fields_read(subject, pid);
+	if (ancestor != NULL)
 		add_ancestor(list, ancestor, known_by);
+}
+
+/* The leader of a session, and upwards. */
+static void add_leader(const struct identity_reader *reader, uint32_t leader, uint64_t born_by, json_t *list)
+{
+	const char *known_by = "session";
+	for (uint32_t pid = leader; json_array_size(list) < ANCESTORS_MAX;) {
+		CLEANUP_SUBJECT struct subject subject = {.folder = -1};
+		if (!ancestor_open(reader, pid, born_by, &subject))
+			return;
+		read_ancestor(list, &subject, pid, known_by);
 		known_by = "parent";
 		pid = subject.stat.parent;
 		born_by = subject.stat.start_ticks;
 	}
 }
 
-/* The leader of its session is itself or an ancestor: sessions are inherited, and never joined. So it is known still
- * when those in between have ended. */
-static bool has_leader(const json_t *list, uint32_t leader)
-{
-	for (size_t i = 0; i < json_array_size(list); i++) {
-		int64_t pid = 0;
-		if (json_int_at(json_array_get(list, i), "pid", &pid) && pid == leader)
-			return true;
-	}
-	return false;
-}
-
-static json_t *ancestors_of(const struct identity_reader *reader, uint32_t pid, const struct machine_stat *stat)
+/* The leader of a process's session is itself or an ancestor: sessions are inherited, and never joined. So a line of
+ * parents that leaves the session without having met its leader has lost somebody in between, and goes on with whoever
+ * adopted the rest: the leader, if it lives, stands before that one. */
+static json_t *ancestors_of(const struct identity_reader *reader, uint32_t own_pid, const struct machine_stat *stat)
 {
 	json_t *list = json_array();
-	add_ancestors(reader, stat->parent, stat->start_ticks, "parent", list);
-	if (stat->session == 0 || stat->session == pid || has_leader(list, stat->session))
-		return list;
-	json_t *adopted = list;
-	list = json_array();
-	add_ancestors(reader, stat->session, stat->start_ticks, "session", list);
-	for (size_t i = 0; i < json_array_size(adopted); i++)
-		if (json_array_size(list) < ANCESTORS_MAX && !is_in(list, json_array_get(adopted, i)))
-			(void)json_array_append(list, json_array_get(adopted, i));
-	json_decref(adopted);
+	bool expects_leader = stat->session != 0 && stat->session != own_pid;
+	uint64_t born_by = stat->start_ticks;
+	for (uint32_t pid = stat->parent; json_array_size(list) < ANCESTORS_MAX;) {
+		CLEANUP_SUBJECT struct subject subject = {.folder = -1};
+		if (!ancestor_open(reader, pid, born_by, &subject))
+			break;
+		if (expects_leader && subject.stat.session != stat->session)
+			add_leader(reader, stat->session, born_by, list);
+		expects_leader &= pid != stat->session && subject.stat.session == stat->session;
+		read_ancestor(list, &subject, pid, "parent");
+		pid = subject.stat.parent;
+		born_by = subject.stat.start_ticks;
+	}
 	return list;
 }
 

@@ -321,13 +321,19 @@ def test_control_groups(asking, path, unit, container, pod):
 
 # ---- ancestors
 
-def test_the_leader_of_a_session_is_remembered(asking):
-    """Its parent has ended before it asks; the shell that both came from lives on."""
-    leader = 'sh -c \'(sleep 0.5; exec "$@") & :\' sh "$@"; sleep 3'
+@pytest.mark.parametrize("orphan, known_by", [
+    ('sleep 0.5; exec "$@"', ["session"]),
+    ('sh -c \'sleep 0.5; "$@"; :\' sh "$@"; :', ["parent", "parent", "session"]),
+])
+def test_the_leader_of_a_session_is_remembered(asking, orphan, known_by):
+    """Somebody in between has ended before it asks; the shell that all came from lives on, and stands before who adopted
+    the rest."""
+    (asking.instance.folder / "orphan.sh").write_text(orphan)
+    leader = f'sh -c \'sh {asking.instance.folder}/orphan.sh "$@" & :\' sh "$@"; sleep 3'
     process = asking.run("setsid", "-w", "sh", "-c", leader, "sh", CURL, *asking.words())
-    known = [(one["known_by"], one["comm"]) for one in process["ancestors"]]
-    assert known[0] == ("session", "sh")
-    assert "sleep 3" in process["ancestors"][0]["cmdline"][2]
+    ancestors = process["ancestors"]
+    assert [one["known_by"] for one in ancestors[:len(known_by)]] == known_by
+    assert "sleep 3" in ancestors[len(known_by) - 1]["cmdline"][2] and len(ancestors) > len(known_by)
 
 
 def test_a_parent_that_ends_before_the_answer(asking):
