@@ -60,13 +60,13 @@ int redirect_self(char ret[static PATH_MAX], struct error *err)
 }
 
 /* The child's side; does not return. Standard error is the user's. */
-static void run_check(const char *script, const char *settings, int output)
+static void run_check(const char *program, const char *script, const char *settings, int output)
 {
 	static char name[] = SCRIPT, option[] = "-c", verb[] = "check";
 	char *const with_settings[] = {name, option, settings != NULL ? strdup(settings) : NULL, verb, NULL};
 	char *const without_settings[] = {name, verb, NULL};
 	(void)signal(SIGPIPE, SIG_DFL);
-	if (dup2(output, STDOUT_FILENO) < 0)
+	if (dup2(output, STDOUT_FILENO) < 0 || setenv(REDIRECT_PROGRAM, program, 1) != 0)
 		_exit(127);
 	(void)execv(script, settings != NULL ? with_settings : without_settings);
 	_exit(127);
@@ -112,7 +112,7 @@ int redirect_check(const char *settings, int *ret_status, json_t **ret_lines, st
 	if (child < 0)
 		return error_errno(err, "starting %s", script);
 	if (child == 0)
-		run_check(script, settings, to);
+		run_check(program, script, settings, to);
 	(void)close(steal_fd(&to));
 	int result = buffer_read_fd(&text, from, err);
 	(void)close(steal_fd(&from));

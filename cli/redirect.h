@@ -7,6 +7,9 @@
 
 /* The program keytrail-redirect: where it is, and what its `check` says. */
 
+/* Tells it which program it may ask for what no shell can find out. */
+#define REDIRECT_PROGRAM "KEYTRAIL_PROGRAM"
+
 /* In the source tree that this program was built in (build/PRESET/bin beside iptables/), else where it is installed.
  * `program` is the path of this program. ERROR_MISSING names the places. */
 MUST_USE int redirect_find(const char *program, char ret[static PATH_MAX], struct error *err);

@@ -5,6 +5,9 @@
 # any more once NAT has given their packets another address. Sourced by keytrail-redirect, never run; it uses that
 # program's settings, AWK_ADDRESS and lists of families and interfaces, and changes nothing.
 
+# shellcheck disable=SC2016
+readonly AWK_SAY='function say(what, whom) { gsub(/\t/, " ", what); gsub(/\t/, " ", whom); print what "\t" whom }'
+
 # Walks iptables-save's rules from the hooks that run after NAT and prints each rule that drops or rejects
 # what goes to the metadata service: such a rule would no longer match. A rule counts if it, or a rule that
 # leads to it, names the address (alone, in a prefix, range, set or negation) or the process (owner, cgroup);
@@ -32,10 +35,22 @@ readonly AWK_EXISTING_IPTABLES='
 		return system("ipset -q test " name " " metadata " >/dev/null 2>&1") == 0 ||
 			system("ipset -q test " name " " metadata ",tcp:80 >/dev/null 2>&1") == 0
 	}
+	function covers(interface, name) {
+		return interface == name || interface ~ /\+$/ && index(name, substr(interface, 1, length(interface) - 1)) == 1
+	}
+	# Whether what comes in by an interface (or one of a pattern) is redirected.
+	function is_container(interface,   n, item, i) {
+		n = split(uplinks, item, " ")
+		for (i = 1; i <= n; i++) if (interface == item[i]) return 0
+		n = split(containers, item, " ")
+		for (i = 1; i <= n; i++)
+			if (item[i] == "any" || covers(item[i], interface) || covers(interface, item[i])) return 1
+		return 0
+	}
 	# Returns 0 if the rule cannot match; sets rule_names (it names the address or process), rule_whole (no other
-	# condition), rule_target.
+	# condition), rule_asks (those conditions, for the carry-over), rule_target.
 	function judge(rule,   n, word, i, option, value, inverted, hit) {
-		rule_names = 0; rule_whole = 1; rule_target = ""
+		rule_names = 0; rule_whole = 1; rule_asks = rule_target = ""
 		n = words(rule, word)
 		for (i = 1; i <= n; i++) {
 			option = word[i]; value = word[i + 1]
@@ -54,33 +69,45 @@ readonly AWK_EXISTING_IPTABLES='
 			}
 			else if (option == "--ctstate" || option == "--state") { rule_whole = 0; hit = value ~ /NEW/; i++ }
 			else if (option == "--tcp-flags") { if (word[i + 2] !~ /SYN/) hit = 0; rule_whole = 0; i += 2 }
+			else if (option == "-o" && out != "") { hit = covers(value, out); i++ }
+			else if (option == "-i" && forward) {
+				hit = inverted || is_container(value); inverted = 0
+				rule_asks = rule_asks "in=" value ";"; rule_whole = 0; i++
+			}
 			else {
 				rule_whole = 0
 				if (option ~ /^--([ug]id-owner|socket-exists|cgroup|path)$/) rule_names++
-				if (option ~ /^-/ && value !~ /^(-|!)/ && value != "") i++
+				if (option ~ /^-/ && value !~ /^(-|!)/ && value != "") i++; else value = ""
+				if (option ~ /^--[ug]id-owner$/) rule_asks = rule_asks (inverted ? "!" : "") substr(option, 3, 3) "=" value ";"
+				else if (option == "--path" && gsub(/"/, "", value) >= 0) rule_asks = rule_asks (inverted ? "!" : "") "group=" value ";"
+				else rule_asks = rule_asks "?" (inverted ? "! " : "") option (value == "" ? "" : " " value) ";"
 			}
 			if (hit >= 0 && hit == inverted) return 0
 			inverted = 0
 		}
 		return 1
 	}
-	# Returns 1 when nothing that goes to the metadata service comes past this chain.
-	function walk(chain, named, depth,   i, target, whole, names, ended) {
+	# Returns 1 when nothing that goes to the metadata service comes past this chain. `asked` are the conditions on the
+	# way to it, `passed` those of rules that let some by before.
+	function walk(chain, named, asked, depth,   i, target, whole, names, asks, ended) {
 		if (depth > 16) return 0
 		for (i = 1; i <= count[chain]; i++) {
 			if (!judge(rule[chain, i])) continue
-			target = rule_target; whole = rule_whole; names = named || rule_names
+			target = rule_target; whole = rule_whole; names = named || rule_names; asks = asked rule_asks
 			if (target == "DROP" || target == "REJECT") {
 				split(chain, part, " ")
 				if (names && !printed[chain, i]++)
-					print source ": table " part[1] ", chain " part[2] ": -A " part[2] " " rule[chain, i]
+					say(source ": table " part[1] ", chain " part[2] ": -A " part[2] " " rule[chain, i],
+						(forward ? "forward;" : "") asks passed)
 				ended = 1
-			} else if (target == "ACCEPT") ended = 1
-			else if (target == "RETURN") { if (whole) return 0; continue }
-			else {
+			} else if (target == "ACCEPT" || target == "RETURN") {
+				if (whole) return target == "ACCEPT"
+				passed = passed "|" (asks == "" ? "?an earlier rule" : asks)
+				continue
+			} else {
 				split(chain, part, " ")
 				if (target ~ /^(KEYTRAIL-|DOCKER$|DOCKER-(ISOLATION|CT|BRIDGE|FORWARD|INTERNAL))/) continue
-				ended = walk(part[1] " " target, names, depth + 1)
+				ended = walk(part[1] " " target, names, asks, depth + 1)
 			}
 			if (ended && whole) return 1
 		}
@@ -90,7 +117,10 @@ readonly AWK_EXISTING_IPTABLES='
 	/^-A / { chain = table " " $2; text = $0; sub(/^-A [^ ]+ /, "", text); rule[chain, ++count[chain]] = text }
 	END {
 		n = split("filter OUTPUT,filter FORWARD,mangle FORWARD,mangle POSTROUTING,security OUTPUT,security FORWARD", hook, ",")
-		for (h = 1; h <= n; h++) walk(hook[h], 0, 0)
+		for (h = 1; h <= n; h++) {
+			forward = hook[h] ~ /FORWARD/; passed = ""
+			if (!forward || containers != "") walk(hook[h], 0, "", 0)
+		}
 	}'
 
 # The same for tables that nft itself made, from the words of `nft -nn list ruleset`. Tables of iptables-nft
@@ -139,7 +169,7 @@ readonly AWK_EXISTING_NFT='
 		return ""
 	}
 	function judge(text,   n, word, i, inverted, value, hit) {
-		rule_names = 0; rule_whole = 1; rule_target = ""
+		rule_names = 0; rule_whole = 1; rule_asks = rule_target = ""
 		gsub(/"[^"]*"/, "quoted", text)
 		n = split(text, word, " ")
 		for (i = 1; i <= n; i++) {
@@ -153,7 +183,16 @@ readonly AWK_EXISTING_NFT='
 					word[i + 1] ~ /^(flags|all|tcp|sequence,?|options|ip|ether)$/ && word[i + 2] !~ /^[ds](addr|port)$/)) i++
 				continue
 			}
-			if (word[i] == "limit") { rule_whole = 0; continue }
+			if (word[i] == "limit") { rule_whole = 0; rule_asks = rule_asks "?limit;"; continue }
+			if (word[i] ~ /^sk[ug]id$/) {
+				rule_whole = 0; rule_names++; what = substr(word[i], 3, 3)
+				inverted = word[i + 1] == "!="
+				if (inverted || word[i + 1] == "==") i++
+				value = word[++i]
+				if (value == "{") { value = ""; while (i < n && word[++i] != "}") value = value word[i] }
+				rule_asks = rule_asks (value ~ /^[0-9,-]+$/ ? (inverted ? "!" : "") what "=" value : "?sk" what " " value) ";"
+				continue
+			}
 			hit = -1
 			if (word[i] ~ /^ip6?$/ && word[i + 1] ~ /^(daddr|protocol|nexthdr)$/ ||
 				word[i] == "meta" && word[i + 1] == "l4proto" ||
@@ -190,23 +229,28 @@ readonly AWK_EXISTING_NFT='
 			if (word[i] == "nfproto" && word[i + 1] ~ /^(ipv6|10)$/ && metadata !~ /:/) return 0
 			if (word[i] == "nfproto" && word[i + 1] ~ /^(ipv4|2)$/ && metadata ~ /:/) return 0
 			if (word[i] == "ct" && word[i + 1] == "state" && word[i + 2] !~ /new|0x8/ && word[i + 2] !~ /^({|!=)$/) return 0
-			if (word[i] ~ /^(skuid|skgid|cgroup|cgroupv2)$/) rule_names++
+			if (word[i] ~ /^(cgroup|cgroupv2)$/) rule_names++
+			if (word[i] == "ct" && word[i + 1] == "state") { i += 2; if (word[i] == "!=") i++ }
+			else if (word[i] != "meta") rule_asks = rule_asks "?" word[i] ";"
 		}
 		return 0
 	}
-	function walk(chain, named, depth,   i, target, whole, names, ended, part) {
+	function walk(chain, named, asked, depth,   i, target, whole, names, asks, ended, part) {
 		if (depth > 16) return 0
 		split(chain, part, " "); table_of = part[1] " " part[2]
 		for (i = 1; i <= count[chain]; i++) {
 			table_of = part[1] " " part[2]
 			if (!judge(rule[chain, i])) continue
-			target = rule_target; whole = rule_whole; names = named || rule_names
+			target = rule_target; whole = rule_whole; names = named || rule_names; asks = asked rule_asks
 			if (target == "drop" || target == "reject") {
-				if (names && !printed[chain, i]++) print "nftables: table " table_of ", chain " part[3] ": " rule[chain, i]
+				if (names && !printed[chain, i]++)
+					say("nftables: table " table_of ", chain " part[3] ": " rule[chain, i], (forward ? "forward;" : "") asks passed)
 				ended = 1
-			} else if (target == "accept") ended = 1
-			else if (target == "return") { if (whole) return 0; continue }
-			else ended = walk(table_of " " substr(target, 4), names, depth + 1)
+			} else if (target == "accept" || target == "return") {
+				if (whole) return target == "accept"
+				passed = passed "|" (asks == "" ? "?an earlier rule" : asks)
+				continue
+			} else ended = walk(table_of " " substr(target, 4), names, asks, depth + 1)
 			if (ended && whole) return 1
 		}
 		return 0
@@ -226,12 +270,14 @@ readonly AWK_EXISTING_NFT='
 	/^chain / { chain_name = here " " $2; set_name = ""; next }
 	/^type [a-z]+ hook / {
 		priority = $0; sub(/^.* priority /, "", priority); sub(/;.*$/, "", priority)
-		if ($4 ~ /^(output|forward|postrouting)$/ && ($4 != "output" || priority + 0 > -100)) base[++base_count] = chain_name
+		if ($4 ~ /^(output|forward|postrouting)$/ && ($4 != "output" || priority + 0 > -100) && ($4 != "forward" || containers != "")) {
+			base[++base_count] = chain_name; is_forward[chain_name] = $4 == "forward"
+		}
 		next
 	}
 	/^(}|policy|flags|timeout|typeof|type|comment|size|gc-interval)/ || chain_name == "" { next }
 	{ rule[chain_name, ++count[chain_name]] = $0 }
-	END { for (b = 1; b <= base_count; b++) walk(base[b], 0, 0) }'
+	END { for (b = 1; b <= base_count; b++) { forward = is_forward[base[b]]; passed = ""; walk(base[b], 0, "", 0) } }'
 
 # Units for which reaching the metadata address and reaching the proxy (on loopback) differ: what they may
 # not reach would open, or what alone they may reach would break. Input: "unit<TAB>Allow|Deny<TAB>list".
@@ -249,6 +295,11 @@ readonly AWK_EXISTING_UNITS='
 		return 0
 	}
 	function denied(unit, address) { return covers(deny[unit], address) && !covers(allow[unit], address) }
+	function asks(unit) {
+		if (!denied(unit, "169.254.169.254") && denied(unit, "127.0.0.1") || !denied(unit, "fd00:ec2::254") && denied(unit, "::1"))
+			return "?it may reach the metadata service and not the machine itself: give it IPAddressAllow=localhost;"
+		return (unit ~ /\.slice$/ ? "?a slice stands for all units below it: name those as unit=;" : "unit=" unit ";")
+	}
 	BEGIN { FS = "\t" }
 	!seen[$1]++ { unit[++n] = $1 }
 	{ if ($3 == "") { if ($2 == "Deny") deny[$1] = ""; else allow[$1] = "" } }
@@ -258,7 +309,7 @@ readonly AWK_EXISTING_UNITS='
 		for (i = 1; i <= n; i++) {
 			u = unit[i]
 			if (u !~ /^keytrail/ && (denied(u, "169.254.169.254") != denied(u, "127.0.0.1") || denied(u, "fd00:ec2::254") != denied(u, "::1")))
-				print "systemd: unit " u ": IPAddressDeny=" substr(deny[u], 2) " IPAddressAllow=" substr(allow[u], 2)
+				say("systemd: unit " u ": IPAddressDeny=" substr(deny[u], 2) " IPAddressAllow=" substr(allow[u], 2), asks(u))
 		}
 	}'
 
@@ -309,11 +360,49 @@ unit_file() { # UNIT FILE
 
 existing_in_iptables() { # FAMILY BACKEND-SAVE-PROGRAM
 	command -v "$2" >/dev/null || return 0
-	"$2" 2>/dev/null | awk -v metadata="${METADATA[$1]}" -v source="${2%-save}" "$AWK_ADDRESS$AWK_EXISTING_IPTABLES"
+	"$2" 2>/dev/null | awk -v metadata="${METADATA[$1]}" -v source="${2%-save}" -v uplinks="${uplink_list[*]}" \
+		-v containers="${container_list[*]}" -v out="$(way_out "$1")" "$AWK_ADDRESS$AWK_SAY$AWK_EXISTING_IPTABLES"
 }
 
-# Prints one line for each rule that closes the metadata service to somebody.
-existing_rules() {
+# The interface that leads to the metadata service without us.
+way_out() { # FAMILY
+	ip -"$1" route get "${METADATA[$1]}" 2>/dev/null | sed -n 's/.* dev \([^ ]*\).*/\1/p' || true
+}
+
+# The program that can ask for eBPF programs.
+keytrail_program() {
+	local program
+	for program in "${KEYTRAIL_PROGRAM-}" "$templates/../build/release/bin/keytrail" /usr/bin/keytrail /usr/local/bin/keytrail; do
+		[[ -n $program && -x $program ]] || continue
+		echo "$program"
+		return 0
+	done
+}
+
+say_unseen() {
+	[[ -n $(keytrail_program) ]] ||
+		note "there is no program keytrail: programs on control groups (eBPF) are not looked at"
+}
+
+# Prints what `keytrail redirect programs` says of programs that are not the service manager's for units' address lists.
+egress_programs() {
+	local program
+	program=$(keytrail_program)
+	[[ -n $program ]] || return 0
+	"$program" redirect programs | awk -F '\t' '$3 !~ /^sd_fw_/'
+}
+
+# shellcheck disable=SC2016
+readonly AWK_EXISTING_PROGRAMS='
+	BEGIN { FS = "\t" }
+	$1 == "closes" || $1 == "untried" {
+		say("control group " $2 ": egress program " $3 " (eBPF, tag " $4 ")" ($1 == "untried" ? ", which cannot be tried" : ""),
+			$1 == "untried" ? "?what it does is not known;" : "group=" $2 ";")
+	}'
+
+# Prints one line for each rule, program and unit that closes the metadata service to somebody: what it is, a tab, and
+# to whom, for the carry-over.
+existing_blocks() {
 	local family program foreign programs
 	for family in "${families[@]}"; do
 		programs=(iptables-nft-save iptables-legacy-save)
@@ -326,18 +415,116 @@ existing_rules() {
 		foreign=$({ iptables-nft-save || iptables-save; } 2>/dev/null | sed -n 's/^\*/ip /p' | tr '\n' '|')
 		foreign+=$({ ip6tables-nft-save || ip6tables-save; } 2>/dev/null | sed -n 's/^\*/ip6 /p' | tr '\n' '|')
 		nft -nn list ruleset 2>/dev/null |
-			awk -v metadata="${METADATA[$family]}" -v foreign="|$foreign" "$AWK_ADDRESS$AWK_EXISTING_NFT"
+			awk -v metadata="${METADATA[$family]}" -v foreign="|$foreign" -v containers="${container_list[*]}" \
+				"$AWK_ADDRESS$AWK_SAY$AWK_EXISTING_NFT"
 	done
-	unit_settings | awk "$AWK_ADDRESS$AWK_EXISTING_UNITS"
+	egress_programs | awk "$AWK_SAY$AWK_EXISTING_PROGRAMS"
+	unit_settings | awk "$AWK_ADDRESS$AWK_SAY$AWK_EXISTING_UNITS"
 }
+
+existing_rules() { existing_blocks | cut -f 1; }
 
 digest() { printf '%s' "$1" | sha256sum | cut -c1-16; }
 
-# Those of existing_rules that nobody has accepted.
+# Those of existing_rules that nobody has accepted or carried over.
 unaccepted_rules() {
-	local line notes
+	local line notes name
 	notes=$(markers 4)
 	existing_rules | sort -u | while read -r line; do
-		grep -qx "accepted $(digest "$line")" <<<"$notes" || echo "$line"
+		name=$(digest "$line")
+		grep -qx "accepted $name" <<<"$notes" || is_carried "$name" || echo "$line"
 	done
+}
+
+# A section of the settings stands for it, and refuses.
+is_carried() { # DIGEST
+	[[ ${setting[policy.mode]} == enforce && -v carried[$1] ]]
+}
+
+# ---- Carrying over ------------------------------------------------------------------------------
+
+# From lines "digest<TAB>what<TAB>to whom" to sections of keytrail.conf, in two rounds: first those that only deny, since
+# an [allow] that one of the others needs would end the search for all that follows it. Prints what cannot be said as a
+# remark; ends with 3 if there is any.
+# shellcheck disable=SC2016
+readonly AWK_CARRY='
+	# "uid=5;gid=6;" to lines of a section; sets problem.
+	function lines_of(asks,   n, item, i, key, value, text, given) {
+		problem = ""; negated = ""
+		n = split(asks, item, ";")
+		for (i = 1; i < n; i++) {
+			if (item[i] ~ /^\?/) { problem = "it asks for more than a policy can: " substr(item[i], 2); return "" }
+			key = item[i]; sub(/=.*$/, "", key); value = item[i]; sub(/^[^=]*=/, "", value)
+			if (key ~ /^!?group$/) {
+				sub(/group/, "unit", key)
+				if (value ~ /\/docker\/[0-9a-f]+$/ && key !~ /!/) key = "container"
+				else if (value !~ /(^|\/)system\.slice\/[^\/]+\.(service|socket|mount|swap)$/) {
+					problem = "a control group that is no unit and no container: " value; return ""
+				}
+				sub(/^.*\//, "", value)
+			}
+			if (key ~ /id$/ && (value = numbers(value)) == "") { problem = "too many numbers"; return "" }
+			if (key ~ /^!/) {
+				if (negated != "") { problem = "two negations"; return "" }
+				negated = substr(key, 2) " = " value
+				continue
+			}
+			if (given[key]++) { problem = "two conditions on " key; return "" }
+			text = text key " = " value "\n"
+		}
+		return text
+	}
+	function numbers(list,   n, item, i, ends, number, text, count) {
+		n = split(list, item, ",")
+		for (i = 1; i <= n; i++) {
+			if (split(item[i], ends, "-") == 1) ends[2] = ends[1]
+			for (number = ends[1] + 0; number <= ends[2] + 0; number++) {
+				if (++count > 64) return ""
+				text = text " " number
+			}
+		}
+		return substr(text, 2)
+	}
+	function remark(why) { print "# " what; print "#   cannot be carried over: " why; print ""; left = 3 }
+	# Exceptions: what earlier rules let pass, and a negation.
+	function section(digest, asks,   n, part, i, deny, allow, own) {
+		n = split(asks, part, "|")
+		deny = lines_of(part[1]); own = negated
+		if (problem != "") { remark(problem); return }
+		if (own != "") allow = allow_section(digest, ++allows, own "\n")
+		for (i = n; i > 1; i--) {
+			own = lines_of(part[i])
+			if (problem == "" && (negated != "" || own == "")) problem = "a negation"
+			if (problem != "") { remark("an earlier rule lets some pass, and " problem); return }
+			allow = allow_section(digest, ++allows, own) allow
+		}
+		if ((allow != "") != second) { later[++later_count] = $0; return }
+		if (allow != "" && allowed++) { remark("another one that lets some pass has been, and the first that matches decides"); return }
+		print "# " what
+		printf "%s[deny \"existing %s\"]\n%s\n", allow, digest, deny == "" ? "path = *\n" : deny
+	}
+	function allow_section(digest, number, lines) { return sprintf("[allow \"existing %s, %d\"]\n%s\n", digest, number, lines) }
+	function forwarded(asks,   n, item, i, names) {
+		n = split(asks, item, /[;|]/)
+		for (i = 1; i <= n; i++) if (item[i] ~ /^in=/) names = names " " substr(item[i], 4)
+		remark("no policy knows the way that a packet came. Set [listen] container_interfaces to " \
+			(names == "" ? "none" : "a list without" names) ": what comes from there is then rejected as before")
+	}
+	function take() {
+		what = $2; allows = 0
+		if ($3 ~ /^forward;/) forwarded(substr($3, 9))
+		else section($1, $3)
+	}
+	BEGIN { FS = "\t" }
+	{ take() }
+	END { second = 1; n = later_count; for (k = 1; k <= n; k++) { $0 = later[k]; take() } exit left }'
+
+carry_over() {
+	local what whom status=0
+	existing_blocks | sort -u | while IFS=$'\t' read -r what whom; do
+		printf '%s\t%s\t%s\n' "$(digest "$what")" "$what" "$whom"
+	done | awk "$AWK_CARRY" || status=$?
+	[[ ${setting[policy.mode]} == enforce ]] ||
+		note "[policy] mode = ${setting[policy.mode]} refuses nobody: these sections hold, and up takes them for that, with mode = enforce"
+	exit "$status"
 }

@@ -14,8 +14,10 @@ import time
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "world"))
+sys.path[:0] = [str(ROOT / "tests" / folder) for folder in ("world", "support")]
 
+import egress  # noqa: E402
+from imds import binary  # noqa: E402
 from world import IMDS_V4, IMDS_V6, THROWAWAY, World  # noqa: E402
 
 SCRIPT = ROOT / "iptables" / "keytrail-redirect"
@@ -748,6 +750,226 @@ def test_a_missing_match_is_named(host, tmp_path, extension, named):
     assert [line for line in host.saved() if "KEYTRAIL" in line] == []
     if host.backend == "nft":
         assert host.saved() == before
+
+
+# ---- Carrying over ---------------------------------------------------------------------------------
+
+CARRIED = {
+    "uid": (["-A OUTPUT -d 169.254.169.254 -m owner --uid-owner 65534 -j REJECT"], ["deny: uid = 65534"]),
+    "uid, any address": (["-A OUTPUT -m owner --uid-owner 65534 -j DROP"], ["deny: uid = 65534"]),
+    "uids": (["-A OUTPUT -d 169.254.169.254 -m owner --uid-owner 1000-1002 -j DROP"], ["deny: uid = 1000 1001 1002"]),
+    "uid and gid": (["-A OUTPUT -d 169.254.169.254 -m owner --uid-owner 5 --gid-owner 6 -j DROP"],
+                    ["deny: uid = 5, gid = 6"]),
+    "everybody": (["-A OUTPUT -d 169.254.0.0/16 -j DROP"], ["deny: path = *"]),
+    "everybody but root": (["-A OUTPUT -d 169.254.169.254 -m owner ! --uid-owner 0 -j REJECT"],
+                           ["allow: uid = 0", "deny: path = *"]),
+    "root was let by": (["-A OUTPUT -d 169.254.169.254 -m owner --uid-owner 0 -j ACCEPT",
+                         "-A OUTPUT -d 169.254.169.254 -m owner --uid-owner 7 -j ACCEPT",
+                         "-A OUTPUT -d 169.254.169.254 -j DROP"], ["allow: uid = 0", "allow: uid = 7", "deny: path = *"]),
+    "a chain of its own": (["-N SHUT", "-A SHUT -m owner --uid-owner 0 -j RETURN", "-A SHUT -m owner --gid-owner 100 -j DROP",
+                            "-A OUTPUT -d 169.254.169.254 -p tcp --dport 80 -j SHUT"], ["allow: uid = 0", "deny: gid = 100"]),
+    "conditions on the way": (["-N SHUT", "-A SHUT -m owner --gid-owner 100 -j DROP",
+                               "-A OUTPUT -d 169.254.169.254 -m owner --uid-owner 33 -j SHUT"], ["deny: uid = 33, gid = 100"]),
+    "plain ones come first": (["-A OUTPUT -d 169.254.169.254 -m owner ! --uid-owner 0 -j DROP",
+                               "-t security -A OUTPUT -d 169.254.169.254 -m owner --uid-owner 0 --gid-owner 4 -j DROP"],
+                              ["deny: uid = 0, gid = 4", "allow: uid = 0", "deny: path = *"]),
+    "by the uplink": (["-A OUTPUT -o lo -j ACCEPT", "-A OUTPUT -o eth0 -d 169.254.169.254 -m owner --uid-owner 9 -j DROP"],
+                      ["deny: uid = 9"]),
+    "forwarded": (["-A FORWARD -d 169.254.169.254 -j DROP"], ["left: container_interfaces to none"]),
+    "forwarded from a bridge": (["-A FORWARD -i br0 -d 169.254.169.254 -j DROP"],
+                                ["left: container_interfaces to a list without br0"]),
+    "by source address": (["-A OUTPUT -s 10.77.0.2 -d 169.254.169.254 -j DROP"], ["left: more than a policy can: -s 10.77.0.2/32"]),
+    "too many uids": (["-A OUTPUT -d 169.254.169.254 -m owner --uid-owner 1000-60000 -j DROP"], ["left: too many numbers"]),
+    "two exceptions": (["-A OUTPUT -d 169.254.169.254 -m owner ! --uid-owner 0 -j DROP",
+                        "-t security -A OUTPUT -d 169.254.169.254 -m owner ! --uid-owner 1 -j DROP"],
+                       ["allow: uid = 0", "deny: path = *", "left: another one that lets some pass"]),
+    "let by for another reason": (["-A OUTPUT -d 169.254.169.254 -m mark --mark 0x7 -j ACCEPT", "-A OUTPUT -d 169.254.169.254 -j DROP"],
+                                  ["left: an earlier rule lets some pass"]),
+    "nft uid": ("table inet guard { chain out { type filter hook output priority 0; ip daddr 169.254.169.254 meta skuid 65534 reject; }; }",
+                ["deny: uid = 65534"]),
+    "nft everybody but": ("table inet guard { chain shut { meta skuid != 0 reject with tcp reset; }; chain out { type filter hook output priority 0; "
+                          "ip daddr 169.254.169.254 tcp dport 80 jump shut; }; }", ["allow: uid = 0", "deny: path = *"]),
+    "nft uids": ("table inet guard { chain out { type filter hook output priority 0; meta skuid { 33, 1000-1002 } ip daddr 169.254.169.254 counter drop; }; }",
+                 ["deny: uid = 33 1000 1001 1002"]),
+    "nft let by": ("table inet guard { chain out { type filter hook output priority 0; meta skgid 5 accept; ip daddr 169.254.169.254 drop; }; }",
+                   ["allow: gid = 5", "deny: path = *"]),
+    "nft forwarded": ("table inet guard { chain f { type filter hook forward priority 0; ip daddr 169.254.0.0/16 drop; }; }",
+                      ["left: container_interfaces to none"]),
+    "nft more": ("table inet guard { chain out { type filter hook output priority 0; ip daddr 169.254.169.254 oifname \"eth0\" drop; }; }",
+                 ["left: more than a policy can: oifname"]),
+}
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory):
+    """One world for all; rules() starts anew."""
+    if backend_works("nft") or shutil.which("nft") is None:
+        pytest.skip(backend_works("nft") or "nft is not installed")
+    with World() as world:
+        yield Host(world, "nft", tmp_path_factory.mktemp("once"))
+
+
+def rules(host, commands):
+    host.sh("nft flush ruleset")
+    host.settings.write_text("")
+    if isinstance(commands, str):
+        host.world.run("host", ["nft", "-f", "-"], input=commands, check=True)
+    else:
+        for command in commands:
+            host.tables(command)
+
+
+def sections(text):
+    """[allow] and [deny] as "deny: uid = 1, gid = 2"; what was left as it is said."""
+    found = []
+    for line in text.splitlines():
+        if line.startswith("["):
+            found.append(line[1:].split()[0] + ": ")
+        elif line.startswith("#   cannot be carried over: "):
+            found.append("left: " + line)
+        elif line and not line.startswith("#"):
+            found[-1] += ("" if found[-1].endswith(": ") else ", ") + line
+    return found
+
+
+@pytest.mark.parametrize("name", CARRIED)
+def test_existing_blocks_become_sections(once, name):
+    commands, expected = CARRIED[name]
+    rules(once, commands)
+    done = once.redirect("carry-over")
+    found = sections(done.stdout)
+    assert len(found) == len(expected), done.stdout + done.stderr
+    for got, wanted in zip(found, expected):
+        assert got == wanted or wanted.startswith("left: ") and got.startswith("left: ") and wanted[6:] in got, done.stdout
+    is_whole = not any(line.startswith("left: ") for line in expected)
+    assert done.returncode == (0 if is_whole else 3), done.stderr
+    assert "mode = audit refuses nobody" in done.stderr
+    # In the settings, and in force, they are a reason to go ahead; `audit` is not.
+    once.settings.write_text(done.stdout)
+    assert once.redirect("-n", "up").stderr.count("closed already")
+    once.settings.write_text("[policy]\nmode = enforce\n" + done.stdout)
+    checked = subprocess.run([str(binary("keytraild")), "-c", str(once.settings), "--check-config"], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr
+    done = once.redirect("-n", "up")
+    assert ("closed already" in done.stderr) == (not is_whole), done.stderr
+    assert "refuses nobody" not in once.redirect("carry-over").stderr
+
+
+@pytest.mark.parametrize("text, expected", [
+    ("IPAddressDeny=169.254.169.254", "deny: unit = shop.service"),
+    ("IPAddressDeny=any\nIPAddressAllow=169.254.169.254", "left: it may reach the metadata service and not the machine itself")])
+def test_units_become_sections(once, text, expected):
+    rules(once, [])
+    (once.units / "shop.service").write_text(f"[Service]\n{text}\n")
+    done = once.redirect("carry-over")
+    (once.units / "shop.service").unlink()
+    found, = sections(done.stdout)
+    assert found == expected or expected.startswith("left") and expected[6:] in found
+    (once.units / "shop.slice").write_text("[Slice]\nIPAddressDeny=169.254.169.254\n")
+    done = once.redirect("carry-over")
+    (once.units / "shop.slice").unlink()
+    assert "a slice stands for all units below it" in done.stdout and done.returncode == 3
+
+
+def test_nothing_to_carry_over(once):
+    rules(once, ["-A OUTPUT -d 10.0.0.0/8 -j DROP"])
+    done = once.redirect("carry-over")
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("interfaces, rule, refused", [
+    ("auto", "-d 169.254.169.254", True), ("none", "-d 169.254.169.254", False), ("nosuch0", "-d 169.254.169.254", True),
+    ("auto", "-i br0 -d 169.254.169.254", True), ("br*", "-i br0 -d 169.254.169.254", True),
+    ("br1", "-i br0 -d 169.254.169.254", False), ("auto", "-i eth0 -d 169.254.169.254", False),
+    ("br1", "-i br+ -d 169.254.169.254", True), ("br1", "! -i eth0 -d 169.254.169.254", True)])
+def test_forward_rules_matter_where_something_is_redirected(once, interfaces, rule, refused):
+    rules(once, [f"-A FORWARD {rule} -j DROP"])
+    once.settings.write_text(f"[listen]\ncontainer_interfaces = {interfaces}\n")
+    assert ("closed already" in once.redirect("-n", "up").stderr) == refused
+
+
+# ---- Programs on control groups --------------------------------------------------------------------
+
+needs_programs = pytest.mark.skipif(egress.missing() is not None, reason=str(egress.missing()))
+
+
+@needs_programs
+@pytest.mark.parametrize("program, refused", [
+    (egress.egress_drops(IMDS_V4), True), (egress.egress_drops("169.254.170.2"), False), (egress.egress_drops(), False),
+    (egress.egress_passes(), False), (egress.connect_refuses(IMDS_V4), False)],
+    ids=["drops it", "drops another", "drops all", "drops nothing", "refuses connect"])
+def test_programs_on_control_groups(once, program, refused):
+    """One that drops what goes to the address would not see it any more. One on connect() is asked before NAT, as before."""
+    rules(once, [])
+    with egress.Group() as group:
+        group.attach(program, "guard")
+        done = once.redirect("-n", "up")
+        mine = [line for line in done.stderr.splitlines() if group.path.name in line]
+        assert len(mine) == refused, done.stderr
+        if refused:
+            assert "egress program guard (eBPF, tag " in mine[0]
+            assert once.redirect("up").returncode == 1
+            carried = once.redirect("carry-over")
+            assert "a control group that is no unit and no container" in carried.stdout and carried.returncode == 3
+            once.up("--accept-existing")
+            assert once.check() == []
+    assert once.redirect("down").returncode == 0
+
+
+@needs_programs
+def test_a_program_that_comes_later_is_reported(once):
+    rules(once, [])
+    once.up()
+    with egress.Group() as group:
+        group.attach(egress.egress_drops(IMDS_V4), "guard")
+        assert [group.path.name in fault and fault.startswith("closed before, open through the redirect: control group")
+                for fault in once.check()] == [True]
+    assert once.check() == []
+    assert once.redirect("down").returncode == 0
+
+
+@needs_programs
+@pytest.mark.parametrize("path, section", [("system.slice/kt-shop.service", "unit = kt-shop.service"),
+                                           ("docker/" + "ab" * 32, "container = " + "ab" * 32)])
+def test_programs_of_units_and_containers_become_sections(once, path, section):
+    rules(once, [])
+    parent = egress.root() / path.split("/")[0]
+    made = not parent.exists()
+    parent.mkdir(exist_ok=True)
+    try:
+        with egress.Group(path) as group:
+            group.attach(egress.egress_drops(IMDS_V4))
+            assert sections(once.redirect("carry-over").stdout) == [f"deny: {section}"]
+    finally:
+        if made:
+            parent.rmdir()
+
+
+@pytest.mark.skipif(egress.root() is None, reason="no control groups of version 2")
+@pytest.mark.parametrize("path, expected", [("system.slice/kt-shop.service", "deny: unit = kt-shop.service"),
+                                            ("kt-shop", "left: a control group that is no unit and no container")])
+def test_rules_on_control_groups_become_sections(once, path, expected):
+    parent = (egress.root() / path).parent
+    made = not parent.exists()
+    parent.mkdir(exist_ok=True)
+    try:
+        with egress.Group(path):
+            rules(once, [f"-A OUTPUT -d 169.254.169.254 -m cgroup --path {path} -j DROP"])
+            found, = sections(once.redirect("carry-over").stdout)
+            assert found == expected or expected.startswith("left") and expected[6:] in found
+            rules(once, [])
+    finally:
+        if made:
+            parent.rmdir()
+
+
+def test_without_keytrail_programs_are_not_looked_at_and_it_is_said(once, tmp_path):
+    rules(once, [])
+    for name in ("keytrail-redirect", "existing.sh", "rules.v4.in", "rules.v6.in"):
+        shutil.copy(SCRIPT.parent / name, tmp_path / name)
+    done = once.redirect("-n", "up", script=tmp_path / "keytrail-redirect")
+    assert "programs on control groups (eBPF) are not looked at" in done.stderr
+    assert "programs on control groups" not in once.redirect("-n", "up").stderr
 
 
 # ---- Settings and arguments ----------------------------------------------------------------------
