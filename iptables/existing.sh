@@ -358,15 +358,15 @@ unit_file() { # UNIT FILE
 		}' "$2"
 }
 
-existing_in_iptables() { # FAMILY BACKEND-SAVE-PROGRAM
-	command -v "$2" >/dev/null || return 0
-	"$2" 2>/dev/null | awk -v metadata="${METADATA[$1]}" -v source="${2%-save}" -v uplinks="${uplink_list[*]}" \
-		-v containers="${container_list[*]}" -v out="$(way_out "$1")" "$AWK_ADDRESS$AWK_SAY$AWK_EXISTING_IPTABLES"
+existing_in_iptables() { # FAMILY ADDRESS BACKEND-SAVE-PROGRAM
+	command -v "$3" >/dev/null || return 0
+	"$3" 2>/dev/null | awk -v metadata="$2" -v source="${3%-save}" -v uplinks="${uplink_list[*]}" \
+		-v containers="${container_list[*]}" -v out="$(way_out "$1" "$2")" "$AWK_ADDRESS$AWK_SAY$AWK_EXISTING_IPTABLES"
 }
 
-# The interface that leads to the metadata service without us.
-way_out() { # FAMILY
-	ip -"$1" route get "${METADATA[$1]}" 2>/dev/null | sed -n 's/.* dev \([^ ]*\).*/\1/p' || true
+# The interface that leads to a service without us.
+way_out() { # FAMILY ADDRESS
+	ip -"$1" route get "$2" 2>/dev/null | sed -n 's/.* dev \([^ ]*\).*/\1/p' || true
 }
 
 # The program that can ask for eBPF programs.
@@ -400,24 +400,33 @@ readonly AWK_EXISTING_PROGRAMS='
 			$1 == "untried" ? "?what it does is not known;" : "group=" $2 ";")
 	}'
 
+existing_for() { # FAMILY ADDRESS
+	local program foreign programs=(iptables-nft-save iptables-legacy-save)
+	command -v "${programs[0]}" "${programs[1]}" >/dev/null || programs=(iptables-save)
+	[[ $1 == 4 ]] || programs=("${programs[@]/#ip/ip6}")
+	for program in "${programs[@]}"; do
+		existing_in_iptables "$1" "$2" "$program"
+	done
+	command -v nft >/dev/null || return 0
+	foreign=$({ iptables-nft-save || iptables-save; } 2>/dev/null | sed -n 's/^\*/ip /p' | tr '\n' '|')
+	foreign+=$({ ip6tables-nft-save || ip6tables-save; } 2>/dev/null | sed -n 's/^\*/ip6 /p' | tr '\n' '|')
+	nft -nn list ruleset 2>/dev/null | awk -v metadata="$2" -v foreign="|$foreign" -v containers="${container_list[*]}" \
+		"$AWK_ADDRESS$AWK_SAY$AWK_EXISTING_NFT"
+}
+
 # Prints one line for each rule, program and unit that closes the metadata service to somebody: what it is, a tab, and
 # to whom, for the carry-over.
 existing_blocks() {
-	local family program foreign programs
+	local family
 	for family in "${families[@]}"; do
-		programs=(iptables-nft-save iptables-legacy-save)
-		command -v "${programs[0]}" "${programs[1]}" >/dev/null || programs=(iptables-save)
-		[[ $family == 4 ]] || programs=("${programs[@]/#ip/ip6}")
-		for program in "${programs[@]}"; do
-			existing_in_iptables "$family" "$program"
-		done
-		command -v nft >/dev/null || continue
-		foreign=$({ iptables-nft-save || iptables-save; } 2>/dev/null | sed -n 's/^\*/ip /p' | tr '\n' '|')
-		foreign+=$({ ip6tables-nft-save || ip6tables-save; } 2>/dev/null | sed -n 's/^\*/ip6 /p' | tr '\n' '|')
-		nft -nn list ruleset 2>/dev/null |
-			awk -v metadata="${METADATA[$family]}" -v foreign="|$foreign" -v containers="${container_list[*]}" \
-				"$AWK_ADDRESS$AWK_SAY$AWK_EXISTING_NFT"
+		existing_for "$family" "${METADATA[$family]}"
 	done
+	# ECS's address is redirected by its agent already: what is in the way of that would have been so before.
+	if [[ ${setting[endpoints.eks]} != off ]]; then
+		for family in "${families[@]}"; do
+			existing_for "$family" "${EKS_ADDRESS[$family]}" | sed 's/\t/&family=eks;/'
+		done
+	fi
 	egress_programs | awk "$AWK_SAY$AWK_EXISTING_PROGRAMS"
 	unit_settings | awk "$AWK_ADDRESS$AWK_SAY$AWK_EXISTING_UNITS"
 }
@@ -488,6 +497,8 @@ readonly AWK_CARRY='
 	function remark(why) { print "# " what; print "#   cannot be carried over: " why; print ""; left = 3 }
 	# Exceptions: what earlier rules let pass, and a negation.
 	function section(digest, asks,   n, part, i, deny, allow, own) {
+		family = match(asks, /^family=[a-z]+;/) ? substr(asks, RSTART + 7, RLENGTH - 8) : ""
+		if (family != "") { sub(/^family=[a-z]+;/, "", asks); family = "family = " family "\n" }
 		n = split(asks, part, "|")
 		deny = lines_of(part[1]); own = negated
 		if (problem != "") { remark(problem); return }
@@ -501,9 +512,9 @@ readonly AWK_CARRY='
 		if ((allow != "") != second) { later[++later_count] = $0; return }
 		if (allow != "" && allowed++) { remark("another one that lets some pass has been, and the first that matches decides"); return }
 		print "# " what
-		printf "%s[deny \"existing %s\"]\n%s\n", allow, digest, deny == "" ? "path = *\n" : deny
+		printf "%s[deny \"existing %s\"]\n%s\n", allow, digest, family deny == "" ? "path = *\n" : family deny
 	}
-	function allow_section(digest, number, lines) { return sprintf("[allow \"existing %s, %d\"]\n%s\n", digest, number, lines) }
+	function allow_section(digest, number, lines) { return sprintf("[allow \"existing %s, %d\"]\n%s\n", digest, number, family lines) }
 	function forwarded(asks,   n, item, i, names) {
 		n = split(asks, item, /[;|]/)
 		for (i = 1; i <= n; i++) if (item[i] ~ /^in=/) names = names " " substr(item[i], 4)
@@ -512,7 +523,7 @@ readonly AWK_CARRY='
 	}
 	function take() {
 		what = $2; allows = 0
-		if ($3 ~ /^forward;/) forwarded(substr($3, 9))
+		if ($3 ~ /^(family=[a-z]+;)?forward;/) forwarded($3)
 		else section($1, $3)
 	}
 	BEGIN { FS = "\t" }
@@ -521,7 +532,8 @@ readonly AWK_CARRY='
 
 carry_over() {
 	local what whom status=0
-	existing_blocks | sort -u | while IFS=$'\t' read -r what whom; do
+	# A rule that holds for several addresses is taken as what it is for the metadata service: that holds for all.
+	existing_blocks | sort -s -u -t $'\t' -k 1,1 | while IFS=$'\t' read -r what whom; do
 		printf '%s\t%s\t%s\n' "$(digest "$what")" "$what" "$whom"
 	done | awk "$AWK_CARRY" || status=$?
 	[[ ${setting[policy.mode]} == enforce ]] ||

@@ -871,6 +871,13 @@ def test_units_become_sections(once, text, expected):
     assert "a slice stands for all units below it" in done.stdout and done.returncode == 3
 
 
+def test_blocks_of_the_eks_agent_matter_where_its_endpoint_is_redirected(once):
+    rules(once, ["-A OUTPUT -d 169.254.170.23 -m owner ! --uid-owner 0 -j DROP", "-A OUTPUT -d 169.254.0.0/16 -m owner --uid-owner 7 -j DROP"])
+    assert sections(once.redirect("carry-over").stdout) == ["deny: uid = 7"]
+    once.settings.write_text("[endpoints]\neks = on\n")
+    assert sections(once.redirect("carry-over").stdout) == ["deny: uid = 7", "allow: family = eks, uid = 0", "deny: family = eks"]
+
+
 def test_nothing_to_carry_over(once):
     rules(once, ["-A OUTPUT -d 10.0.0.0/8 -j DROP"])
     done = once.redirect("carry-over")
