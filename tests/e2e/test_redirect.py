@@ -673,16 +673,28 @@ def test_a_running_systemd_is_asked(host, tmp_path):
     assert re.findall(r"unit (\S+):", done.stderr) == ["local.service", "shut.service"]
 
 
-@pytest.mark.parametrize("kind", ["prohibit", "blackhole", "unreachable"])
+FORBIDDING = {
+    "prohibit": ("ip route {} prohibit 169.254.169.254/32", IMDS_V4),
+    "blackhole": ("ip route {} blackhole 169.254.169.254/32", IMDS_V4),
+    "unreachable": ("ip route {} unreachable 169.254.169.254/32", IMDS_V4),
+    "prohibit, v6": ("ip -6 route {} prohibit fd00:ec2::254/128", IMDS_V6),
+    "rule": ("ip rule {} pref 100 prohibit to 169.254.169.254", IMDS_V4),
+    "rule, but for a mark": ("ip rule {} pref 100 not fwmark 0x7fff0815 prohibit to 169.254.169.254", IMDS_V4),
+    "rule, v6": ("ip -6 rule {} pref 100 prohibit to fd00:ec2::/64", IMDS_V6),
+}
+
+
+@pytest.mark.parametrize("kind", FORBIDDING)
 def test_forbidding_routes_are_refused(host, kind):
-    host.sh(f"ip route add {kind} 169.254.169.254/32")
+    command, address = FORBIDDING[kind]
+    host.sh(command.format("add"))
     done = host.redirect("up")
     assert done.returncode == 1
-    assert "169.254.169.254" in done.stderr and "remove it" in done.stderr
+    assert address in done.stderr and "remove it" in done.stderr
     assert not any("KEYTRAIL" in line for line in host.saved())
-    host.sh(f"ip route del {kind} 169.254.169.254/32")
+    host.sh(command.format("del"))
     host.up()
-    host.sh(f"ip route add {kind} 169.254.169.254/32")
+    host.sh(command.format("add"))
     assert len(host.check()) == 1
 
 
