@@ -1072,6 +1072,13 @@ def test_installed_elsewhere(host, tmp_path):
         shutil.copy(SCRIPT.parent / name, tmp_path / name)
     assert host.redirect("up", script=tmp_path / "copy").returncode == 0
     assert host.check() == []
+    for name in ("rules.v4.in", "rules.v6.in", "existing.sh"):
+        (tmp_path / name).unlink()
+    if not pathlib.Path("/usr/share/keytrail/iptables").exists():
+        done = host.redirect("check", script=tmp_path / "copy")
+        assert done.returncode == 1 and "neither beside this script nor in" in done.stderr
+    assert host.redirect("down", script=tmp_path / "copy").returncode == 0
+    assert not any("KEYTRAIL" in line for line in host.saved())
 
 
 def test_shellcheck():
