@@ -88,8 +88,8 @@ readonly AWK_EXISTING_IPTABLES='
 		return 1
 	}
 	# Returns 1 when nothing that goes to the metadata service comes past this chain. `asked` are the conditions on the
-	# way to it, `passed` those of rules that let some by before.
-	function walk(chain, named, asked, depth,   i, target, whole, names, asks, ended) {
+	# way to it; `passed` those of rules that let some by for good, `returned` of those that did so for this chain.
+	function walk(chain, named, asked, returned, depth,   i, target, whole, names, asks, ended) {
 		if (depth > 16) return 0
 		for (i = 1; i <= count[chain]; i++) {
 			if (!judge(rule[chain, i])) continue
@@ -98,16 +98,17 @@ readonly AWK_EXISTING_IPTABLES='
 				split(chain, part, " ")
 				if (names && !printed[chain, i]++)
 					say(source ": table " part[1] ", chain " part[2] ": -A " part[2] " " rule[chain, i],
-						(forward ? "forward;" : "") asks passed)
+						(forward ? "forward;" : "") asks passed returned)
 				ended = 1
 			} else if (target == "ACCEPT" || target == "RETURN") {
 				if (whole) return target == "ACCEPT"
-				passed = passed "|" (asks == "" ? "?an earlier rule" : asks)
+				asks = "|" (asks == "" ? "?an earlier rule" : asks)
+				if (target == "ACCEPT") passed = passed asks; else returned = returned asks
 				continue
 			} else {
 				split(chain, part, " ")
 				if (target ~ /^(KEYTRAIL-|DOCKER$|DOCKER-(ISOLATION|CT|BRIDGE|FORWARD|INTERNAL))/) continue
-				ended = walk(part[1] " " target, names, asks, depth + 1)
+				ended = walk(part[1] " " target, names, asks, returned, depth + 1)
 			}
 			if (ended && whole) return 1
 		}
@@ -119,7 +120,7 @@ readonly AWK_EXISTING_IPTABLES='
 		n = split("filter OUTPUT,filter FORWARD,mangle FORWARD,mangle POSTROUTING,security OUTPUT,security FORWARD", hook, ",")
 		for (h = 1; h <= n; h++) {
 			forward = hook[h] ~ /FORWARD/; passed = ""
-			if (!forward || containers != "") walk(hook[h], 0, "", 0)
+			if (!forward || containers != "") walk(hook[h], 0, "", "", 0)
 		}
 	}'
 
@@ -235,7 +236,7 @@ readonly AWK_EXISTING_NFT='
 		}
 		return 0
 	}
-	function walk(chain, named, asked, depth,   i, target, whole, names, asks, ended, part) {
+	function walk(chain, named, asked, returned, depth,   i, target, whole, names, asks, ended, part) {
 		if (depth > 16) return 0
 		split(chain, part, " "); table_of = part[1] " " part[2]
 		for (i = 1; i <= count[chain]; i++) {
@@ -244,13 +245,14 @@ readonly AWK_EXISTING_NFT='
 			target = rule_target; whole = rule_whole; names = named || rule_names; asks = asked rule_asks
 			if (target == "drop" || target == "reject") {
 				if (names && !printed[chain, i]++)
-					say("nftables: table " table_of ", chain " part[3] ": " rule[chain, i], (forward ? "forward;" : "") asks passed)
+					say("nftables: table " table_of ", chain " part[3] ": " rule[chain, i], (forward ? "forward;" : "") asks passed returned)
 				ended = 1
 			} else if (target == "accept" || target == "return") {
 				if (whole) return target == "accept"
-				passed = passed "|" (asks == "" ? "?an earlier rule" : asks)
+				asks = "|" (asks == "" ? "?an earlier rule" : asks)
+				if (target == "accept") passed = passed asks; else returned = returned asks
 				continue
-			} else ended = walk(table_of " " substr(target, 4), names, asks, depth + 1)
+			} else ended = walk(table_of " " substr(target, 4), names, asks, returned, depth + 1)
 			if (ended && whole) return 1
 		}
 		return 0
@@ -277,7 +279,7 @@ readonly AWK_EXISTING_NFT='
 	}
 	/^(}|policy|flags|timeout|typeof|type|comment|size|gc-interval)/ || chain_name == "" { next }
 	{ rule[chain_name, ++count[chain_name]] = $0 }
-	END { for (b = 1; b <= base_count; b++) { forward = is_forward[base[b]]; passed = ""; walk(base[b], 0, "", 0) } }'
+	END { for (b = 1; b <= base_count; b++) { forward = is_forward[base[b]]; passed = ""; walk(base[b], 0, "", "", 0) } }'
 
 # Units for which reaching the metadata address and reaching the proxy (on loopback) differ: what they may
 # not reach would open, or what alone they may reach would break. Input: "unit<TAB>Allow|Deny<TAB>list".
