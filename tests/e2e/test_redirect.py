@@ -63,7 +63,8 @@ class Host:
         self.units.mkdir()
         self.settings = folder / "keytrail.conf"
         self.settings.write_text("")
-        self.environment = {**os.environ, "KEYTRAIL_IPTABLES": backend, "SYSTEMD_UNIT_PATH": str(self.units)}
+        self.environment = {**os.environ, "KEYTRAIL_IPTABLES": backend, "SYSTEMD_UNIT_PATH": str(self.units),
+                            "KEYTRAIL_PROGRAM": "/bin/true"}  # control groups are the whole machine's: others may test, too
 
     def redirect(self, *arguments, script=SCRIPT):
         return self.world.run("host", [str(script), "-c", str(self.settings), *arguments], timeout=UP_SECONDS,
@@ -915,53 +916,60 @@ def test_forward_rules_matter_where_something_is_redirected(once, interfaces, ru
 needs_programs = pytest.mark.skipif(egress.missing() is not None, reason=str(egress.missing()))
 
 
+@pytest.fixture
+def looking(once, monkeypatch):
+    """The host, and what is on the machine's control groups."""
+    monkeypatch.setitem(once.environment, "KEYTRAIL_PROGRAM", str(binary("keytrail")))
+    return once
+
+
 @needs_programs
 @pytest.mark.parametrize("program, refused", [
     (egress.egress_drops(IMDS_V4), True), (egress.egress_drops("169.254.170.2"), False), (egress.egress_drops(), False),
     (egress.egress_passes(), False), (egress.connect_refuses(IMDS_V4), False)],
     ids=["drops it", "drops another", "drops all", "drops nothing", "refuses connect"])
-def test_programs_on_control_groups(once, program, refused):
+def test_programs_on_control_groups(looking, program, refused):
     """One that drops what goes to the address would not see it any more. One on connect() is asked before NAT, as before."""
-    rules(once, [])
+    rules(looking, [])
     with egress.Group() as group:
         group.attach(program, "guard")
-        done = once.redirect("-n", "up")
+        done = looking.redirect("-n", "up")
         mine = [line for line in done.stderr.splitlines() if group.path.name in line]
         assert len(mine) == refused, done.stderr
         if refused:
             assert "egress program guard (eBPF, tag " in mine[0]
-            assert once.redirect("up").returncode == 1
-            carried = once.redirect("carry-over")
+            assert looking.redirect("up").returncode == 1
+            carried = looking.redirect("carry-over")
             assert "a control group that is no unit and no container" in carried.stdout and carried.returncode == 3
-            once.up("--accept-existing")
-            assert once.check() == []
-    assert once.redirect("down").returncode == 0
+            looking.up("--accept-existing")
+            assert looking.check() == []
+    assert looking.redirect("down").returncode == 0
 
 
 @needs_programs
-def test_a_program_that_comes_later_is_reported(once):
-    rules(once, [])
-    once.up()
+def test_a_program_that_comes_later_is_reported(looking):
+    rules(looking, [])
+    looking.up()
     with egress.Group() as group:
         group.attach(egress.egress_drops(IMDS_V4), "guard")
         assert [group.path.name in fault and fault.startswith("closed before, open through the redirect: control group")
-                for fault in once.check()] == [True]
-    assert once.check() == []
-    assert once.redirect("down").returncode == 0
+                for fault in looking.check()] == [True]
+    assert looking.check() == []
+    assert looking.redirect("down").returncode == 0
 
 
 @needs_programs
 @pytest.mark.parametrize("path, section", [("system.slice/kt-shop.service", "unit = kt-shop.service"),
                                            ("docker/" + "ab" * 32, "container = " + "ab" * 32)])
-def test_programs_of_units_and_containers_become_sections(once, path, section):
-    rules(once, [])
+def test_programs_of_units_and_containers_become_sections(looking, path, section):
+    rules(looking, [])
     parent = egress.root() / path.split("/")[0]
     made = not parent.exists()
     parent.mkdir(exist_ok=True)
     try:
         with egress.Group(path) as group:
             group.attach(egress.egress_drops(IMDS_V4))
-            assert sections(once.redirect("carry-over").stdout) == [f"deny: {section}"]
+            assert sections(looking.redirect("carry-over").stdout) == [f"deny: {section}"]
     finally:
         if made:
             parent.rmdir()
@@ -985,7 +993,8 @@ def test_rules_on_control_groups_become_sections(once, path, expected):
             parent.rmdir()
 
 
-def test_without_keytrail_programs_are_not_looked_at_and_it_is_said(once, tmp_path):
+def test_without_keytrail_programs_are_not_looked_at_and_it_is_said(once, tmp_path, monkeypatch):
+    monkeypatch.delitem(once.environment, "KEYTRAIL_PROGRAM")
     rules(once, [])
     for name in ("keytrail-redirect", "existing.sh", "rules.v4.in", "rules.v6.in"):
         shutil.copy(SCRIPT.parent / name, tmp_path / name)
