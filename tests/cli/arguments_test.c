@@ -70,7 +70,9 @@ static const struct {
 	{&command_detect, {"--fail-on", "CRITICAL", "x"}, "expected one of LOW, MEDIUM, HIGH, NONE"},
 	{&command_detect, {"-o", "asff", "x"}, "--output asff: not served by this version"},
 	{&command_detect, {"--ledger", "none", "--ledger", "a", "x"}, "expected one or the other"},
-	{&command_redirect, {NULL}, "expected `keytrail redirect [OPTION...] up|down|check|repair|carry-over|programs`"},
+	{&command_redirect,
+         {NULL},
+         "expected `keytrail redirect [OPTION...] up|down|check|repair|carry-over|programs`"},
 	{&command_redirect, {"up", "down"}, "down: too much"},
 };
 
