@@ -20,7 +20,7 @@ enum option_group {
 	OPTIONS_REDIRECT = 1 << 9, /* keytrail-redirect's own */
 	OPTIONS_AUDIT = 1 << 11,   /* --anchor FILE */
 	OPTIONS_VERIFY = 1 << 12,  /* --host-key FILE */
-	OPTIONS_DAEMON = 1 << 10,  /* none of its own: the command asks the daemon, so settings must be readable */
+	OPTIONS_DAEMON = 1 << 10,  /* none of its own: the command asks the daemon */
 };
 
 #define FAIL_ON_NONE SEVERITY_COUNT

@@ -5,15 +5,17 @@
 #include <unistd.h>
 
 #include "cli/columns.h"
+#include "cli/complain.h"
 #include "cli/control.h"
 #include "cli/place.h"
 #include "cli/redirect.h"
 #include "cli/status_report.h"
 #include "cli/table.h"
+#include "store/gap.h"
 
 /* Why the three parts could not be read; the report borrows these texts. */
 struct problems {
-	struct error daemon, ledger, redirect;
+	struct error daemon, ledger, redirect, gap;
 };
 
 static enum part_state read_ledger(const struct place *place, json_t **ret, struct error *err)
@@ -30,7 +32,7 @@ static enum part_state check_redirect(const struct arguments *arguments, int *re
 {
 	if (geteuid() != 0)
 		return PART_FORBIDDEN;
-	if (redirect_check(arguments->settings, ret_status, ret_lines, err) < 0)
+	if (redirect_run(arguments->settings, "check", ret_status, ret_lines, err) < 0)
 		return PART_BROKEN;
 	if (*ret_status == STATUS_FINE || *ret_status == STATUS_FOUND)
 		return PART_READ;
@@ -55,6 +57,7 @@ static int run(const struct arguments *arguments, enum status *ret, struct error
 	CLEANUP_JSON json_t *daemon = NULL;
 	CLEANUP_JSON json_t *ledger = NULL;
 	CLEANUP_JSON json_t *lines = NULL;
+	CLEANUP_JSON json_t *gap = NULL;
 	CLEANUP_JSON json_t *report = NULL;
 	struct status_parts parts = {
 		.daemon_problem = problems.daemon.text,
@@ -63,6 +66,10 @@ static int run(const struct arguments *arguments, enum status *ret, struct error
 	};
 	if (place_find(arguments, &place, err) < 0)
 		return -1;
+	if (gap_read(place.ledger, &gap, &problems.gap) < 0 && problems.gap.code != ERROR_SYSTEM)
+		complain("%s", problems.gap.text);
+	parts.settings_problem = place.settings_problem;
+	parts.gap = gap;
 	parts.daemon_state = control_ask(place.runtime, &daemon, &problems.daemon);
 	parts.ledger_state = read_ledger(&place, &ledger, &problems.ledger);
 	parts.redirect_state = check_redirect(arguments, &parts.redirect_status, &lines, &problems.redirect);

@@ -13,7 +13,7 @@
 
 static const struct command *const commands[] = {
 	&command_status, &command_deliveries, &command_who,    &command_keys,   &command_processes, &command_findings,
-	&command_detect, &command_policy,     &command_verify, &command_ledger, &command_redirect,
+	&command_detect, &command_policy,     &command_verify, &command_ledger, &command_redirect,  &command_dead,
 };
 
 /* Known names: saying so is better than "unknown command". */

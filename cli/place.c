@@ -25,12 +25,15 @@ int place_find(const struct arguments *arguments, struct place *ret, struct erro
 	CLEANUP_SETTINGS struct settings settings = {0};
 	struct place place = {0};
 	const char *ledger = arguments->ledger_count > 0 ? arguments->ledgers[0] : NULL;
-	bool may_do_without =
-		ledger != NULL && arguments->settings == NULL && (arguments->command->options & OPTIONS_DAEMON) == 0;
+	bool asks_daemon = (arguments->command->options & OPTIONS_DAEMON) != 0;
+	bool may_do_without = ledger != NULL && arguments->settings == NULL && !asks_daemon;
 	struct error problem = {0};
 
-	if (settings_load(arguments->settings, &settings, &problem) < 0 && !may_do_without)
+	settings_load_forgiving(arguments->settings, &settings, &problem);
+	bool is_forgiven = may_do_without || (asks_daemon && problem.code == ERROR_INPUT);
+	if (problem.text[0] != '\0' && !is_forgiven)
 		return error_set(err, problem.code, "settings: %s", problem.text);
+	(void)text_copy(place.settings_problem, sizeof(place.settings_problem), problem.text);
 	(void)text_copy(place.runtime, sizeof(place.runtime), settings.runtime);
 	if (!text_copy(place.ledger, sizeof(place.ledger), ledger != NULL ? ledger : settings.ledger_path))
 		return error_set(err, ERROR_LIMIT, "%.80s: the path is too long", ledger);

@@ -11,9 +11,12 @@ struct place {
 	char ledger[PATH_MAX];
 	char findings[PATH_MAX]; /* beside the ledger, unless --findings says otherwise */
 	char runtime[SETTINGS_TEXT_BYTES];
+	char settings_problem[512]; /* what is wrong with the settings, where that is forgiven; "" */
 };
 
-/* Reads the settings; where --ledger makes them needless, bad ones are no hindrance: a ledger can be read anywhere. */
+/* Reads the settings; where --ledger makes them needless, bad ones are no hindrance: a ledger can be read anywhere. Nor
+ * are they to a command that asks the daemon (OPTIONS_DAEMON), as long as they can be opened: it has the settings
+ * before, and somebody wants to know. */
 MUST_USE int place_find(const struct arguments *arguments, struct place *ret, struct error *err);
 
 /* The file of that name in the folder that `path` is in. */

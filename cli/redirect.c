@@ -60,11 +60,11 @@ int redirect_self(char ret[static PATH_MAX], struct error *err)
 }
 
 /* The child's side; does not return. Standard error is the user's. */
-static void run_check(const char *program, const char *script, const char *settings, int output)
+static void become_script(const char *program, const char *script, const char *settings, const char *verb, int output)
 {
-	static char name[] = SCRIPT, option[] = "-c", verb[] = "check";
-	char *const with_settings[] = {name, option, settings != NULL ? strdup(settings) : NULL, verb, NULL};
-	char *const without_settings[] = {name, verb, NULL};
+	static char name[] = SCRIPT, option[] = "-c";
+	char *const with_settings[] = {name, option, settings != NULL ? strdup(settings) : NULL, strdup(verb), NULL};
+	char *const without_settings[] = {name, strdup(verb), NULL};
 	(void)signal(SIGPIPE, SIG_DFL);
 	if (dup2(output, STDOUT_FILENO) < 0 || setenv(REDIRECT_PROGRAM, program, 1) != 0)
 		_exit(127);
@@ -97,7 +97,7 @@ MUST_USE static int wait_for(pid_t child, int *ret_status, struct error *err)
 	return 0;
 }
 
-int redirect_check(const char *settings, int *ret_status, json_t **ret_lines, struct error *err)
+int redirect_run(const char *settings, const char *verb, int *ret_status, json_t **ret_lines, struct error *err)
 {
 	char program[PATH_MAX], script[PATH_MAX];
 	int ends[2], status = 0;
@@ -112,7 +112,7 @@ int redirect_check(const char *settings, int *ret_status, json_t **ret_lines, st
 	if (child < 0)
 		return error_errno(err, "starting %s", script);
 	if (child == 0)
-		run_check(program, script, settings, to);
+		become_script(program, script, settings, verb, to);
 	(void)close(steal_fd(&to));
 	int result = buffer_read_fd(&text, from, err);
 	(void)close(steal_fd(&from));

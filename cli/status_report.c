@@ -128,6 +128,19 @@ static void judge_redirect(const struct status_parts *parts, json_t *bypasses)
 		          "rules for the IPv6 address of the metadata service are missing");
 }
 
+static void judge_gap(const struct status_parts *parts, json_t *faults, json_t *bypasses)
+{
+	if (parts->settings_problem != NULL && parts->settings_problem[0] != '\0')
+		add_point(faults, "settings-bad", true, "%s", parts->settings_problem);
+	if (parts->gap == NULL)
+		return;
+	const char *on_dead = json_text_at(parts->gap, "on_dead");
+	bool is_open = on_dead != NULL && strcmp(on_dead, "open") == 0;
+	add_point(is_open ? bypasses : faults, "given-up", true, "the daemon was given up at %s (%s): %s",
+	          or_unknown(json_text_at(parts->gap, "began_at")), or_unknown(json_text_at(parts->gap, "reason")),
+	          or_unknown(json_text_at(parts->gap, "done")));
+}
+
 static json_t *redirect_object(const struct status_parts *parts)
 {
 	json_t *redirect = json_object();
@@ -164,11 +177,13 @@ int status_report_make(const struct status_parts *parts, json_t **ret, struct er
 	judge_daemon(parts, faults, bypasses);
 	judge_ledger(parts, faults);
 	judge_redirect(parts, bypasses);
+	judge_gap(parts, faults, bypasses);
 	json_put_text(report, "kind", "status");
 	json_put(report, "whole", wholeness(faults, bypasses));
 	json_put(report, "daemon", json_deep_copy(parts->daemon));
 	json_put(report, "ledger", json_deep_copy(parts->ledger));
 	json_put(report, "redirect", redirect_object(parts));
+	json_put(report, "gap", json_deep_copy(parts->gap));
 	json_put(report, "faults", faults);
 	json_put(report, "bypasses", bypasses);
 	*ret = steal_pointer(&report);

@@ -25,6 +25,8 @@ struct status_parts {
 	int redirect_status;          /* exit status of `check`, when read */
 	const json_t *redirect_lines; /* what it printed, or NULL */
 	const char *redirect_problem;
+	const char *settings_problem; /* what is wrong with the settings file, or "" */
+	const json_t *gap;            /* noted when the daemon was given up, or NULL */
 };
 
 /* The object of `status -o json`, documented in keytrail(1): kind ("status"), whole (true, false, or null when nothing

@@ -28,7 +28,7 @@ static int complain(struct load *load, const struct error *problem)
 	if (!load->failed)
 		(void)error_set(load->err, ERROR_INPUT, "%s:%u: %s", load->path, load->line, problem->text);
 	load->failed = true;
-	return -1;
+	return load->options->forgiving ? 0 : -1;
 }
 
 MUST_USE static int value_choice(const struct option_row *option, const char *value, int *ret, struct error *err)
@@ -127,7 +127,7 @@ static int on_setting(void *user, const char *section, const char *key, const ch
 {
 	struct load *load = user;
 	struct error problem = {0};
-	if (load->failed)
+	if (load->failed && !load->options->forgiving)
 		return 0;
 	if (take_setting(load, section, key, value, &problem) < 0)
 		return complain(load, &problem) == 0;
@@ -201,20 +201,24 @@ static char *read_line(char *to, int size, void *stream)
 	struct error problem = {0};
 	CLEANUP_FREE char *line = NULL;
 	size_t capacity = 0;
-	ssize_t got = load->failed ? -1 : getline(&line, &capacity, load->file);
+	ssize_t got = load->failed && !load->options->forgiving ? -1 : getline(&line, &capacity, load->file);
 	if (got < 0)
 		return NULL;
 	load->line++;
 	if (strlen(line) != (size_t)got) {
 		(void)error_set(&problem, ERROR_INPUT, "a NUL byte");
-		(void)complain(load, &problem);
-		return NULL;
+		if (complain(load, &problem) < 0)
+			return NULL;
+		line[0] = '\0';
 	}
 	cut_comment(line);
 	const char *text = text_trim(line);
 	if (check_line(load, text, &problem) < 0) {
-		(void)complain(load, &problem);
-		return NULL;
+		if (complain(load, &problem) < 0)
+			return NULL;
+		/* A heading that nobody knows is still the end of the section before. */
+		if (text[0] != '[' || strlen(text) > OPTIONS_LINE_BYTES)
+			text = "";
 	}
 	(void)snprintf(to, (size_t)size, "%s\n", text);
 	return to;
@@ -239,13 +243,13 @@ int options_load(const struct options *options, const char *path, void *config, 
 	int line = ini_parse_stream(read_line, &load, on_setting, &load);
 	if (!load.failed && line == 0 && end_named(&load, &problem) < 0)
 		(void)complain(&load, &problem);
-	if (load.failed)
+	if (load.failed && !options->forgiving)
 		return -1;
 	if (ferror(file)) {
 		errno = EIO;
 		return error_errno(err, "%s", path);
 	}
-	if (line != 0)
+	if (line != 0 && !options->forgiving)
 		return error_set(err, ERROR_INPUT, "%s:%d: expected `[section]` or `key = value`", path, line);
 	return 0;
 }

@@ -53,6 +53,8 @@ struct options {
 	size_t count;
 	options_named *named;
 	options_named_end *named_end; /* may be NULL */
+	bool forgiving; /* lines with something wrong are passed over, and the first of them goes to *err; NAMED is NULL
+	                 */
 };
 
 /* Fills `config` with the defaults, then with what the file says. `path` NULL: defaults only. A missing file is

@@ -18,6 +18,7 @@
 #include "common/log.h"
 #include "proxy/config.h"
 #include "proxy/control.h"
+#include "proxy/gap_end.h"
 #include "proxy/notify.h"
 #include "proxy/reload.h"
 #include "proxy/scrape.h"
@@ -143,21 +144,49 @@ static bool has_ended(int witness_fd)
 	return recv(witness_fd, &late, 1, MSG_DONTWAIT) <= 0;
 }
 
-/* Until we are told to end (0), or the witness has (1). */
-static int wait_for_end(struct proxy *proxy, const char *config, int signals, int witness_fd)
+/* What the main thread watches over. */
+struct watch {
+	struct proxy *proxy;
+	const char *config;
+	struct workers *workers;
+	int signals, witness_fd;
+	int64_t told_ms; /* when the manager last heard from us */
+	uint64_t taken;
+};
+
+/* Only while there are workers that serve: a daemon that merely exists is to be started anew. */
+static void tell_watchdog(struct watch *watch, int every_ms)
 {
-	struct pollfd ready[] = {{.fd = signals, .events = POLLIN}, {.fd = witness_fd, .events = POLLIN}};
+	int64_t now_ms = clock_monotonic_ms();
+	if (every_ms < 0 || now_ms - watch->told_ms < every_ms)
+		return;
+	watch->told_ms = now_ms;
+	if (workers_are_alive(watch->workers, &watch->taken))
+		notify_send("WATCHDOG=1");
+	else
+		log_line(LOG_LEVEL_ERROR, "workers_stuck", "effect=\"the service manager is not told that we live\"");
+}
+
+/* Until we are told to end (0), or the witness has (1). */
+static int wait_for_end(struct watch *watch)
+{
+	struct pollfd ready[] = {{.fd = watch->signals, .events = POLLIN}, {.fd = watch->witness_fd, .events = POLLIN}};
 	struct signalfd_siginfo got;
+	int every_ms = notify_watchdog_ms();
 	for (;;) {
-		if (poll(ready, ARRAY_LENGTH(ready), -1) < 0 && errno == EINTR)
+		int count = poll(ready, ARRAY_LENGTH(ready), every_ms);
+		if (count < 0 && errno == EINTR)
 			continue;
-		if (ready[1].revents != 0 && has_ended(witness_fd))
+		tell_watchdog(watch, every_ms);
+		if (count == 0)
+			continue;
+		if (ready[1].revents != 0 && has_ended(watch->witness_fd))
 			return 1;
 		if (ready[0].revents == 0)
 			continue;
-		if (read(signals, &got, sizeof(got)) != (ssize_t)sizeof(got) || got.ssi_signo != SIGHUP)
+		if (read(watch->signals, &got, sizeof(got)) != (ssize_t)sizeof(got) || got.ssi_signo != SIGHUP)
 			return 0;
-		reload_settings(proxy, config, witness_fd);
+		reload_settings(watch->proxy, watch->config, watch->witness_fd);
 	}
 }
 
@@ -185,8 +214,11 @@ static int serve(struct proxy *proxy, const char *config, int witness_fd, pid_t 
 	log_line(LOG_LEVEL_NOTICE, "ready", "version=%s pid=%d witness=%d port=%lld ledger=%s", KEYTRAIL_VERSION,
 	         getpid(), witness_pid, (long long)proxy->at_start.port, proxy->at_start.ledger_path);
 	notify_send("READY=1");
+	gap_end(proxy->at_start.ledger_path, proxy->writer);
 
-	int status = wait_for_end(proxy, config, signals, witness_fd);
+	struct watch watch = {
+		.proxy = proxy, .config = config, .workers = workers, .signals = signals, .witness_fd = witness_fd};
+	int status = wait_for_end(&watch);
 	notify_send("STOPPING=1");
 	log_line(status == 0 ? LOG_LEVEL_NOTICE : LOG_LEVEL_ERROR, status == 0 ? "ending" : "witness_ended", "pid=%d",
 	         getpid());

@@ -9,9 +9,11 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/text.h"
 
 void notify_send(const char *state)
 {
@@ -33,4 +35,14 @@ void notify_reloading(void)
 	char state[64];
 	(void)snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_monotonic_us());
 	notify_send(state);
+}
+
+int notify_watchdog_ms(void)
+{
+	const char *period = getenv("WATCHDOG_USEC"), *pid_text = getenv("WATCHDOG_PID");
+	uint64_t period_us = 0, pid = 0;
+	bool ours = pid_text == NULL || (text_to_u64(pid_text, INT32_MAX, &pid) && (pid_t)pid == getpid());
+	if (period == NULL || !ours || !text_to_u64(period, INT32_MAX * UINT64_C(1000), &period_us) || period_us < 2000)
+		return -1;
+	return (int)(period_us / 2000);
 }

@@ -43,6 +43,7 @@ struct workers {
 	pthread_cond_t all_busy;
 	int count, idle, base, most;
 	int64_t grown_ms; /* when more than the base were last added */
+	uint64_t taken;   /* connections so far */
 	bool stop, is_watched;
 };
 
@@ -110,6 +111,7 @@ static int accept_one(struct worker *worker)
 static void become_busy(struct workers *workers)
 {
 	(void)pthread_mutex_lock(&workers->mutex);
+	workers->taken++;
 	workers->idle--;
 	if (workers->idle == 0 && workers->count < workers->base)
 		add_worker(workers);
@@ -352,6 +354,15 @@ int workers_start(struct proxy *proxy, int witness_fd, const int *sockets, int c
 	(void)pthread_mutex_unlock(&workers->mutex);
 	*ret = workers;
 	return started ? 0 : error_set(err, ERROR_SYSTEM, "cannot start a worker");
+}
+
+bool workers_are_alive(struct workers *workers, uint64_t *seen)
+{
+	(void)pthread_mutex_lock(&workers->mutex);
+	bool alive = workers->idle > 0 || workers->taken != *seen;
+	*seen = workers->taken;
+	(void)pthread_mutex_unlock(&workers->mutex);
+	return alive;
 }
 
 bool workers_stop(struct workers *workers)

@@ -26,6 +26,10 @@ MUST_USE int workers_bind(int64_t port, int sockets[static WORKERS_SOCKETS_MAX],
 MUST_USE int workers_start(struct proxy *proxy, int witness_fd, const int *sockets, int count, struct workers **ret,
                            struct error *err);
 
+/* Does anybody wait for the next connection, or has one been taken since *seen was filled by the last call? Else every
+ * worker has been busy with one connection for all that time, or there is none left. */
+bool workers_are_alive(struct workers *workers, uint64_t *seen);
+
 /* Accepts no more, waits for requests under way (WORKERS_DRAIN_MS at most), frees. False: some were cut off, and what
  * they use must not be freed. */
 #define WORKERS_DRAIN_MS 5000

@@ -15,7 +15,7 @@
 /* What a caller wants recorded. `body` is the JSON object of docs/ledger.md without kind and time; for a delivery its
  * `process` and `holders` hold process objects, which are stored once each. */
 struct entry {
-	const char *kind; /* "delivery", "outcome", "placement" */
+	const char *kind; /* "delivery", "outcome", "placement", "gap", ... */
 	char id[ENTRY_ID_BYTES];
 	const char *subject;       /* id of the entry that this one is about, or NULL */
 	const char *access_key_id; /* or NULL */

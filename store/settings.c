@@ -68,7 +68,7 @@ static bool is_metrics_listen(const char *value)
 	       (text_starts(value, "[::1]:") && is_ipv6(value));
 }
 
-static const struct option_choice on_dead_choices[] = {{"closed", false}, {"open", true}, {0}};
+static const struct option_choice on_dead_choices[] = {{"closed", false}, {"open", false}, {0}};
 static const struct option_choice mode_choices[] = {{"required", false}, {"audit", false}, {0}};
 static const struct option_choice scope_choices[] = {
 	{"instance", false}, {"netns", false}, {"cgroup", false}, {"process", false}, {0}};
@@ -183,6 +183,23 @@ int settings_load(const char *path, struct settings *ret, struct error *err)
 	*ret = loaded;
 	loaded.policy = NULL;
 	return 0;
+}
+
+void settings_load_forgiving(const char *path, struct settings *ret, struct error *ret_problem)
+{
+	static const struct options what_can_be_read = {
+		.table = table, .count = ARRAY_LENGTH(table), .forgiving = true};
+	struct settings loaded = {0};
+	struct error problem = {0}, ignored;
+	/* Sections of a policy are none that this table knows, so only a strict reading says what is wrong. */
+	if (settings_load(path, ret, &problem) == 0) {
+		ret_problem->text[0] = '\0';
+		return;
+	}
+	if (options_load(&what_can_be_read, path != NULL ? path : SETTINGS_DEFAULT_PATH, &loaded, &ignored) < 0)
+		(void)options_load(&what_can_be_read, NULL, &loaded, &ignored);
+	*ret_problem = problem;
+	*ret = loaded;
 }
 
 void settings_done(struct settings *settings)

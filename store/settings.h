@@ -61,5 +61,9 @@ MUST_USE int settings_load(const char *path, struct settings *ret, struct error 
 /* May a running daemon go from one to the other? Else ERROR_USAGE names the setting that only a restart changes. */
 MUST_USE int settings_check_change(const struct settings *now, const struct settings *next, struct error *err);
 
+/* For what must go on with a file that has mistakes: the default stands for each setting that cannot be read, and the
+ * policy is left out. *ret_problem says what is wrong first, or its text is "". */
+void settings_load_forgiving(const char *path, struct settings *ret, struct error *ret_problem);
+
 void settings_done(struct settings *settings);
 #define CLEANUP_SETTINGS CLEANUP(settings_done)

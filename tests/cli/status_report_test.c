@@ -50,6 +50,10 @@ static const struct {
          STATUS_FOUND, "upstream-unreachable", NULL},
 	{"no witness", CONTROL_ANSWERED, "{\"witness\":{\"backends\":[]}}", PART_READ, PART_READ, 0, NULL, STATUS_FOUND,
          "no-attribution", NULL},
+	{"settings refused", CONTROL_ANSWERED, "{\"reload\":{\"refused\":true,\"reason\":\"x:1\"}}", PART_READ,
+         PART_READ, 0, NULL, STATUS_FOUND, "reload-refused", NULL},
+	{"settings taken", CONTROL_ANSWERED, "{\"reload\":{\"refused\":false}}", PART_READ, PART_READ, 0, NULL,
+         STATUS_FINE, NULL, NULL},
 	{"says little", CONTROL_ANSWERED, "{}", PART_READ, PART_READ, 0, NULL, STATUS_FINE, NULL, NULL},
 };
 
@@ -105,6 +109,23 @@ static void names_missing_ipv6_rules(void **state)
 	                    "IPv6 nat KEYTRAIL-OUT: chain missing");
 }
 
+static void shows_that_the_daemon_was_given_up(void **state)
+{
+	static const char *const gaps[] = {"{\"on_dead\":\"closed\"}", "{\"on_dead\":\"open\"}"};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(gaps); i++) {
+		CLEANUP_JSON json_t *gap = json_loads(gaps[i], 0, NULL);
+		CLEANUP_JSON json_t *report = NULL;
+		struct status_parts parts = {.ledger_state = PART_READ, .gap = gap, .settings_problem = "x.conf:1: y"};
+		assert_int_equal(status_report_make(&parts, &report, NULL), 0);
+		expect_first(gaps[i], json_at(report, "faults"), "settings-bad");
+		assert_string_equal(
+			json_text_at(json_array_get(json_at(report, i == 0 ? "faults" : "bypasses"), 1 - i), "id"),
+			"given-up");
+		assert_string_equal(json_text_at(report, "gap.on_dead"), i == 0 ? "closed" : "open");
+	}
+}
+
 /* Another program may sit on the socket: its answer is shown, never obeyed. */
 static void shows_a_hostile_answer_escaped(void **state)
 {
@@ -131,6 +152,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(judges_what_was_seen),
 		cmocka_unit_test(names_missing_ipv6_rules),
+		cmocka_unit_test(shows_that_the_daemon_was_given_up),
 		cmocka_unit_test(shows_a_hostile_answer_escaped),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,9 +99,12 @@ class Instance:
 
     # ---- the daemon
 
+    def command(self):
+        return [str(binary("keytraild")), "-c", str(self.config)]
+
     def start(self, wait=True):
         with self.log.open("ab") as log:
-            self.daemon = self.world.popen("host", [*self.under, str(binary("keytraild")), "-c", str(self.config)], stderr=log,
+            self.daemon = self.world.popen("host", [*self.under, *self.command()], stderr=log,
                                            stdout=log, stdin=subprocess.DEVNULL, env={**os.environ, **self.environment})
         if wait:
             before = self.log.read_text().count("notice ready") if self.log.exists() else 0

@@ -41,7 +41,6 @@ static const struct {
 	{"[daemon]\nuser = a:b", 2, "expected a user's name"},
 	{"[daemon]\nruntime = run", 2, "[daemon] runtime = run: expected an absolute path"},
 	{"[daemon]\nruntime =", 2, "expected an absolute path"},
-	{"[daemon]\non_dead = open", 2, "[daemon] on_dead = open: not served by this version"},
 	{"[daemon]\non_dead = shut", 2, "[daemon] on_dead = shut: expected closed | open"},
 	{"[daemon]\non_dead = Closed", 2, "expected closed | open"},
 	{"[daemon]\non_dead =", 2, "expected closed | open"},
@@ -319,6 +318,8 @@ static const struct {
 	{"policy", "mode", "enforce", offsetof(struct settings, policy_mode), POLICY_ENFORCE},
 	{"policy", "default", "allow", offsetof(struct settings, policy_default), 0},
 	{"policy", "default", "deny", offsetof(struct settings, policy_default), 1},
+	{"daemon", "on_dead", "closed", offsetof(struct settings, on_dead), ON_DEAD_CLOSED},
+	{"daemon", "on_dead", "open", offsetof(struct settings, on_dead), ON_DEAD_OPEN},
 	{"ledger", "record", "tokens", offsetof(struct settings, record), RECORD_TOKENS},
 };
 
@@ -359,6 +360,7 @@ static const struct {
 } changes[] = {
 	{"[daemon]\nuser = imds", "[daemon] user"},
 	{"[daemon]\nruntime = /run/other", "[daemon] runtime"},
+	{"[daemon]\non_dead = open", NULL}, /* for when there is no daemon */
 	{"[listen]\nport = 8776", "[listen] port"},
 	{"[listen]\ncontainer_interfaces = br0", NULL}, /* the redirect's */
 	{"[listen]\nmax_connections = 511", "[listen] max_connections"},
@@ -381,6 +383,46 @@ static const struct {
 	{"[deny \"root\"]\nuid = 0", NULL},
 	{"[metrics]\nlisten = 127.0.0.1:9475", "[metrics] listen"},
 };
+
+static void reads_what_can_be_read(void **state)
+{
+	static const char *const texts[] = {
+		"[daemon]\non_dead = open\nuser = a/b\n[listen]\nport = 99\n",
+		"[daemon]\nuser = a/b\non_dead = open\n[listen]\nmax_connections = x\n[listen]\nport = 99\n",
+		"nonsense\n[daemon\n[nowhere]\nport = 1\n[daemon]\nno such = 1\non_dead = open\n[listen]\nport = 99\n",
+		"[daemon]\non_dead = open\n[allow \"x\"]\n[deny]\nport = 5\n[listen]\nport = 99\n",
+		"[daemon]\non_dead = open\n[listen]\nport = 99\nport = 100\n[ledger]\npath = /" REST REST "\n",
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
+		struct settings settings = {0};
+		struct error strict = {0}, forgiven = {0};
+		CHECK_NUMBER(texts[i], load(texts[i], &settings, &strict), -1);
+		settings_load_forgiving(path, &settings, &forgiven);
+		CHECK_TEXT(texts[i], forgiven.text, strict.text);
+		CHECK_NUMBER(texts[i], settings.on_dead, ON_DEAD_OPEN);
+		CHECK_NUMBER(texts[i], settings.port, 99);
+		CHECK_TEXT(texts[i], settings.user, "keytrail");
+		CHECK_TEXT(texts[i], settings.ledger_path, "/var/lib/keytrail/ledger.db");
+	}
+}
+
+static void forgives_also_a_file_that_is_not_there(void **state)
+{
+	struct settings settings = {0};
+	struct error problem = {0};
+	char missing[PATH_MAX];
+	(void)state;
+	settings_load_forgiving(unit_path(missing, folder, "missing.conf"), &settings, &problem);
+	check_defaults(&settings);
+	assert_non_null(strstr(problem.text, "missing.conf"));
+	assert_int_equal(load("[imdsv2]\nmode = audit\n[deny \"a\"]\nuid = 1\n", &settings, NULL), 0);
+	settings_done(&settings);
+	settings_load_forgiving(path, &settings, &problem);
+	assert_string_equal(problem.text, "");
+	assert_int_equal(settings.imdsv2_mode, IMDSV2_AUDIT);
+	settings_done(&settings);
+}
 
 static void knows_what_needs_a_restart(void **state)
 {
@@ -410,6 +452,8 @@ int main(void)
 		cmocka_unit_test(takes_every_setting),
 		cmocka_unit_test(takes_each_choice),
 		cmocka_unit_test(knows_what_needs_a_restart),
+		cmocka_unit_test(reads_what_can_be_read),
+		cmocka_unit_test(forgives_also_a_file_that_is_not_there),
 		cmocka_unit_test(bounds_a_policy),
 		cmocka_unit_test(takes_places_for_metrics_that_only_the_machine_reaches),
 	};
