@@ -51,7 +51,7 @@ const struct command command_dead = {
 	.operands = "[REASON]",
 	.summary = "Do what [daemon] on_dead says, when the daemon cannot be started any more",
 	.details = "For the service manager that has given keytraild up; nothing else should run it. With `on_dead = "
-                   "open` "
+		   "open` "
 		   "it takes the redirect down. Either way it notes since when and why nothing is recorded; `status` "
 		   "shows that, and the next daemon writes it into the ledger. Prints `closed` or `open`. Exit status "
 		   "4: done, but not noted.",
