@@ -1,22 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* One connection in, one request out. libmicrohttpd parses: each worker has an instance of its own without threads or
- * sockets, and hands it one connection at a time. It is given only whole requests that screen.c and body.c have found
- * to have one meaning, it never decodes the target, and it never writes an answer: exchange.c does, on the bare socket,
- * so that reasons, header order and "the last byte was taken" are ours to know. */
+/* One connection in, one request out. A request is read whole, and served only if screen.c and body.c have found that
+ * it has one meaning; then nothing is left but to take its head apart (request.c). exchange.c answers on the bare
+ * socket, so that reasons, the order of headers and "the last byte was taken" are ours to know. */
 #include "proxy/listener.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/netfilter_ipv4.h>
-#include <microhttpd.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "common/text.h"
 #include "proxy/body.h"
 #include "proxy/reply.h"
 #include "proxy/send.h"
@@ -26,115 +22,16 @@
 #endif
 
 #define REQUEST_TIMEOUT_MS 5000 /* from accept to the whole request; SDKs send it in one packet */
-#define PARSE_TIMEOUT_MS 2000
 #define REQUEST_BYTES (SCREEN_HEAD_BYTES + BODY_BYTES_MAX)
 #define DRAIN_TIMEOUT_MS 500 /* for bytes behind a request, so that closing does not reset the answer away */
-#define PARSER_POOL_BYTES 32768
 
 struct listener {
 	struct proxy *proxy;
-	struct MHD_Daemon *parser;
-	int parser_fd; /* epoll descriptor of the parser */
 	struct seats *seats;
 	struct client client;
-	char target[SCREEN_HEAD_BYTES];
-	char values[SCREEN_HEAD_BYTES]; /* of headers that are looked at, without the blanks around them */
-	size_t values_bytes;
-	bool has_extra; /* bytes behind the request */
+	char bytes[REQUEST_BYTES]; /* of the request, and a little of what may follow it */
 	bool is_served;
 };
-
-/* ---- the parser's callbacks */
-
-/* Keeps the target as it came; libmicrohttpd would decode it. */
-static void *on_target(void *context, const char *target, struct MHD_Connection *connection)
-{
-	struct listener *listener = context;
-	(void)connection;
-	(void)snprintf(listener->target, sizeof(listener->target), "%s", target);
-	return NULL;
-}
-
-static size_t on_unescape(void *context, struct MHD_Connection *connection, char *text)
-{
-	(void)context;
-	(void)connection;
-	return strlen(text);
-}
-
-/* A header's value without the blanks behind it, which libmicrohttpd keeps (RFC 9112 section 5.1). NULL: no such
- * header. */
-static const char *header(struct listener *listener, struct MHD_Connection *connection, const char *name)
-{
-	const char *value = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
-	char *copy = listener->values + listener->values_bytes;
-	size_t left = sizeof(listener->values) - listener->values_bytes;
-	if (value == NULL || !text_copy(copy, left, value))
-		return NULL; /* all values of a head fit in */
-	listener->values_bytes += strlen(copy) + 1;
-	return text_trim(copy);
-}
-
-/* Tokens and Authorization, also in the parser's own pool, which is freed as it is. */
-static void wipe_secrets(struct listener *listener, struct MHD_Connection *connection)
-{
-	static const char *const names[] = {"Authorization", "X-aws-ec2-metadata-token"};
-	explicit_bzero(listener->values, listener->values_bytes);
-	for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
-		const char *value = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, names[i]);
-		if (value != NULL)
-			explicit_bzero((char *)(uintptr_t)value, strlen(value));
-	}
-}
-
-static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method,
-                                  const char *version, const char *body, size_t *body_bytes, void **state)
-{
-	struct listener *listener = context;
-	(void)url;
-	(void)version;
-	(void)body;
-	if (*state == NULL) {
-		*state = listener; /* the head is there; the body follows */
-		return MHD_YES;
-	}
-	if (*body_bytes > 0) {
-		*body_bytes = 0; /* dropped: nothing that IMDS serves takes a body */
-		return MHD_YES;
-	}
-	listener->values_bytes = 0;
-	const struct request request = {
-		.method = method,
-		.target = listener->target,
-		.host = header(listener, connection, "Host"),
-		.token = header(listener, connection, "X-aws-ec2-metadata-token"),
-		.ttl = header(listener, connection, "X-aws-ec2-metadata-token-ttl-seconds"),
-		.user_agent = header(listener, connection, "User-Agent"),
-		.authorization = header(listener, connection, "Authorization"),
-		.has_forwarded_for = MHD_lookup_connection_value_n(connection, MHD_HEADER_KIND, "X-Forwarded-For", 15,
-	                                                           NULL, NULL) == MHD_YES,
-		.has_extra = listener->has_extra,
-	};
-	listener->is_served = true;
-	exchange_run(listener->proxy, &listener->client, &request);
-	wipe_secrets(listener, connection);
-	return MHD_NO; /* answered already: close */
-}
-
-MUST_USE static int parser_start(struct listener *listener, struct error *err)
-{
-	listener->parser =
-		MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL, on_request, listener,
-	                         MHD_OPTION_URI_LOG_CALLBACK, on_target, listener, MHD_OPTION_UNESCAPE_CALLBACK,
-	                         on_unescape, listener, MHD_OPTION_CONNECTION_LIMIT, 2U,
-	                         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)PARSER_POOL_BYTES, MHD_OPTION_END);
-	const union MHD_DaemonInfo *info =
-		listener->parser != NULL ? MHD_get_daemon_info(listener->parser, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
-	if (info == NULL)
-		return error_set(err, ERROR_SYSTEM, "libmicrohttpd does not start");
-	listener->parser_fd = info->epoll_fd;
-	return 0;
-}
 
 /* ---- one connection */
 
@@ -149,11 +46,12 @@ static bool wait_readable(int fd, int64_t deadline_ms)
 	}
 }
 
-/* Bytes that lie in a socket, looked at as a request. */
+/* Bytes looked at as a request. */
 struct look {
 	enum screen_verdict verdict;
 	const char *reason;
 	bool expects_continue;
+	size_t head_bytes;
 	bool has_extra;
 };
 
@@ -161,67 +59,34 @@ static struct look look_at(const char *bytes, size_t length)
 {
 	struct screen head = screen_head(bytes, length);
 	if (head.verdict != SCREEN_GOOD || head.expects_continue)
-		return (struct look){head.verdict, head.reason, head.expects_continue, false};
+		return (struct look){head.verdict, head.reason, head.expects_continue, 0, false};
 	struct body body = body_screen(&head, bytes + head.head_bytes, length - head.head_bytes);
-	return (struct look){body.verdict, body.reason, false, body.has_extra};
+	return (struct look){body.verdict, body.reason, false, head.head_bytes, body.has_extra};
 }
 
-/* Waits until the whole request lies in the socket, without taking it out, so that the parser never has to wait nor to
- * judge. False: nothing to serve came in time. */
-static bool peek_into(int fd, char bytes[static REQUEST_BYTES], struct look *ret)
+/* Reads until the whole request is there. False: nothing to serve came in time. */
+static bool read_request(struct listener *listener, size_t *ret_length, struct look *ret)
 {
 	int64_t deadline_ms = clock_monotonic_ms() + REQUEST_TIMEOUT_MS;
-	int seen = 0, once = 1;
-	while (wait_readable(fd, deadline_ms)) {
-		ssize_t got = recv(fd, bytes, REQUEST_BYTES, MSG_PEEK | MSG_DONTWAIT);
-		if (got < 0 && (errno == EAGAIN || errno == EINTR))
+	int fd = listener->client.fd;
+	*ret_length = 0;
+	for (;;) {
+		size_t room = sizeof(listener->bytes) - *ret_length; /* never 0: what is that long is good or bad */
+		ssize_t got = recv(fd, listener->bytes + *ret_length, room, MSG_DONTWAIT);
+		if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
+			if (!wait_readable(fd, deadline_ms))
+				return false;
 			continue;
-		if (got <= seen)
-			return false; /* closed before its request was complete, or a mere probe */
-		*ret = look_at(bytes, (size_t)got);
-		if (ret->verdict != SCREEN_MORE) {
-			if (seen > 0)
-				(void)setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &once, sizeof(once));
-			return true;
 		}
-		/* poll(2) shall report the socket again only when there is more than this. */
-		seen = (int)got;
-		int more = seen + 1;
-		(void)setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &more, sizeof(more));
+		if (got <= 0)
+			return false; /* closed before its request was complete, or a mere probe */
+		*ret_length += (size_t)got;
+		*ret = look_at(listener->bytes, *ret_length);
+		if (ret->verdict != SCREEN_MORE)
+			return true;
+		if (clock_monotonic_ms() >= deadline_ms)
+			return false;
 	}
-	return false;
-}
-
-/* It may hold a token or an Authorization. */
-static bool peek_request(int fd, struct look *ret)
-{
-	char bytes[REQUEST_BYTES];
-	bool is_there = peek_into(fd, bytes, ret);
-	explicit_bzero(bytes, sizeof(bytes));
-	return is_there;
-}
-
-/* Gives the connection to the parser, which owns its own copy of the descriptor, until the request was served. */
-static void parse(struct listener *listener)
-{
-	struct sockaddr_storage address = {.ss_family = AF_INET};
-	int64_t deadline_ms = clock_monotonic_ms() + PARSE_TIMEOUT_MS;
-	int copy = fcntl(listener->client.fd, F_DUPFD_CLOEXEC, 0);
-	listener->is_served = false;
-	if (copy < 0 || MHD_add_connection(listener->parser, copy, (struct sockaddr *)&address,
-	                                   sizeof(struct sockaddr_in)) != MHD_YES) {
-		log_line(LOG_LEVEL_ERROR, "parser_failed", "reason=\"%s\"", strerror(errno));
-		return;
-	}
-	const union MHD_DaemonInfo *left;
-	do {
-		(void)MHD_run(listener->parser);
-		left = MHD_get_daemon_info(listener->parser, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
-		if (left == NULL || left->num_connections == 0)
-			return;
-		if (listener->is_served || !wait_readable(listener->parser_fd, deadline_ms))
-			(void)shutdown(listener->client.fd, SHUT_RD); /* the parser sees the end and lets go */
-	} while (clock_monotonic_ms() < deadline_ms + PARSE_TIMEOUT_MS);
 }
 
 /* Whom the client meant to reach, before the redirect. */
@@ -297,11 +162,36 @@ static bool is_admitted(struct listener *listener)
 	return false;
 }
 
+/* A whole request, or one that is refused: its answer, and then the end. */
+static void serve_request(struct listener *listener, const struct look *seen)
+{
+	struct client *client = &listener->client;
+	struct request request = {.malformed = seen->reason, .expects_continue = seen->expects_continue};
+	bool is_good = seen->verdict == SCREEN_GOOD && !seen->expects_continue;
+	if (is_good)
+		request_split(listener->bytes, seen->head_bytes, &request);
+	request.has_extra = is_good && seen->has_extra;
+	listener->is_served = true;
+	exchange_run(listener->proxy, client, &request);
+	if (!is_good || seen->has_extra)
+		drain(client);
+}
+
+/* Known from before a request's first byte was sent. */
+static bool is_own_request(const struct listener *listener)
+{
+	const struct client *client = &listener->client;
+	if (!upstream_is_own_port(listener->proxy->upstream, client->sighting.client.port) ||
+	    !endpoint_is_loopback(&client->local))
+		return false;
+	log_line(LOG_LEVEL_ERROR, "loop", "reason=\"the redirect sends the proxy's own request back to it\"");
+	return true;
+}
+
 static void serve(struct listener *listener)
 {
 	struct client *client = &listener->client;
 	struct error problem = {0};
-	struct look seen = {0};
 	if (look(client, &problem) < 0) {
 		log_line(LOG_LEVEL_WARNING, "client_lost", "reason=\"%s\"", problem.text);
 		return;
@@ -315,27 +205,14 @@ static void serve(struct listener *listener)
 		exchange_run(listener->proxy, client, &nothing);
 		return;
 	}
+	size_t length;
+	struct look seen = {0};
 	seat_waits(client->seat, clock_monotonic_ms());
-	bool is_there = peek_request(client->fd, &seen);
+	bool is_there = read_request(listener, &length, &seen);
 	seat_works(client->seat);
-	if (!is_there)
-		return;
-	listener->has_extra = seen.has_extra;
-	if (upstream_is_own_port(listener->proxy->upstream, client->sighting.client.port) &&
-	    endpoint_is_loopback(&client->local)) {
-		log_line(LOG_LEVEL_ERROR, "loop", "reason=\"the redirect sends the proxy's own request back to it\"");
-		return;
-	}
-	if (seen.verdict == SCREEN_BAD || seen.expects_continue) {
-		const struct request refused = {.malformed = seen.reason, .expects_continue = seen.expects_continue};
-		exchange_run(listener->proxy, client, &refused);
-		drain(client);
-		return;
-	}
-	parse(listener);
-	explicit_bzero(listener->values, listener->values_bytes);
-	if (seen.has_extra)
-		drain(client);
+	if (is_there && !is_own_request(listener))
+		serve_request(listener, &seen);
+	explicit_bzero(listener->bytes, length); /* a token, perhaps */
 }
 
 int listener_new(struct proxy *proxy, int witness_fd, struct listener **ret, struct error *err)
@@ -344,7 +221,7 @@ int listener_new(struct proxy *proxy, int witness_fd, struct listener **ret, str
 	if (listener == NULL)
 		return error_set(err, ERROR_MEMORY, "no memory for a listener");
 	listener->proxy = proxy;
-	if (parser_start(listener, err) < 0 || line_open(witness_fd, &listener->client.line, err) < 0) {
+	if (line_open(witness_fd, &listener->client.line, err) < 0) {
 		listener_free(listener);
 		return -1;
 	}
@@ -356,8 +233,6 @@ void listener_free(struct listener *listener)
 {
 	if (listener == NULL)
 		return;
-	if (listener->parser != NULL)
-		MHD_stop_daemon(listener->parser);
 	line_close(listener->client.line);
 	free(listener);
 }

@@ -3,8 +3,8 @@
 
 #include "proxy/exchange.h"
 
-/* Reads one request from a connection and runs the exchange. Each belongs to one worker, with a line to the witness and
- * a parser of its own. */
+/* Reads one request from a connection and runs the exchange. Each belongs to one worker, with a line to the witness
+ * of its own. */
 struct listener;
 
 MUST_USE int listener_new(struct proxy *proxy, int witness_fd, struct listener **ret, struct error *err);

@@ -4,8 +4,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* A strict look at the raw bytes of a request's head before libmicrohttpd reads them: even in its strict mode it takes
- * bare LF, folded lines, CL with TE and spaces before colons (RFC 9112 sections 2.2, 5.1, 5.2, 6.1). Pure. */
+/* A strict look at the raw bytes of a request's head before anything is read out of them: HTTP libraries take bare LF,
+ * folded lines, CL with TE and spaces before colons (RFC 9112 sections 2.2, 5.1, 5.2, 6.1). Pure. */
 
 #define SCREEN_HEAD_BYTES 8192 /* of the whole head; the longest real one is below 1 KB */
 #define SCREEN_HEADERS_MAX 64

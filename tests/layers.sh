@@ -26,7 +26,7 @@ check_library() {
 	printf '<%s> may stand only in %s:\n%s\n' "$header" "$files" "$found"
 	bad=1
 }
-check_library 'microhttpd\.h' 'proxy/listener\.c'
+check_library 'microhttpd\.h' '-'
 check_library 'curl/' 'detector/aws\.c'
 check_library 'openssl/' 'common/secret\.c|common/digest\.c'
 check_library 'jansson\.h' 'common/json\.h'
