@@ -25,7 +25,7 @@
 #define WORKERS_EXTRA 4 /* beyond max_connections, so that newcomers can be looked at when all seats are taken */
 #define WATCH_MS 2      /* how often it is looked for stuck ones while all are busy */
 #define WATCH_QUIET 50  /* so many looks in a row with somebody idle end the watch */
-#define LINGER_MS 2000  /* after workers were added nobody ends for so long: the next crowd may be near */
+#define LINGER_MS 2000  /* a worker beyond the base that has nothing to do ends after so long */
 #define BACKLOG 4096
 
 struct workers {
@@ -42,8 +42,7 @@ struct workers {
 	pthread_cond_t ended;
 	pthread_cond_t all_busy;
 	int count, idle, base, most;
-	int64_t grown_ms; /* when more than the base were last added */
-	uint64_t taken;   /* connections so far */
+	uint64_t taken; /* connections so far */
 	bool stop, is_watched;
 };
 
@@ -67,6 +66,7 @@ struct worker {
 	struct workers *workers;
 	struct listener *listener;
 	int epoll_fd;
+	bool is_spare; /* there were enough without it when it began to wait */
 };
 
 /* Waits for connections on all sockets. Exclusively: of several workers that wait, one is woken. */
@@ -86,26 +86,15 @@ MUST_USE static int open_epoll(struct worker *worker, struct error *err)
 	return 0;
 }
 
-/* Waits for a connection; -1: time to end. */
-static int accept_one(struct worker *worker)
+/* Is there nothing to do for this one? Then it is idle no more. */
+static bool give_up_waiting(struct worker *worker)
 {
-	struct epoll_event ready;
-	for (;;) {
-		int got = epoll_wait(worker->epoll_fd, &ready, 1, -1);
-		if (got < 0 && errno != EINTR)
-			return -1;
-		if (got <= 0)
-			continue;
-		if (ready.data.fd == worker->workers->wake[0])
-			return -1;
-		int fd = accept4(ready.data.fd, NULL, NULL, SOCK_CLOEXEC);
-		if (fd >= 0)
-			return fd;
-		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
-			log_line(LOG_LEVEL_ERROR, "accept_failed", "reason=\"%s\"", strerror(errno));
-			(void)poll(NULL, 0, 50); /* until others have closed theirs */
-		}
-	}
+	struct workers *workers = worker->workers;
+	(void)pthread_mutex_lock(&workers->mutex);
+	worker->is_spare = workers->idle > workers->base;
+	workers->idle -= worker->is_spare;
+	(void)pthread_mutex_unlock(&workers->mutex);
+	return worker->is_spare;
 }
 
 static void become_busy(struct workers *workers)
@@ -120,12 +109,39 @@ static void become_busy(struct workers *workers)
 	(void)pthread_mutex_unlock(&workers->mutex);
 }
 
-/* Back to waiting; false: there are enough who wait. */
-static bool become_idle(struct workers *workers)
+/* Waits for a connection, and is idle no more then; -1: time to end. */
+static int accept_one(struct worker *worker)
 {
+	struct epoll_event ready;
+	for (;;) {
+		int got = epoll_wait(worker->epoll_fd, &ready, 1, worker->is_spare ? LINGER_MS : -1);
+		if (got == 0 && give_up_waiting(worker))
+			return -1;
+		if (got == 0 || (got < 0 && errno == EINTR))
+			continue;
+		if (got < 0 || ready.data.fd == worker->workers->wake[0]) {
+			become_busy(worker->workers);
+			return -1;
+		}
+		int fd = accept4(ready.data.fd, NULL, NULL, SOCK_CLOEXEC);
+		if (fd >= 0) {
+			become_busy(worker->workers);
+			return fd;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
+			log_line(LOG_LEVEL_ERROR, "accept_failed", "reason=\"%s\"", strerror(errno));
+			(void)poll(NULL, 0, 50); /* until others have closed theirs */
+		}
+	}
+}
+
+/* Back to waiting; false: time to end. */
+static bool become_idle(struct worker *worker)
+{
+	struct workers *workers = worker->workers;
 	(void)pthread_mutex_lock(&workers->mutex);
-	bool is_spare = workers->idle >= workers->base && clock_monotonic_ms() - workers->grown_ms > LINGER_MS;
-	bool stay = !workers->stop && !is_spare && workers->count <= workers->most;
+	bool stay = !workers->stop && workers->count <= workers->most;
+	worker->is_spare = workers->idle >= workers->base;
 	if (stay)
 		workers->idle++;
 	(void)pthread_mutex_unlock(&workers->mutex);
@@ -137,19 +153,18 @@ static void serve_connections(struct worker *worker)
 	struct workers *workers = worker->workers;
 	do {
 		CLEANUP_FD int fd = accept_one(worker);
-		become_busy(workers);
 		if (fd < 0)
 			return;
 		struct seat *seat = seats_take(workers->seats, fd, clock_monotonic_ms());
 		if (seat != NULL) /* as it must be: there is one for each worker */
 			listener_serve(worker->listener, fd, workers->seats, seat);
-	} while (become_idle(workers));
+	} while (become_idle(worker));
 }
 
 static void *run_worker(void *argument)
 {
 	struct workers *workers = argument;
-	struct worker worker = {.workers = workers, .epoll_fd = -1};
+	struct worker worker = {.workers = workers, .epoll_fd = -1, .is_spare = true};
 	struct error problem = {0};
 	bool ready = listener_new(workers->proxy, workers->witness_fd, &worker.listener, &problem) == 0 &&
 	             open_epoll(&worker, &problem) == 0;
@@ -183,14 +198,12 @@ static struct timespec after_ms(int64_t ms)
  * doubling. */
 static void replace_stuck(struct workers *workers)
 {
-	int64_t now_ms = clock_monotonic_ms();
-	int wanted = workers->base + 2 * seats_stuck(workers->seats, now_ms);
+	int wanted = workers->base + 2 * seats_stuck(workers->seats, clock_monotonic_ms());
 	while (workers->idle < workers->base && workers->count < wanted && workers->count < workers->most) {
 		int before = workers->count;
 		add_worker(workers);
 		if (workers->count == before)
 			return;
-		workers->grown_ms = now_ms;
 	}
 }
 
