@@ -46,6 +46,6 @@ bool seats_may_complain(struct seats *seats, int64_t now_ms);
 
 /* How many have waited for their client for SEAT_SLOW_MS, or have been here for SEAT_LONG_MS. */
 #define SEAT_SLOW_MS 20
-#define SEAT_LONG_MS 100
+#define SEAT_LONG_MS 250
 #define SEAT_PATIENCE_MS 50
 int seats_stuck(struct seats *seats, int64_t now_ms);

@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
@@ -196,23 +197,31 @@ static struct timespec after_ms(int64_t ms)
 
 /* With the mutex held: replaces each worker that is stuck, and as many again, so that a crowd of slow clients is met by
  * doubling. */
-static void replace_stuck(struct workers *workers)
+static bool replace_stuck(struct workers *workers)
 {
 	int wanted = workers->base + 2 * seats_stuck(workers->seats, clock_monotonic_ms());
-	while (workers->idle < workers->base && workers->count < wanted && workers->count < workers->most) {
-		int before = workers->count;
+	int before = workers->count, last = -1;
+	while (workers->idle < workers->base && workers->count < wanted && workers->count != last) {
+		last = workers->count;
 		add_worker(workers);
-		if (workers->count == before)
-			return;
 	}
+	return workers->count > before;
 }
 
 static void *run_watcher(void *argument)
 {
 	struct workers *workers = argument;
 	int quiet = 0;
+	bool has_grown = false;
 	(void)pthread_mutex_lock(&workers->mutex);
 	while (!workers->stop) {
+		if (quiet == WATCH_QUIET && has_grown) {
+			(void)pthread_mutex_unlock(&workers->mutex);
+			(void)malloc_trim(0); /* a crowd's memory lies scattered among what stays */
+			(void)pthread_mutex_lock(&workers->mutex);
+			has_grown = false;
+			quiet = 0;
+		}
 		if (quiet == WATCH_QUIET) {
 			workers->is_watched = false;
 			(void)pthread_cond_wait(&workers->all_busy, &workers->mutex);
@@ -222,7 +231,7 @@ static void *run_watcher(void *argument)
 		(void)pthread_cond_timedwait(&workers->all_busy, &workers->mutex, &until);
 		quiet = workers->idle > 0 ? quiet + 1 : 0;
 		if (workers->idle == 0)
-			replace_stuck(workers);
+			has_grown |= replace_stuck(workers);
 		quiet = quiet > WATCH_QUIET ? WATCH_QUIET : quiet;
 	}
 	(void)pthread_mutex_unlock(&workers->mutex);
