@@ -242,7 +242,7 @@ int main(int argc, char **argv)
 	struct arguments arguments = {0};
 	struct error problem = {0};
 	struct identity identity;
-	int sockets[WORKERS_SOCKETS_MAX], count, witness_fd;
+	int sockets[SOCKETS_MAX], count, witness_fd;
 	pid_t witness_pid;
 
 	argp_err_exit_status = 2;
@@ -271,7 +271,7 @@ int main(int argc, char **argv)
 	if (!identity.is_root)
 		log_line(LOG_LEVEL_WARNING, "not_root", "effect=\"processes of other users cannot be told apart\"");
 
-	count = workers_inherit(sockets, &problem);
+	count = sockets_inherit(sockets, &problem);
 	if (count < 0)
 		return fail(&problem);
 	const struct witness_options witness = {.settings = &proxy.at_start,
@@ -281,7 +281,7 @@ int main(int argc, char **argv)
 	                                        .socket_count = count};
 	/* The witness first: it must not hold the port open while a new daemon wants it. */
 	if (witness_fork(&witness, &witness_fd, &witness_pid, &problem) < 0 ||
-	    (count == 0 && workers_bind(proxy.at_start.port, sockets, &count, &problem) < 0) ||
+	    (count == 0 && sockets_bind(proxy.at_start.port, sockets, &count, &problem) < 0) ||
 	    config_drop_privileges(&identity, &problem) < 0)
 		return fail(&problem);
 	return serve(&proxy, arguments.config, witness_fd, witness_pid, sockets, count);
