@@ -11,6 +11,7 @@
 #include "cli/redirect.h"
 #include "cli/status_report.h"
 #include "cli/table.h"
+#include "common/clock.h"
 #include "store/gap.h"
 
 /* Why the three parts could not be read; the report borrows these texts. */
@@ -18,12 +19,18 @@ struct problems {
 	struct error daemon, ledger, redirect, gap;
 };
 
+#define COVERAGE_US (24 * 3600 * CLOCK_SECOND_US)
+
 static enum part_state read_ledger(const struct place *place, json_t **ret, struct error *err)
 {
 	CLEANUP_LEDGER struct ledger *ledger = NULL;
 	bool forbidden = access(place->ledger, R_OK) < 0 && errno == EACCES;
-	if (place_open_ledger(place, &ledger, err) < 0 || ledger_summary(ledger, ret, err) < 0)
+	json_t *coverage = NULL;
+	int64_t now_us = clock_now_us();
+	if (place_open_ledger(place, &ledger, err) < 0 || ledger_summary(ledger, ret, err) < 0 ||
+	    ledger_coverage(ledger, now_us - COVERAGE_US, now_us, &coverage, err) < 0)
 		return forbidden ? PART_FORBIDDEN : err->code == ERROR_MISSING ? PART_MISSING : PART_BROKEN;
+	json_put(*ret, "coverage", coverage);
 	return PART_READ;
 }
 

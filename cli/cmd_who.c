@@ -6,11 +6,13 @@
 #include "cli/access_key.h"
 #include "cli/columns.h"
 #include "cli/complain.h"
+#include "cli/coverage.h"
 #include "cli/place.h"
 #include "cli/reported.h"
 #include "cli/table.h"
 #include "cli/who_text.h"
 #include "common/buffer.h"
+#include "common/clock.h"
 
 struct who {
 	const struct arguments *arguments;
@@ -78,6 +80,14 @@ static const char *key_at(const struct who *who, size_t index)
 	return json_string_value(json_array_get(who->keys, index));
 }
 
+MUST_USE static int show_coverage_text(const struct who *who, const char *key, struct error *err)
+{
+	CLEANUP_JSON json_t *coverage = NULL;
+	if (coverage_of_key(who->ledger, key, clock_now_us(), &coverage, err) < 0)
+		return -1;
+	return coverage_text(coverage, &who->look, err);
+}
+
 static int show_finding(void *context, const json_t *object, struct error *err)
 {
 	struct who *who = context;
@@ -105,8 +115,8 @@ MUST_USE static int show_text(struct who *who, struct error *err)
 			return -1;
 	for (size_t i = 0; i < json_array_size(who->keys); i++) {
 		const char *key = key_at(who, i);
-		if (show_heading(who, key, err) < 0 || show_deliveries(who, key, err) < 0 ||
-		    show_finding_texts(who, key, err) < 0)
+		if (show_heading(who, key, err) < 0 || show_coverage_text(who, key, err) < 0 ||
+		    show_deliveries(who, key, err) < 0 || show_finding_texts(who, key, err) < 0)
 			return -1;
 	}
 	return output_finish(stdout, err);
@@ -132,11 +142,32 @@ MUST_USE static int show_rows(struct who *who, struct error *err)
 	return output_close(steal_pointer(&output), err);
 }
 
+/* Of each key that the ledger knows. New reference. */
+MUST_USE static int list_coverage(const struct who *who, json_t **ret, struct error *err)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < json_array_size(who->keys); i++) {
+		json_t *coverage = NULL;
+		if (coverage_of_key(who->ledger, key_at(who, i), clock_now_us(), &coverage, err) < 0) {
+			json_decref(list);
+			return -1;
+		}
+		if (coverage != NULL)
+			(void)json_array_append_new(list, coverage);
+	}
+	*ret = list;
+	return 0;
+}
+
 /* The head of the one object, up to its list of deliveries. `key` is null when there are several. */
 MUST_USE static int json_head(const struct who *who, struct buffer *to, struct error *err)
 {
 	CLEANUP_JSON json_t *head = json_object();
 	const json_t *key = json_array_size(who->keys) == 1 ? json_array_get(who->keys, 0) : NULL;
+	json_t *coverage;
+	if (list_coverage(who, &coverage, err) < 0)
+		return -1;
+	json_put(head, "coverage", coverage);
 	json_put_text(head, "key", json_string_value(key));
 	json_put(head, "keys", json_deep_copy(who->keys));
 	json_put_text(head, "kind", "who");

@@ -9,6 +9,8 @@
 
 #include "cli/printable.h"
 
+#define CHECK_STANDS_S 900 /* as for coverage (store/coverage.h) */
+
 /* Says one thing: `known` false means that it could not be looked at. */
 static void add_point(json_t *list, const char *id, bool known, const char *format, ...) PRINTF_LIKE(4, 5);
 
@@ -107,8 +109,25 @@ static bool speaks_of_ipv6_chains(const json_t *lines)
 	return false;
 }
 
+/* The daemon passes on what root's last check said: 1 whole, 0 not whole, -1 nothing that still stands. */
+static int daemon_says_whole(const struct status_parts *parts)
+{
+	int64_t age_s;
+	bool whole;
+	if (!json_int_at(parts->daemon, "redirect.age_s", &age_s) || age_s > CHECK_STANDS_S ||
+	    !json_bool_at(parts->daemon, "redirect.whole", &whole))
+		return -1;
+	return whole;
+}
+
 static void judge_redirect(const struct status_parts *parts, json_t *bypasses)
 {
+	int told = parts->redirect_state == PART_FORBIDDEN ? daemon_says_whole(parts) : -1;
+	if (told == 0)
+		add_point(bypasses, "redirect-not-whole", true,
+		          "the last check found the redirect not whole: `sudo keytrail redirect check` says how");
+	if (told >= 0)
+		return;
 	if (parts->redirect_state == PART_FORBIDDEN) {
 		add_point(bypasses, "redirect-unchecked", false, "the redirect was not checked: that needs root");
 		return;
@@ -145,8 +164,12 @@ static json_t *redirect_object(const struct status_parts *parts)
 {
 	json_t *redirect = json_object();
 	bool checked = parts->redirect_state == PART_READ;
+	int told = parts->redirect_state == PART_FORBIDDEN ? daemon_says_whole(parts) : -1;
 	json_put_bool(redirect, "checked", checked);
-	json_put(redirect, "whole", checked ? json_boolean(parts->redirect_status == 0) : NULL);
+	json_put(redirect, "whole",
+	         checked     ? json_boolean(parts->redirect_status == 0)
+	         : told >= 0 ? json_boolean(told)
+	                     : NULL);
 	json_put(redirect, "faults", checked ? json_deep_copy(parts->redirect_lines) : json_array());
 	return redirect;
 }
@@ -232,6 +255,7 @@ static const struct {
 	{"  first", "ledger.first_at"},
 	{"  last", "ledger.last_at"},
 	{"redirect whole", "redirect.whole"},
+	{"  checked", "daemon.redirect.checked_at"},
 };
 
 static void print_points(const json_t *points, const char *heading, FILE *to, struct buffer *text)
@@ -261,6 +285,25 @@ static void print_verdict(const json_t *report, FILE *to, bool colours)
 	              colours ? "\033[0m" : "");
 }
 
+/* What the ledger did not see of late; the time since its newest heartbeat is not news. */
+MUST_USE static int print_gaps(const json_t *report, FILE *to, struct error *err)
+{
+	const json_t *gaps = json_at(report, "ledger.coverage.gaps");
+	for (size_t i = 0; i < json_array_size(gaps); i++) {
+		const json_t *gap = json_array_get(gaps, i);
+		const char *reason = json_text_at(gap, "reason");
+		CLEANUP_BUFFER struct buffer from = {0};
+		CLEANUP_BUFFER struct buffer until = {0};
+		if (reason == NULL || strcmp(reason, "not-yet-known") == 0)
+			continue;
+		if (printable_value(&from, json_at(gap, "from"), err) < 0 ||
+		    printable_value(&until, json_at(gap, "until"), err) < 0)
+			return -1;
+		(void)fprintf(to, "%-15s %s to %s, %s\n", "  not covered", from.bytes, until.bytes, reason);
+	}
+	return 0;
+}
+
 int status_report_print(const json_t *report, FILE *to, bool colours, struct error *err)
 {
 	CLEANUP_BUFFER struct buffer text = {0};
@@ -284,5 +327,5 @@ int status_report_print(const json_t *report, FILE *to, bool colours, struct err
 			return -1;
 		(void)fprintf(to, "%-15s %s\n", lines[i].heading, text.bytes);
 	}
-	return 0;
+	return print_gaps(report, to, err);
 }

@@ -71,6 +71,7 @@ static json_t *status_of(const struct control *control)
 	json_put_int(status, "hop_limit", settings->put_response_hop_limit);
 	json_put(status, "witness", witness_status(control, settings));
 	json_put(status, "ledger", writer_status(proxy->writer));
+	json_put(status, "redirect", heartbeat_redirect(proxy->heartbeat));
 	json_put(status, "instance", placement_known(proxy->placement));
 
 	json_t *upstream = json_object();

@@ -132,7 +132,8 @@ MUST_USE static int open_proxy(struct proxy *proxy, int witness_fd, struct error
 	    read_boot_id(proxy->boot_id, sizeof(proxy->boot_id), err) < 0 || open_keys(proxy, err) < 0 ||
 	    writer_open(&writer, &proxy->writer, err) < 0 || upstream_open(&upstream, &proxy->upstream, err) < 0)
 		return -1;
-	if (executables_start(proxy->writer, witness_fd, &proxy->executables, err) < 0)
+	if (heartbeat_start(proxy->writer, settings->runtime, proxy->boot_id, &proxy->heartbeat, err) < 0 ||
+	    executables_start(proxy->writer, witness_fd, &proxy->executables, err) < 0)
 		return -1;
 	return placement_start(proxy->upstream, proxy->writer, witness_fd, &proxy->placement, err);
 }
@@ -227,6 +228,7 @@ static int serve(struct proxy *proxy, const char *config, int witness_fd, pid_t 
 	control_stop(control);
 	placement_stop(proxy->placement);
 	executables_stop(proxy->executables);
+	heartbeat_stop(proxy->heartbeat);
 	writer_close(proxy->writer);
 	if (drained) {
 		upstream_close(proxy->upstream);

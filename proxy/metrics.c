@@ -164,6 +164,20 @@ static int write_writable(const struct page *page, const struct family *family)
 	return put_number(page, family, "", is_writable);
 }
 
+static int write_redirect(const struct page *page, const struct family *family)
+{
+	return put_number(page, family, "", json_is_true(json_at(page->facts->redirect, "whole")));
+}
+
+/* Without a check there is no age: then the series says so. */
+static int write_redirect_age(const struct page *page, const struct family *family)
+{
+	int64_t age_s;
+	if (!json_int_at(page->facts->redirect, "age_s", &age_s))
+		return buffer_printf(page->to, page->err, "%s +Inf\n", family->name);
+	return put_number(page, family, "", age_s > 0 ? (uint64_t)age_s : 0);
+}
+
 static uint64_t witness_number(const struct page *page, const struct family *family)
 {
 	int64_t number = 0;
@@ -230,6 +244,10 @@ static const struct family families[] = {
          .write = write_ledger_total, .path = "dropped"},
 	{"keytrail_ledger_waiting", "gauge", .help = "Rows that wait for the disk.", .write = write_ledger,
          .path = "waiting"},
+	{"keytrail_redirect_whole", "gauge", .help = "1 when the last check found the redirect whole.",
+         .write = write_redirect},
+	{"keytrail_redirect_check_age_seconds", "gauge", .unit = "seconds",
+         .help = "Since the last check of the redirect; +Inf: none is known.", .write = write_redirect_age},
 	{"keytrail_ebpf_on", "gauge", .help = "1 when the eBPF backend has passed its test and is used.",
          .write = write_ebpf},
 	{"keytrail_ebpf_connections", "gauge", .help = "Connections noted by the eBPF backend.", .write = write_witness,

@@ -12,8 +12,9 @@
 
 struct metrics_facts {
 	const struct counts *counts;
-	const json_t *ledger;  /* of writer_status() */
-	const json_t *witness; /* of line_status(); NULL: it did not say */
+	const json_t *ledger;   /* of writer_status() */
+	const json_t *witness;  /* of line_status(); NULL: it did not say */
+	const json_t *redirect; /* of heartbeat_redirect() */
 	bool is_upstream_reachable;
 	int64_t connections_limit;
 	int64_t started_us;

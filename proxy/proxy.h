@@ -5,6 +5,7 @@
 #include "proxy/counts.h"
 #include "proxy/current.h"
 #include "proxy/executables.h"
+#include "proxy/heartbeat.h"
 #include "proxy/keyring.h"
 #include "proxy/placement.h"
 #include "proxy/upstream.h"
@@ -23,6 +24,7 @@ struct proxy {
 	struct upstream *upstream;
 	struct writer *writer;
 	struct placement *placement;
+	struct heartbeat *heartbeat;
 	struct executables *executables;
 	int64_t started_us;
 	struct counts counts;

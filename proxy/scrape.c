@@ -48,12 +48,14 @@ MUST_USE static int answer_metrics(struct scrape *scrape, struct buffer *to)
 	char reason[160];
 	CLEANUP_BUFFER struct buffer text = {0};
 	CLEANUP_JSON json_t *ledger = writer_status(proxy->writer);
+	CLEANUP_JSON json_t *redirect = heartbeat_redirect(proxy->heartbeat);
 	CLEANUP_JSON json_t *witness = NULL;
 	(void)line_status(scrape->line, &witness, NULL);
 	const struct metrics_facts facts = {
 		.counts = &proxy->counts,
 		.ledger = ledger,
 		.witness = witness,
+		.redirect = redirect,
 		.is_upstream_reachable = upstream_is_reachable(proxy->upstream, reason, sizeof(reason)),
 		.connections_limit = proxy->at_start.max_connections,
 		.started_us = proxy->started_us,

@@ -54,6 +54,10 @@ MUST_USE int ledger_processes(struct ledger *ledger, const struct ledger_filter 
  * owner_ids[], clock_offset_ms (upstream's Date minus ours, or null). Oldest first. */
 MUST_USE int ledger_placements(struct ledger *ledger, ledger_visit *visit, void *context, struct error *err);
 
+/* Was all of [from, until] covered (store/coverage.h)? The object of docs/ledger.md: kind ("coverage"), from, until,
+ * complete, gaps[] of {from, until, reason}. New reference. */
+MUST_USE int ledger_coverage(struct ledger *ledger, int64_t from_us, int64_t until_us, json_t **ret, struct error *err);
+
 /* What `status` shows: schema_version, ledger_id, rows, first_at, last_at, path. The caller frees. */
 MUST_USE int ledger_summary(struct ledger *ledger, json_t **ret, struct error *err);
 

@@ -36,7 +36,9 @@ static void write_text(const json_t *ledger, struct buffer *to)
 {
 	CLEANUP_JSON json_t *witness =
 		json_pack("{s:s, s:{s:i, s:i, s:i}}", "ebpf", "on", "map", "size", 64, "present", 4, "evicted", 9);
+	CLEANUP_JSON json_t *redirect = json_pack("{s:b, s:i}", "whole", 1, "age_s", 77);
 	const struct metrics_facts facts = {.counts = &counts,
+	                                    .redirect = redirect,
 	                                    .ledger = ledger,
 	                                    .witness = witness,
 	                                    .is_upstream_reachable = true,
@@ -86,6 +88,8 @@ static const char *const lines[] = {
 	"keytrail_ledger_journalled_total 2",
 	"keytrail_ledger_dropped_total 1",
 	"keytrail_ledger_waiting 5",
+	"keytrail_redirect_whole 1",
+	"keytrail_redirect_check_age_seconds 77",
 	"keytrail_ebpf_on 1",
 	"keytrail_ebpf_connections 4",
 	"keytrail_ebpf_connections_limit 64",
@@ -144,7 +148,7 @@ static void heads_every_metric(void **state)
 		CHECK(line, is_head || has_help);
 	}
 	assert_true(ended && has_help && has_sample);
-	assert_int_equal(families, 22);
+	assert_int_equal(families, 24);
 }
 
 static void keeps_buckets_cumulative(void **state)

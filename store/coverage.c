@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* From heartbeats to intervals. What is between two rows counts as covered only if both say so: a check that failed
+ * may have been failing since the one before it, a daemon that died may have died right after its last row. */
+#include "store/coverage.h"
+
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/text.h"
+#include "store/model.h"
+
+#define SLACK_US (60 * CLOCK_SECOND_US) /* a busy machine writes late */
+
+const char *const coverage_event_names[COVERAGE_EVENT_COUNT] = {
+	[COVERAGE_START] = "start",
+	[COVERAGE_BEAT] = "beat",
+	[COVERAGE_CHANGE] = "change",
+	[COVERAGE_STOP] = "stop",
+};
+
+const char *const coverage_reason_names[COVERAGE_REASON_COUNT] = {
+	[COVERAGE_NOT_KEPT] = "not-kept",
+	[COVERAGE_CLOCK_SET_BACK] = "clock-set-back",
+	[COVERAGE_DAEMON_DOWN] = "daemon-down",
+	[COVERAGE_DAEMON_DIED] = "daemon-died",
+	[COVERAGE_LEDGER_NOT_WRITTEN] = "ledger-not-written",
+	[COVERAGE_NO_BEAT] = "no-beat",
+	[COVERAGE_REDIRECT_NOT_WHOLE] = "redirect-not-whole",
+	[COVERAGE_REDIRECT_UNCHECKED] = "redirect-unchecked",
+	[COVERAGE_NOT_YET_KNOWN] = "not-yet-known",
+};
+
+/* ---- between two rows */
+
+static bool is_checked(const struct coverage_row *row)
+{
+	return row->redirect_checked_us != 0 && row->redirect_checked_us <= row->at_us + SLACK_US &&
+	       row->at_us - row->redirect_checked_us <= COVERAGE_CHECK_STANDS_US;
+}
+
+static bool is_broken(const struct coverage_row *row)
+{
+	return row->redirect_checked_us != 0 && !row->redirect_whole;
+}
+
+/* COVERAGE_REASON_COUNT: covered. */
+static enum coverage_reason judge(const struct coverage_row *a, const struct coverage_row *b)
+{
+	if (b->at_us < a->at_us)
+		return COVERAGE_CLOCK_SET_BACK;
+	if (strcmp(a->run, b->run) != 0 || a->event == COVERAGE_STOP)
+		return a->event == COVERAGE_STOP ? COVERAGE_DAEMON_DOWN : COVERAGE_DAEMON_DIED;
+	if (b->lost > a->lost)
+		return COVERAGE_LEDGER_NOT_WRITTEN;
+	if (b->at_us - a->at_us > 2 * a->every_us + SLACK_US)
+		return COVERAGE_NO_BEAT;
+	if (is_broken(a) || is_broken(b))
+		return COVERAGE_REDIRECT_NOT_WHOLE;
+	return is_checked(a) && is_checked(b) ? COVERAGE_REASON_COUNT : COVERAGE_REDIRECT_UNCHECKED;
+}
+
+static struct coverage_gap between(const struct coverage_row *a, const struct coverage_row *b)
+{
+	struct coverage_gap gap = {.from_us = a->at_us, .until_us = b->at_us, .reason = judge(a, b)};
+	if (gap.reason == COVERAGE_CLOCK_SET_BACK) {
+		gap.from_us = b->at_us;
+		gap.until_us = a->at_us;
+	}
+	/* It was whole when it was last looked at, and no later. */
+	if (gap.reason == COVERAGE_REDIRECT_NOT_WHOLE && !is_broken(a) && a->redirect_checked_us != 0 &&
+	    a->redirect_checked_us < gap.from_us)
+		gap.from_us = a->redirect_checked_us;
+	return gap;
+}
+
+/* ---- the list */
+
+struct list {
+	struct coverage_gap *gaps;
+	size_t count;
+	int64_t from_us, until_us; /* what is asked for */
+};
+
+static void add(struct list *list, struct coverage_gap gap)
+{
+	if (gap.from_us < list->from_us)
+		gap.from_us = list->from_us;
+	if (gap.until_us > list->until_us)
+		gap.until_us = list->until_us;
+	if (gap.from_us >= gap.until_us)
+		return;
+	struct coverage_gap *last = list->count > 0 ? &list->gaps[list->count - 1] : NULL;
+	if (last != NULL && last->reason == gap.reason && gap.from_us <= last->until_us &&
+	    gap.until_us >= last->from_us) {
+		last->from_us = gap.from_us < last->from_us ? gap.from_us : last->from_us;
+		last->until_us = gap.until_us > last->until_us ? gap.until_us : last->until_us;
+		return;
+	}
+	list->gaps[list->count++] = gap;
+}
+
+size_t coverage_gaps(const struct coverage_row *rows, size_t count, int64_t from_us, int64_t until_us,
+                     struct coverage_gap *ret)
+{
+	struct list list = {.gaps = ret, .from_us = from_us, .until_us = until_us};
+	int64_t first_us = count > 0 ? rows[0].at_us : INT64_MAX, last_us = INT64_MIN;
+	add(&list, (struct coverage_gap){INT64_MIN, first_us, COVERAGE_NOT_KEPT});
+	for (size_t i = 0; i + 1 < count; i++) {
+		struct coverage_gap gap = between(&rows[i], &rows[i + 1]);
+		if (gap.reason != COVERAGE_REASON_COUNT)
+			add(&list, gap);
+	}
+	/* After a clock that was set back, the newest row need not be the latest one. */
+	if (count > 0)
+		last_us = rows[count - 1].at_us;
+	bool ended = count > 0 && rows[count - 1].event == COVERAGE_STOP;
+	if (count > 0)
+		add(&list,
+		    (struct coverage_gap){last_us, INT64_MAX, ended ? COVERAGE_DAEMON_DOWN : COVERAGE_NOT_YET_KNOWN});
+	return list.count;
+}
+
+/* ---- as JSON */
+
+json_t *coverage_to_body(const struct coverage_row *row)
+{
+	json_t *body = json_object(), *redirect = json_object();
+	json_put_text(body, "event", coverage_event_names[row->event]);
+	json_put_text(body, "run", row->run);
+	json_put_int(body, "every_s", row->every_us / CLOCK_SECOND_US);
+	json_put_int(body, "lost", row->lost);
+	json_put(redirect, "whole", row->redirect_checked_us != 0 ? json_boolean(row->redirect_whole) : NULL);
+	json_put_time(redirect, "checked_at", row->redirect_checked_us);
+	json_put(body, "redirect", redirect);
+	return body;
+}
+
+int coverage_from_body(const json_t *body, int64_t at_us, struct coverage_row *ret, struct error *err)
+{
+	struct coverage_row row = {.at_us = at_us};
+	const char *event = json_text_at(body, "event"), *run = json_text_at(body, "run");
+	const char *checked = json_text_at(body, "redirect.checked_at");
+	int index = event != NULL ? name_index(coverage_event_names, COVERAGE_EVENT_COUNT, event) : -1;
+	if (index < 0 || run == NULL || !text_copy(row.run, sizeof(row.run), run) ||
+	    !json_int_at(body, "every_s", &row.every_us) || !json_int_at(body, "lost", &row.lost) ||
+	    (checked != NULL && !clock_parse(checked, &row.redirect_checked_us)))
+		return error_set(err, ERROR_INPUT, "ledger: a row of kind coverage makes no sense");
+	row.event = (enum coverage_event)index;
+	row.every_us *= CLOCK_SECOND_US;
+	(void)json_bool_at(body, "redirect.whole", &row.redirect_whole);
+	*ret = row;
+	return 0;
+}
