@@ -93,6 +93,15 @@ static __always_inline __s64 references(struct file *file)
 	return BPF_CORE_READ(file, f_count.counter);
 }
 
+/* The kernel checks a program with each value that it can tell, branch by branch: a count kept in sight took it more
+ * than a second to load. What a helper has written is any number to it. */
+static __always_inline __u32 out_of_sight(__u32 value)
+{
+	__u32 same = 0;
+	bpf_probe_read_kernel(&same, sizeof(same), &value);
+	return same;
+}
+
 /* Each process that waits in poll(2) or select(2) holds a reference for as long. Its entry names the file, and the
  * queue that it stands in; no other kind of entry has both in these places. */
 static __always_inline __u32 count_waits(struct file *file, struct socket *socket)
@@ -105,6 +114,7 @@ static __always_inline __u32 count_waits(struct file *file, struct socket *socke
 		struct poll_table_entry *poll = (void *)entry - bpf_core_field_offset(struct poll_table_entry, wait);
 		if (BPF_CORE_READ(poll, filp) == file && BPF_CORE_READ(poll, wait_address) == queue)
 			waits++;
+		waits = out_of_sight(waits);
 		at = BPF_CORE_READ(at, next);
 	}
 	return waits;
