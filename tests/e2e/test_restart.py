@@ -145,7 +145,8 @@ def test_restarts_under_load_refuse_nobody(restarts):
         rotation.start()
         try:
             for _ in range(restarts):
-                time.sleep(0.2)
+                assert eventually(instance.listens, 30)
+                time.sleep(0.1)
                 manager.stdin.write("restart\n")
                 manager.stdin.flush()
                 assert manager.stdout.readline() == "0\n"  # it ended as it should
@@ -174,8 +175,9 @@ SLACK = 5  # on a machine that is busy with other things; alone it takes a tenth
 
 
 def test_start_does_not_depend_on_the_size_of_the_ledger():
-    """From exec to the first answer, with an empty ledger and with a large one: the same, and below 100 ms."""
-    with Instance() as instance:
+    """From exec to the first answer, with an empty ledger and with a large one: the same, and below 100 ms. Without eBPF:
+    what the kernel takes to check our programs has nothing to do with the ledger."""
+    with Instance(settings={"witness": {"ebpf": "off"}}) as instance:
         token = instance.token(ttl=600)
         instance.stop()
 
