@@ -121,12 +121,13 @@ receiver = os.fork()
 if receiver == 0:
     ours.close()
     control = theirs.recvmsg(1, 100)[1]
+    theirs.recv(1)
     fetch(socket.socket(fileno=array.array("i", control[0][2])[0])); os._exit(0)
 client = connect()
 client.settimeout(None)
 tell(pid=receiver, others=[os.getpid()])
 ours.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [client.fileno()]))])
-client.close(); os.waitpid(receiver, 0)""", {"shared"}),
+client.close(); ours.send(b"y"); os.waitpid(receiver, 0)""", {"shared"}),
     "another holds it quietly": ("""
 ours, theirs = socket.socketpair()
 quiet = os.fork()
