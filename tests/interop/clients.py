@@ -167,7 +167,7 @@ def npm(name, package, program, *words, **more):
                   "*/node", package=package, source="npm", **{"tells": True, **more})
 
 
-# The newest version that there is.
+# In the versions that `install` names.
 NEWEST = (
     pypi("boto3, newest", "boto3", python("with_boto3.py"), agent="Boto3/", session=True, tells=True,
          requests=USUAL * 2),

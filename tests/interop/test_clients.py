@@ -26,7 +26,7 @@ def why_not(client):
         if (folder / "ready").exists():
             return None
         reason = folder.with_suffix(".why")
-        return reason.read_text().strip() if reason.exists() else "tests/interop/run fetches it"
+        return reason.read_text().strip() if reason.exists() else "not fetched: tests/interop/run does that"
     return None if transcript.debian_version(client.needs) else f"Debian's {client.needs} is not installed"
 
 
