@@ -132,7 +132,8 @@ DEBIAN = (
     Client("Prometheus ec2_sd (SDK for Go v1)", ("/usr/bin/timeout", "6", "/usr/bin/prometheus",
            "--config.file={home}/prometheus.yml", "--storage.tsdb.path={home}/data",
            "--web.listen-address=127.0.0.1:9490"), "prometheus", "/usr/bin/prometheus", agent="aws-sdk-go/1.",
-           forks=True, signs=True, status=None, requests=(TOKEN, DOCUMENT) * 2 + USUAL, files=(("prometheus.yml", SCRAPE),)),
+           forks=True, signs=True, status=None, requests=(TOKEN, DOCUMENT) * 2 + USUAL,
+           files=(("prometheus.yml", SCRAPE),)),
     Client("apt-transport-s3", ("/bin/sh", "-c", "printf '600 URI Acquire\\nURI: s3://bucket/Release\\n"
            "Filename: {home}/Release\\n\\n' | /usr/lib/apt/methods/s3"), "apt-transport-s3", PYTHON_EXE,
            agent="Python-urllib/", requests=(TOKEN, DOCUMENT, LIST), keys=(), forks=True, status=None),

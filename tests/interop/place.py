@@ -104,7 +104,7 @@ class Place:
 
 
 def set_stage(folder):
-    """Puts programs, what was built and a certificate where any user may read them: the checkout may be root's alone."""
+    """Puts programs, what was built and a certificate where any user may read: the checkout may be root's alone."""
     folder.chmod(0o755)
     shutil.copytree(FOLDER / "programs", folder / "programs")
     if BUILT.is_dir():

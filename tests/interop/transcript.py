@@ -54,8 +54,8 @@ class Book:
 
     def write(self, path):
         without = sum(bool(client.refused) for client, *_ in self.pages)
-        parts = [INTRODUCTION.format(date=datetime.date.today().isoformat(), without=without), self.overview(), self.notes(),
-                 self.missing(), "## Requests\n\n" + self.transcripts()]
+        parts = [INTRODUCTION.format(date=datetime.date.today().isoformat(), without=without), self.overview(),
+                 self.notes(), self.missing(), "## Requests\n\n" + self.transcripts()]
         path.write_text("\n".join(part for part in parts if part))
 
     def overview(self):
