@@ -78,7 +78,8 @@ static int take_time(struct reading *reading, const struct argument *argument, c
 		return refuse(reading, argument, value,
 		              "no time, expected 90s, 15m, 6h, 7d or 2w ago, 2026-01-31, or 2026-01-31T12:00:00Z");
 	*(int64_t *)place(reading, argument->offset) = time_us;
-	*(int64_t *)place(reading, argument->second) = time_us;
+	if (argument->second != 0)
+		*(int64_t *)place(reading, argument->second) = time_us;
 	return 0;
 }
 
@@ -212,6 +213,8 @@ static const struct argument table[] = {
          .help = "key of the fingerprints (default: host.key beside the ledger)"},
 	{"anchor", 0, "FILE", OPTIONS_AUDIT, take_text, AT(anchor),
          .help = "verify: also hold the chain to these anchors, a line each; - is standard input"},
+	{"before", 0, "TIME", OPTIONS_AUDIT, take_time, AT(before_us),
+         .help = "prune: forget rows before this time: 400d (ago), 2026-01-31, or 2026-01-31T12:00:00Z"},
 	{"since", 0, "TIME", BOTH, take_time, AT(rows.since_us), AND(found.since_us),
          .help = "at or after this time: 6h (ago; s, m, h, d, w), 2026-01-31, or 2026-01-31T12:00:00Z"},
 	{"until", 0, "TIME", BOTH, take_time, AT(rows.until_us), AND(found.until_us), .help = "before this time"},

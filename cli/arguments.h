@@ -18,7 +18,7 @@ enum option_group {
 	OPTIONS_WHO = 1 << 7,      /* --finding FILE */
 	OPTIONS_DETECT = 1 << 8,   /* the detector's own */
 	OPTIONS_REDIRECT = 1 << 9, /* keytrail-redirect's own */
-	OPTIONS_AUDIT = 1 << 11,   /* --anchor FILE */
+	OPTIONS_AUDIT = 1 << 11,   /* --anchor FILE, --before TIME */
 	OPTIONS_VERIFY = 1 << 12,  /* --host-key FILE */
 	OPTIONS_DAEMON = 1 << 10,  /* none of its own: the command asks the daemon */
 };
@@ -38,6 +38,7 @@ struct arguments {
 	struct findings_filter found; /* the same, for lists of findings */
 	bool follow;
 	const char *anchor;   /* --anchor FILE|- */
+	int64_t before_us;    /* --before TIME; 0: not given */
 	const char *host_key; /* --host-key FILE; NULL: beside the ledger */
 	const char *reported; /* --finding FILE|- */
 	const char *inventory, *ip_ranges;

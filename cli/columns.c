@@ -192,6 +192,14 @@ static const struct column verification[] = {
 	{.path = "head.chain"},
 };
 
+static const struct column pruning[] = {
+	{.path = "rows", .heading = "ROWS", .kind = COLUMN_NUMBER},
+	{.path = "processes", .heading = "PROCESSES", .kind = COLUMN_NUMBER},
+	{.path = "pruned_until", .heading = "UNTIL ROW", .kind = COLUMN_NUMBER},
+	{.path = "ledger", .heading = "LEDGER", .wraps = true},
+	{.path = "kind"},
+};
+
 static const struct column anchor[] = {
 	{.path = "ledger_id", .heading = "LEDGER"},
 	{.path = "seq", .heading = "ROW", .kind = COLUMN_NUMBER},
@@ -234,4 +242,5 @@ const json_t *columns_value(const json_t *object, const char *path)
 }
 const struct columns columns_verification = COLUMNS(verification);
 const struct columns columns_anchor = COLUMNS(anchor);
+const struct columns columns_pruning = COLUMNS(pruning);
 const struct columns columns_matches = COLUMNS(matches);

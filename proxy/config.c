@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "common/clock.h"
 #include "common/text.h"
 
 int config_identity(const struct settings *settings, struct identity *ret, struct error *err)
@@ -40,6 +41,12 @@ void config_state_folder(const struct settings *settings, char ret[static PATH_M
 	if (slash == ret)
 		slash++;
 	*slash = '\0';
+}
+
+struct upkeep_limits config_limits(const struct settings *settings)
+{
+	return (struct upkeep_limits){.retain_us = settings->retain_days * 24 * 3600 * CLOCK_SECOND_US,
+	                              .retain_bytes = settings->retain_mb << 20};
 }
 
 /* Makes the folder and those above it. Only a folder that we make gets our owner and mode. */

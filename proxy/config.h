@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include "store/settings.h"
+#include "store/upkeep.h"
 
 /* What the daemon needs of the machine before it gives up its privileges. */
 
@@ -21,6 +22,9 @@ MUST_USE int config_folders(const struct settings *settings, const struct identi
 
 /* The state folder: where the ledger lies. */
 void config_state_folder(const struct settings *settings, char ret[static PATH_MAX]);
+
+/* How long rows of the ledger stay. */
+struct upkeep_limits config_limits(const struct settings *settings);
 
 /* Becomes the proxy's user with no capability left, for good. */
 MUST_USE int config_drop_privileges(const struct identity *identity, struct error *err);

@@ -125,6 +125,7 @@ MUST_USE static int open_proxy(struct proxy *proxy, int witness_fd, struct error
 	const struct settings *settings = &proxy->at_start;
 	const struct writer_options writer = {.path = settings->ledger_path,
 	                                      .use_journal = settings->on_failure == ON_FAILURE_JOURNAL,
+	                                      .limits = config_limits(settings),
 	                                      .jsonl = settings->jsonl};
 	const struct upstream_options upstream = upstream_options_of(settings);
 	proxy->started_us = clock_now_us();

@@ -25,7 +25,9 @@ MUST_USE static int replace(struct proxy *proxy, const char *path, int witness_f
 	const struct upstream_options upstream = upstream_options_of(&next);
 	if (witness_change(witness_fd, &next, err) < 0 || upstream_change(proxy->upstream, &upstream, err) < 0)
 		return -1;
+	const struct upkeep_limits limits = config_limits(&next);
 	keyring_replace(proxy->keyring, &keys);
+	writer_limit(proxy->writer, &limits);
 	return current_replace(proxy->current, &next, err);
 }
 

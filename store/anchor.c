@@ -39,7 +39,7 @@ int anchor_take(struct ledger *ledger, struct anchor *ret, struct error *err)
 	sqlite3 *db = ledger_database(ledger);
 	struct anchor anchor;
 	/* One statement after the other: rows that come in between make the anchor newer, not wrong. */
-	if (audit_start(db, &anchor, err) < 0 ||
+	if (audit_start(db, &anchor, NULL, err) < 0 ||
 	    read_link(db, "SELECT seq, at, chain FROM record WHERE seq>?1 ORDER BY seq DESC LIMIT 1", anchor.seq,
 	              &anchor, err) < 0)
 		return -1;
@@ -62,7 +62,7 @@ int audit_anchor(struct ledger *ledger, const struct anchor *anchor, struct audi
 	sqlite3 *db = ledger_database(ledger);
 	struct anchor start, now;
 	char text[160];
-	if (audit_start(db, &start, err) < 0)
+	if (audit_start(db, &start, NULL, err) < 0)
 		return -1;
 	if (strcmp(start.ledger_id, anchor->ledger_id) != 0)
 		return error_set(err, ERROR_INPUT, "the anchor is of ledger %s, this is %s", anchor->ledger_id,

@@ -11,13 +11,14 @@
 
 #define CHECKPOINT_FRAMES 1000 /* of 4 KB: the WAL stays near 4 MB */
 
-enum sql { SQL_ACTOR_FIND, SQL_ACTOR_ADD, SQL_KNOWN, SQL_ADD, SQL_COUNT };
+enum sql { SQL_ACTOR_FIND, SQL_ACTOR_ADD, SQL_KNOWN, SQL_ADD, SQL_HOLDER, SQL_COUNT };
 static const char *const sqls[SQL_COUNT] = {
 	[SQL_ACTOR_FIND] = "SELECT id FROM actor WHERE digest=?1",
 	[SQL_ACTOR_ADD] = "INSERT INTO actor(digest,body) VALUES(?1,?2)",
 	[SQL_KNOWN] = "SELECT 1 FROM record WHERE id=?1",
 	[SQL_ADD] = ("INSERT INTO record(seq,id,at,kind,subject,access_key_id,actor,body,chain) "
                      "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)"),
+	[SQL_HOLDER] = "INSERT INTO holder(record,actor) VALUES(?1,?2)",
 };
 
 struct appender {
@@ -165,26 +166,46 @@ MUST_USE static int insert_record(struct appender *appender, const struct packed
 	return 0;
 }
 
+/* Of the row just inserted. */
+MUST_USE static int insert_holder(struct appender *appender, int64_t actor, struct error *err)
+{
+	int64_t none;
+	(void)sqlite3_bind_int64(appender->statements[SQL_HOLDER], 1, appender->seq);
+	(void)sqlite3_bind_int64(appender->statements[SQL_HOLDER], 2, actor);
+	return run_once(appender, SQL_HOLDER, &none, err);
+}
+
 int appender_insert(struct appender *appender, const struct packed *packed, struct error *err)
 {
-	int64_t known, process = 0, id;
+	int64_t known, process = 0, ids[ENTRY_ACTORS_MAX];
 	(void)sqlite3_bind_text(appender->statements[SQL_KNOWN], 1, packed->id, -1, SQLITE_STATIC);
 	if (run_once(appender, SQL_KNOWN, &known, err) < 0)
 		return -1;
 	if (known != 0)
 		return 0;
 	for (size_t i = 0; i < packed->actor_count; i++) {
-		if (insert_actor(appender, &packed->actors[i], &id, err) < 0)
+		if (insert_actor(appender, &packed->actors[i], &ids[i], err) < 0)
 			return -1;
 		if (i == 0 && packed->has_process)
-			process = id;
+			process = ids[0];
 	}
-	return insert_record(appender, packed, process, err);
+	if (insert_record(appender, packed, process, err) < 0)
+		return -1;
+	for (size_t i = packed->has_process ? 1 : 0; i < packed->actor_count; i++)
+		if (insert_holder(appender, ids[i], err) < 0)
+			return -1;
+	return 0;
 }
 
 int appender_commit(struct appender *appender, struct error *err)
 {
-	return store_exec(appender->db, "COMMIT", err);
+	int moved = 0;
+	if (store_exec(appender->db, "COMMIT", err) < 0)
+		return -1;
+	/* What was deleted or replaced can still be written to, and nobody will ever read it. */
+	if (sqlite3_file_control(appender->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved != 0)
+		return error_set(err, ERROR_MISSING, "the ledger was deleted or replaced while it was open");
+	return 0;
 }
 
 void appender_rollback(struct appender *appender)
@@ -192,6 +213,16 @@ void appender_rollback(struct appender *appender)
 	struct error ignored;
 	if (sqlite3_get_autocommit(appender->db) == 0)
 		(void)store_exec(appender->db, "ROLLBACK", &ignored);
+}
+
+sqlite3 *appender_database(struct appender *appender)
+{
+	return appender->db;
+}
+
+int64_t appender_seq(const struct appender *appender)
+{
+	return appender->seq;
 }
 
 void appender_checkpoint(struct appender *appender)

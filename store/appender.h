@@ -12,9 +12,13 @@ void appender_close(struct appender *appender);
 MUST_USE int appender_begin(struct appender *appender, struct error *err);
 /* A row whose id is there already is passed over: a journal may be replayed twice. */
 MUST_USE int appender_insert(struct appender *appender, const struct packed *packed, struct error *err);
-/* Durable on return. */
+/* Durable on return. ERROR_MISSING: the file is not at its path any more, and what was committed is lost with it. */
 MUST_USE int appender_commit(struct appender *appender, struct error *err);
 void appender_rollback(struct appender *appender);
+
+/* For the other parts of the write side (store/prune.h). The number is that of the newest row. */
+struct sqlite3 *appender_database(struct appender *appender);
+int64_t appender_seq(const struct appender *appender);
 
 /* Moves the WAL into the database when it has grown, without waiting for readers. */
 void appender_checkpoint(struct appender *appender);

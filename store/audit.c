@@ -245,12 +245,18 @@ MUST_USE static int begin(struct walk *walk)
 {
 	struct audit *audit = walk->audit;
 	struct anchor start;
-	if (audit_start(walk->db, &start, walk->err) < 0)
+	bool said;
+	if (audit_start(walk->db, &start, &said, walk->err) < 0)
 		return -1;
 	audit->pruned_until = start.seq;
 	audit->head = start;
 	walk->expected = start.seq + 1;
 	memcpy(walk->link, start.chain, DIGEST_BYTES);
+	if (!said) {
+		audit->fault = AUDIT_MISSING;
+		(void)snprintf(audit->detail, sizeof(audit->detail),
+		               "rows up to %" PRId64 " are gone, and no row of kind prune says so", start.seq);
+	}
 	return 0;
 }
 
@@ -278,7 +284,9 @@ MUST_USE static int walk_run(struct walk *walk)
 	for (int i = 0; i < SQL_COUNT; i++)
 		if (sqlite3_prepare_v2(walk->db, sqls[i], -1, &walk->statements[i], NULL) != SQLITE_OK)
 			return store_error(walk->db, "ledger", walk->err);
-	return begin(walk) < 0 ? -1 : walk_rows(walk);
+	if (begin(walk) < 0)
+		return -1;
+	return walk->audit->fault == AUDIT_WHOLE ? walk_rows(walk) : 0;
 }
 
 int audit_ledger(struct ledger *ledger, struct audit *ret, struct error *err)

@@ -139,11 +139,13 @@ int audit_processes(sqlite3 *db, struct audit *audit, struct error *err)
 /* ---- where the chain begins */
 
 /* Pruning leaves two rows in `meta`, and one of its own in the chain that says the same. */
-MUST_USE static int read_pruned(sqlite3 *db, struct anchor *start, struct error *err)
+MUST_USE static int read_pruned(sqlite3 *db, struct anchor *start, bool *ret_said, struct error *err)
 {
 	static const char sql[] =
-		"SELECT CAST(s.value AS INTEGER), c.value FROM meta s, meta c WHERE s.name='pruned_seq' AND"
-		" c.name='pruned_chain'";
+		"SELECT CAST(s.value AS INTEGER), c.value, json_extract(r.body,'$.through')=s.value"
+		" AND json_extract(r.body,'$.chain')=c.value FROM meta s JOIN meta c ON c.name='pruned_chain'"
+		" LEFT JOIN meta b ON b.name='pruned_by' LEFT JOIN record r ON r.seq=b.value AND r.kind='prune'"
+		" WHERE s.name='pruned_seq'";
 	sqlite3_stmt *row = NULL;
 	int result = 0;
 	if (sqlite3_prepare_v2(db, sql, -1, &row, NULL) != SQLITE_OK)
@@ -154,6 +156,7 @@ MUST_USE static int read_pruned(sqlite3 *db, struct anchor *start, struct error 
 		start->seq = sqlite3_column_int64(row, 0);
 		if (hex == NULL || start->seq < 1 || !digest_from_hex(hex, start->chain))
 			result = error_set(err, ERROR_INPUT, "ledger: what it says of pruned rows makes no sense");
+		*ret_said = sqlite3_column_int(row, 2) != 0;
 	} else if (code != SQLITE_DONE) {
 		result = store_error(db, "ledger", err);
 	}
@@ -161,8 +164,9 @@ MUST_USE static int read_pruned(sqlite3 *db, struct anchor *start, struct error 
 	return result;
 }
 
-int audit_start(sqlite3 *db, struct anchor *ret, struct error *err)
+int audit_start(sqlite3 *db, struct anchor *ret, bool *ret_said, struct error *err)
 {
+	bool said = true;
 	sqlite3_stmt *row = NULL;
 	struct anchor start = {0};
 	int result = 0;
@@ -176,8 +180,10 @@ int audit_start(sqlite3 *db, struct anchor *ret, struct error *err)
 		result = error_set(err, ERROR_INPUT, "ledger: it has no id");
 	(void)sqlite3_finalize(row);
 	if (result == 0)
-		result = read_pruned(db, &start, err);
+		result = read_pruned(db, &start, &said, err);
 	if (result == 0)
 		*ret = start;
+	if (result == 0 && ret_said != NULL)
+		*ret_said = said;
 	return result;
 }

@@ -13,5 +13,6 @@ MUST_USE int audit_schema(sqlite3 *db, struct audit *audit, struct error *err);
 /* The processes behind the rows, which the chain covers by their digests. */
 MUST_USE int audit_processes(sqlite3 *db, struct audit *audit, struct error *err);
 
-/* Where the chain begins: seq 0 and the genesis, or the last row that was pruned and its link. */
-MUST_USE int audit_start(sqlite3 *db, struct anchor *ret, struct error *err);
+/* Where the chain begins: seq 0 and the genesis, or the last row that was pruned and its link. *ret_said (NULL: nobody
+ * wants to know): a row of kind `prune` says the same, or nothing was pruned. */
+MUST_USE int audit_start(sqlite3 *db, struct anchor *ret, bool *ret_said, struct error *err);

@@ -347,7 +347,11 @@ static int make_placement(struct ledger *ledger, sqlite3_stmt *row, json_t *obje
 	CLEANUP_JSON json_t *body = NULL;
 	if (read_body(row, 2, &body, err) < 0 || json_object_update(object, body) < 0)
 		return -1;
-	json_put_time(object, "from", sqlite3_column_int64(row, 0));
+	int64_t from_us = sqlite3_column_int64(row, 0);
+	const char *carried = json_text_at(body, "at"); /* by a pruning: its row was the last one before the cut */
+	(void)(carried != NULL && clock_parse(carried, &from_us));
+	(void)json_object_del(object, "at");
+	json_put_time(object, "from", from_us);
 	json_put_time(object, "until", sqlite3_column_int64(row, 1));
 	return 0;
 }
@@ -358,7 +362,9 @@ int ledger_placements(struct ledger *ledger, ledger_visit *visit, void *context,
 	/* Each is true until the next one of the same instance. */
 	const char *sql =
 		"SELECT at, lead(at) OVER (PARTITION BY json_extract(body,'$.instance_id') ORDER BY seq), body"
-		" FROM record WHERE kind='placement' ORDER BY seq";
+		" FROM (SELECT seq, at, body FROM record WHERE kind='placement' UNION ALL"
+		" SELECT 0, 0, json_extract(r.body,'$.placement') FROM meta m JOIN record r ON r.seq=m.value"
+		" WHERE m.name='pruned_by' AND json_extract(r.body,'$.placement') IS NOT NULL) ORDER BY seq";
 	if (sqlite3_prepare_v2(ledger->db, sql, -1, &rows, NULL) != SQLITE_OK)
 		return store_error(ledger->db, ledger->path, err);
 	return visit_rows(ledger, rows, make_placement, visit, context, err);

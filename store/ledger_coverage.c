@@ -16,8 +16,8 @@ static const char rows_sql[] =
 	"SELECT at, body, 0 FROM record WHERE kind='coverage'"
 	" AND at>=coalesce((SELECT max(at) FROM record WHERE kind='coverage' AND at<=?1),0)"
 	" AND at<=coalesce((SELECT min(at) FROM record WHERE kind='coverage' AND at>=?2),9223372036854775807)"
-	" UNION ALL SELECT * FROM (SELECT 0, json_extract(body,'$.coverage'), -1 FROM record"
-	" WHERE kind='prune' AND json_extract(body,'$.coverage') IS NOT NULL ORDER BY seq DESC LIMIT 1)"
+	" UNION ALL SELECT 0, json_extract(r.body,'$.coverage'), -1 FROM meta m JOIN record r ON r.seq=m.value"
+	" WHERE m.name='pruned_by' AND json_extract(r.body,'$.coverage') IS NOT NULL"
 	" ORDER BY 3, 1";
 
 MUST_USE static int add_row(sqlite3_stmt *from, struct buffer *rows, struct error *err)

@@ -10,6 +10,7 @@
 static const char *const migrations[] = {
 	TABLE_META TABLE_ACTOR TABLE_RECORD,
 	DROP_VIEWS INDEX_EXE_FILE VIEW_DELIVERIES VIEW_KEYS VIEW_PROCESSES,
+	TABLE_HOLDER FILL_HOLDER,
 };
 
 const struct schema ledger_schema = {

@@ -108,3 +108,19 @@
 	" pod_uid, count(*) AS deliveries, count(DISTINCT access_key_id) AS keys, min(delivered_at) AS first_seen," \
 	" max(delivered_at) AS last_seen FROM v_deliveries" \
 	" WHERE access_key_id IS NOT NULL AND outcome <> 'refused' AND actor IS NOT NULL GROUP BY actor;"
+
+/* ---- version 3: who else is behind a row, so that a process can be forgotten with the last row that names it */
+
+#define TABLE_HOLDER \
+	"CREATE TABLE holder(" \
+	"  record INTEGER NOT NULL,"            /* seq */ \
+	"  actor INTEGER NOT NULL,"             /* of body.holders, but not body.process; not part of the chain */ \
+	"  PRIMARY KEY(record, actor)) WITHOUT ROWID;" \
+	"CREATE INDEX holder_by_actor ON holder(actor);"
+
+#define FILL_HOLDER \
+	"CREATE TEMP TABLE actor_hex(hex TEXT PRIMARY KEY, id INTEGER) WITHOUT ROWID;" \
+	"INSERT INTO actor_hex SELECT lower(hex(digest)), id FROM actor;" \
+	"INSERT OR IGNORE INTO holder SELECT r.seq, a.id FROM record r, json_each(r.body,'$.holders') h" \
+	" JOIN temp.actor_hex a ON a.hex=h.value WHERE r.kind='delivery' AND a.id IS NOT r.actor;" \
+	"DROP TABLE temp.actor_hex;"

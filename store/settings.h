@@ -48,6 +48,7 @@ struct settings {
 	int on_failure; /* enum on_failure */
 	char jsonl[SETTINGS_TEXT_BYTES];
 	int64_t retain_days;
+	int64_t retain_mb;                        /* 0: whatever its size */
 	int record;                               /* enum record */
 	int policy_mode;                          /* enum policy_mode */
 	int policy_default;                       /* 0 allow, 1 deny */

@@ -4,7 +4,10 @@
 #include "store/store.h"
 
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define BUSY_TIMEOUT_MS 250 /* below the 500 ms that the strictest client waits for a token */
 
@@ -56,6 +59,31 @@ MUST_USE static int check_kind(sqlite3 *db, const struct schema *schema, int64_t
 	return 1;
 }
 
+/* An older database as it was, beside it: `PATH.version-N`. Whole or not there. */
+MUST_USE static int keep_copy(sqlite3 *db, int64_t version, struct error *err)
+{
+	const char *path = sqlite3_db_filename(db, "main");
+	CLEANUP_FREE char *copy = NULL;
+	CLEANUP_FREE char *fresh = NULL;
+	if (path == NULL || path[0] == '\0')
+		return 0;
+	if (asprintf(&copy, "%s.version-%lld", path, (long long)version) < 0)
+		copy = NULL;
+	if (copy == NULL || asprintf(&fresh, "%s.new", copy) < 0)
+		return error_set(err, ERROR_MEMORY, "no memory for a copy");
+	sqlite3_stmt *statement = NULL;
+	(void)unlink(fresh); /* of an attempt that was cut short */
+	int result = 0;
+	if (sqlite3_prepare_v2(db, "VACUUM INTO ?1", -1, &statement, NULL) != SQLITE_OK ||
+	    sqlite3_bind_text(statement, 1, fresh, -1, SQLITE_STATIC) != SQLITE_OK ||
+	    sqlite3_step(statement) != SQLITE_DONE)
+		result = store_error(db, "a copy of the older database", err);
+	(void)sqlite3_finalize(statement);
+	if (result == 0 && (chmod(fresh, 0640) < 0 || rename(fresh, copy) < 0))
+		result = error_errno(err, "%s", copy);
+	return result;
+}
+
 MUST_USE static int migrate(sqlite3 *db, const struct schema *schema, struct error *err)
 {
 	int64_t version;
@@ -75,12 +103,18 @@ MUST_USE static int prepare_write(sqlite3 *db, const struct schema *schema, stru
 {
 	int64_t version;
 	int keep = 1;
-	if (check_kind(db, schema, &version, err) < 0)
+	int kind = check_kind(db, schema, &version, err);
+	if (kind < 0)
+		return -1;
+	/* A new file gives pages back in small steps; that is settled before its first table. */
+	if (kind == 0 && store_exec(db, "PRAGMA auto_vacuum = INCREMENTAL", err) < 0)
 		return -1;
 	if (store_exec(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON", err) < 0)
 		return -1;
 	(void)sqlite3_file_control(db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
-	return version < schema->count ? migrate(db, schema, err) : 0;
+	if (version >= schema->count)
+		return 0;
+	return kind == 1 && keep_copy(db, version, err) < 0 ? -1 : migrate(db, schema, err);
 }
 
 int store_open_write(const char *path, const struct schema *schema, sqlite3 **ret, struct error *err)

@@ -20,7 +20,8 @@ struct schema {
 extern const struct schema ledger_schema;
 extern const struct schema findings_schema;
 
-/* Opens for writing: makes the file (0640) and its tables, migrates an older one, keeps the WAL on close so that
+/* Opens for writing: makes the file (0640) and its tables, migrates an older one (which
+ * stays beside it as `PATH.version-N`), keeps the WAL on close so that
  * readers need no write access. synchronous=FULL. `path` ":memory:" is allowed. ERROR_NEWER for a newer schema. */
 MUST_USE int store_open_write(const char *path, const struct schema *schema, sqlite3 **ret, struct error *err);
 

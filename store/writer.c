@@ -36,12 +36,14 @@ struct writer {
 	char path[PATH_MAX];
 	pthread_t thread;
 	int64_t retry_at_ms; /* of the failing database */
+	struct upkeep upkeep;
 
 	pthread_mutex_t mutex; /* guards what follows */
 	pthread_cond_t wake;
 	struct job *first, **last;
 	size_t waiting;
 	bool stop, is_failing;
+	struct upkeep_limits limits;
 	uint64_t rows_written, journalled, dropped;
 	struct error last_error;
 };
@@ -79,6 +81,10 @@ MUST_USE static int commit_batch(struct writer *writer, struct job *batch, struc
 		result = appender_commit(writer->appender, err);
 	if (result < 0) {
 		appender_rollback(writer->appender);
+		if (err->code == ERROR_MISSING) { /* it is somewhere else, or nowhere: open it anew */
+			appender_close(writer->appender);
+			writer->appender = NULL;
+		}
 		return -1;
 	}
 	if (replay) {
@@ -164,16 +170,25 @@ static void finish_batch(struct writer *writer, struct job *batch)
 	(void)pthread_mutex_unlock(&writer->mutex);
 }
 
-/* Waits for work and takes up to BATCH_MAX jobs; NULL: time to end, or a moment to try the database again. */
+static struct timespec after_ms(int64_t ms)
+{
+	struct timespec until;
+	(void)clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += ms % 1000 * 1000000;
+	until.tv_sec += ms / 1000 + until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	return until;
+}
+
+/* Waits for work and takes up to BATCH_MAX jobs; NULL: time to end, to try the database again, or for upkeep. */
 static struct job *take_batch(struct writer *writer, bool *ret_stop)
 {
 	(void)pthread_mutex_lock(&writer->mutex);
 	while (writer->first == NULL && !writer->stop) {
-		struct timespec until;
-		(void)clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_sec += RETRY_MS / 1000;
-		int waited = writer->is_failing ? pthread_cond_timedwait(&writer->wake, &writer->mutex, &until)
-		                                : pthread_cond_wait(&writer->wake, &writer->mutex);
+		bool is_short = writer->is_failing || writer->upkeep.is_busy;
+		struct timespec until = after_ms(writer->is_failing ? RETRY_MS : UPKEEP_PAUSE_MS);
+		int waited = is_short ? pthread_cond_timedwait(&writer->wake, &writer->mutex, &until)
+		                      : pthread_cond_wait(&writer->wake, &writer->mutex);
 		if (waited == ETIMEDOUT)
 			break;
 	}
@@ -193,6 +208,14 @@ static struct job *take_batch(struct writer *writer, bool *ret_stop)
 	return batch;
 }
 
+static struct upkeep_limits limits_now(struct writer *writer)
+{
+	(void)pthread_mutex_lock(&writer->mutex);
+	struct upkeep_limits limits = writer->limits;
+	(void)pthread_mutex_unlock(&writer->mutex);
+	return limits;
+}
+
 static void *run(void *argument)
 {
 	struct writer *writer = argument;
@@ -201,10 +224,14 @@ static void *run(void *argument)
 		struct job *batch = take_batch(writer, &stop);
 		if (stop)
 			return NULL;
-		write_batch(writer, batch);
+		if (batch != NULL || writer->is_failing) /* only this thread changes it */
+			write_batch(writer, batch);
 		finish_batch(writer, batch);
-		if (writer->appender != NULL)
-			appender_checkpoint(writer->appender); /* nobody waits for this */
+		if (writer->appender != NULL && !writer->is_failing) { /* nobody waits for these */
+			struct upkeep_limits limits = limits_now(writer);
+			appender_checkpoint(writer->appender);
+			upkeep_run(&writer->upkeep, writer->appender, &limits);
+		}
 	}
 }
 
@@ -266,6 +293,13 @@ void writer_append_later(struct writer *writer, const struct entry *entry)
 	else if (job != NULL)
 		return;
 	log_line(LOG_LEVEL_WARNING, "row_dropped", "reason=\"%s\"", problem.text);
+}
+
+void writer_limit(struct writer *writer, const struct upkeep_limits *limits)
+{
+	(void)pthread_mutex_lock(&writer->mutex);
+	writer->limits = *limits;
+	(void)pthread_mutex_unlock(&writer->mutex);
 }
 
 json_t *writer_status(struct writer *writer)
@@ -331,6 +365,7 @@ int writer_open(const struct writer_options *options, struct writer **ret, struc
 		return error_set(err, ERROR_MEMORY, "no memory for the ledger's writer");
 	writer->jsonl_fd = -1;
 	writer->last = &writer->first;
+	writer->limits = options->limits;
 	(void)pthread_mutex_init(&writer->mutex, NULL);
 	(void)pthread_cond_init(&writer->wake, NULL);
 	(void)snprintf(writer->path, sizeof(writer->path), "%s", options->path);

@@ -2,21 +2,26 @@
 #pragma once
 
 #include "store/entry.h"
+#include "store/upkeep.h"
 
 /* The one writer of a ledger: a thread that commits whatever has queued up in one transaction (group commit), so that
  * many rows share one fsync. All functions may be called from any thread. */
 struct writer;
 
 struct writer_options {
-	const char *path;  /* of the ledger; the journal lies beside it as `journal` */
-	bool use_journal;  /* when the ledger cannot be written: journal, else fail */
-	const char *jsonl; /* also append each row as a line to this file; NULL or "": no */
+	const char *path;            /* of the ledger; the journal lies beside it as `journal` */
+	bool use_journal;            /* when the ledger cannot be written: journal, else fail */
+	struct upkeep_limits limits; /* how long rows stay */
+	const char *jsonl;           /* also append each row as a line to this file; NULL or "": no */
 };
 
 MUST_USE int writer_open(const struct writer_options *options, struct writer **ret, struct error *err);
 
 /* Writes what is queued, ends the thread, frees. NULL is fine. */
 void writer_close(struct writer *writer);
+
+/* Other limits, from now on. */
+void writer_limit(struct writer *writer, const struct upkeep_limits *limits);
 
 /* Returns 0 once the row is durable, in the ledger or, failing that, in the journal; -1 when it is in neither. */
 MUST_USE int writer_append(struct writer *writer, const struct entry *entry, struct error *err);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A ledger as a whole: checked, anchored, tampered with by plain SQL, cut off in the middle of its file."""
 
+import datetime
 import json
 import os
 import sqlite3
@@ -114,3 +115,51 @@ def test_anchors_are_read_from_standard_input(ledger):
 def test_other_words_are_usage_errors(ledger):
     for words in (["ledger"], ["ledger", "frobnicate"], ["ledger", "verify", "more"]):
         assert keytrail(*words, "--ledger", ledger).returncode == 2
+
+
+def prune(path, *words, status=0):
+    done = keytrail("ledger", "prune", "--ledger", path, *words, "-o", "json")
+    assert done.returncode == status, (done.stdout, done.stderr)
+    return json.loads(done.stdout) if status == 0 else done.stderr
+
+
+def test_pruning_by_hand_leaves_a_chain_that_holds(ledger, tmp_path):
+    anchors = tmp_path / "anchors"
+    anchors.write_text(keytrail("ledger", "anchor", "--ledger", ledger, "-o", "jsonl").stdout)
+    with sqlite3.connect(ledger) as db:
+        times = [at for at, in db.execute("SELECT at FROM record ORDER BY seq")]
+    cut = next(seq for seq, at in enumerate(times) if at > times[0] and seq > 1)
+    before = datetime.datetime.fromtimestamp(times[cut] / 1e6, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    said = prune(ledger, "--before", before)
+    assert said["rows"] > 0 and said["pruned_until"] >= said["rows"]
+    whole = verify(ledger, "--anchor", anchors, status=0)
+    assert whole["pruned_until"] == said["pruned_until"] and whole["rows"] == len(ROWS) - said["rows"] + 1
+    assert prune(ledger, "--before", before)["rows"] == 0
+    tamper(ledger, "DELETE FROM meta WHERE name='pruned_by'")
+    assert verify(ledger, status=3)["fault"] == "missing"
+
+
+@pytest.mark.parametrize("words, status", [([], 2), (["--before", "2999-01-01"], 2), (["--before", "soon"], 2)])
+def test_pruning_needs_a_time_that_has_passed(ledger, words, status):
+    assert "before" in prune(ledger, *words, status=status)
+    assert verify(ledger, status=0)["pruned_until"] == 0
+
+
+def test_pruning_makes_no_ledger(tmp_path):
+    assert "there is none" in prune(tmp_path / "none.db", "--before", "1d", status=1)
+    assert not (tmp_path / "none.db").exists()
+
+
+@pytest.mark.parametrize("how", [".backup", "VACUUM INTO"])
+def test_a_backup_of_an_open_ledger_is_whole(ledger, tmp_path, how):
+    copy = tmp_path / "copy.db"
+    with sqlite3.connect(ledger, isolation_level=None) as db:
+        db.execute("BEGIN IMMEDIATE")  # somebody writes meanwhile
+        with sqlite3.connect(f"file:{ledger}?mode=ro", uri=True) as reader:
+            if how == ".backup":
+                with sqlite3.connect(copy) as to:
+                    reader.backup(to)
+            else:
+                reader.execute("VACUUM INTO ?", (str(copy),))
+        db.execute("ROLLBACK")
+    assert verify(copy, status=0)["rows"] == len(ROWS)

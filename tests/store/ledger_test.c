@@ -394,7 +394,7 @@ static void sums_up(void **state)
 	int64_t number = 0;
 	(void)state;
 	assert_int_equal(ledger_summary(ledger, &summary, NULL), 0);
-	assert_true(json_int_at(summary, "schema_version", &number) && number == 2);
+	assert_true(json_int_at(summary, "schema_version", &number) && number == 3);
 	assert_true(json_int_at(summary, "rows", &number) && number == 15);
 	assert_int_equal(strlen(json_text_at(summary, "ledger_id")), 32);
 	assert_string_equal(json_text_at(summary, "first_at"), "2023-11-14T22:13:20.001000Z");
@@ -637,10 +637,33 @@ static void joins_digests_that_came_late(void **state)
 	assert_int_equal(rows_verify(file, &ids), 4);
 }
 
+/* Holders that version 2 had in bodies only; a process that is one is not forgotten with its own rows. */
+static void migrates_the_second_version(void **state)
+{
+	char file[PATH_MAX];
+	struct writer *writer = NULL;
+	const struct writer_options options = {.path = unit_path(file, folder, "second.db")};
+	CLEANUP_JSON json_t *body = json_pack("{s:{s:i},s:[{s:i},{s:i},{s:i}]}", "process", "pid", 1, "holders", "pid",
+	                                      1, "pid", 2, "pid", 3);
+	struct entry entry = {.kind = "delivery", .id = "1", .at_us = 1, .body = body};
+	(void)state;
+	assert_int_equal(writer_open(&options, &writer, NULL), 0);
+	assert_int_equal(writer_append(writer, &entry, NULL), 0);
+	writer_close(writer);
+	assert_int_equal(rows_number(file, "SELECT count(*) FROM holder"), 2);
+	assert_true(rows_exec(file, "DROP TABLE holder; PRAGMA user_version = 2"));
+	assert_int_equal(writer_open(&options, &writer, NULL), 0);
+	writer_close(writer);
+	assert_int_equal(rows_number(file,
+	                             "SELECT count(*) FROM holder h JOIN actor a ON a.id=h.actor WHERE h.record=1 AND"
+	                             " json_extract(a.body,'$.pid') IN (2,3)"),
+	                 2);
+}
+
 /* A ledger of version 1, as far as it differs: read as it is, and migrated by the next writer. */
 static void migrates_the_first_version(void **state)
 {
-	char file[PATH_MAX];
+	char file[PATH_MAX], copy[PATH_MAX];
 	struct writer *writer = NULL;
 	const struct writer_options options = {.path = unit_path(file, folder, "first.db")};
 	(void)state;
@@ -648,11 +671,18 @@ static void migrates_the_first_version(void **state)
 	assert_int_equal(add_process(writer, "1", 1, NULL), 0);
 	writer_close(writer);
 	writer = NULL;
-	assert_true(rows_exec(file, "DROP INDEX record_by_exe_file; PRAGMA user_version = 1"));
+	assert_true(rows_exec(file, "DROP INDEX record_by_exe_file; DROP TABLE holder; PRAGMA user_version = 1"));
 	check_digest(file, 1, NULL);
 	assert_int_equal(rows_number(file, "PRAGMA user_version"), 1);
 	assert_int_equal(writer_open(&options, &writer, NULL), 0);
-	assert_int_equal(rows_number(file, "PRAGMA user_version"), 2);
+	assert_int_equal(rows_number(file, "PRAGMA user_version"), 3);
+	/* As it was, for whoever goes back to the older program. */
+	struct stat status;
+	(void)unit_path(copy, folder, "first.db.version-1");
+	assert_int_equal(stat(copy, &status), 0);
+	assert_int_equal(status.st_mode & 0777, 0640);
+	assert_int_equal(rows_number(copy, "PRAGMA user_version"), 1);
+	assert_int_equal(rows_number(copy, "SELECT count(*) FROM record"), 1);
 	assert_int_equal(add_digest(writer, "2", EXE_FILE), 0);
 	writer_close(writer);
 	check_digest(file, 1, SHA_LATE);
@@ -678,6 +708,7 @@ int main(void)
 		cmocka_unit_test(shows_an_empty_ledger),
 		cmocka_unit_test(joins_digests_that_came_late),
 		cmocka_unit_test(migrates_the_first_version),
+		cmocka_unit_test(migrates_the_second_version),
 	};
 	return cmocka_run_group_tests(tests, start, stop);
 }

@@ -13,6 +13,7 @@ static const struct {
 } versions[] = {
 	{"version 1", "dffa8e55b8ad730fd35e522986ac0f52be7ef55534e2e2beb0467efaa99c9aa2"},
 	{"version 2", "599c5a5032fb31b05c7b9aa7409e4558253d7d135534eb0607fdf03191234298"},
+	{"version 3", "44d0ad95aa55dea207f85a444aca3d2106403b0f798d6786090c7654ee9b06f7"},
 };
 
 #define TEXT                                                                                                           \

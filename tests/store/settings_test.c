@@ -90,7 +90,7 @@ static const struct {
 	{"[ledger]\npath =", 2, "expected an absolute path"},
 	{"[ledger]\non_failure = ignore", 2, "expected journal | refuse"},
 	{"[ledger]\njsonl = rows.jsonl", 2, "expected an absolute path"},
-	{"[ledger]\nretain_days = 30", 2, "[ledger] retain_days = 30: not served by this version"},
+	{"[ledger]\nretain_mb = -1", 2, "[ledger] retain_mb = -1: "},
 	{"[ledger]\nretain_days = 0", 2, "[ledger] retain_days = 0: "},
 	{"[ledger]\nretain_days = many", 2, "[ledger] retain_days = many: "},
 	{"[ledger]\nrecord = some", 2, "expected credentials | tokens | all"},

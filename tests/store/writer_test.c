@@ -402,6 +402,81 @@ static void starts_without_the_ledger_and_takes_it_up_later(void **state)
 	assert_int_equal(rows_verify(path, NULL), 3);
 }
 
+/* The file is gone, or another one: what is committed to it would be lost. */
+static void notices_that_its_file_was_taken_away(void **state)
+{
+	struct writer *writer = open_writer(true);
+	(void)state;
+	assert_int_equal(rows_append_numbered(writer, 1, NULL), 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(unlink(unit_path(other, folder, "ledger.db-wal")), 0);
+	assert_int_equal(unlink(unit_path(other, folder, "ledger.db-shm")), 0);
+	assert_int_equal(rows_append_numbered(writer, 2, NULL), 0); /* in the journal */
+	CLEANUP_JSON json_t *status = writer_status(writer);
+	assert_non_null(strstr(json_text_at(status, "last_error"), "deleted or replaced"));
+	assert_true(wait_writable(writer));
+	assert_int_equal(rows_append_numbered(writer, 3, NULL), 0);
+	writer_close(writer);
+	assert_int_equal(rows_verify(path, NULL), 2); /* in a ledger of its own */
+}
+
+static void fails_when_its_file_was_taken_away(void **state)
+{
+	struct writer *writer = open_writer(false);
+	struct error problem = {0};
+	(void)state;
+	assert_int_equal(rows_append_numbered(writer, 1, NULL), 0);
+	assert_int_equal(rename(path, unit_path(other, folder, "elsewhere")), 0);
+	assert_int_equal(rows_append_numbered(writer, 2, &problem), -1);
+	assert_non_null(strstr(problem.text, "deleted or replaced"));
+	writer_close(writer);
+}
+
+/* ---- upkeep */
+
+static bool wait_first_row(int64_t at_least)
+{
+	const char *sql = "SELECT min(seq) FROM record";
+	for (int i = 0; i < 200 && rows_number(path, sql) < at_least; i++)
+		(void)usleep(50000);
+	return rows_number(path, sql) >= at_least;
+}
+
+static void append_upto(unsigned number)
+{
+	struct writer *writer = open_writer(true);
+	for (unsigned i = 1; i <= number; i++) /* of the year 2023 */
+		assert_int_equal(rows_append_numbered(writer, i, NULL), 0);
+	writer_close(writer);
+	assert_int_equal(rows_number(path, "SELECT min(seq) FROM record"), 1); /* they stay unless told otherwise */
+}
+
+static void forgets_what_is_too_old(void **state)
+{
+	const struct writer_options options = {.path = path, .limits = {.retain_us = 86400 * CLOCK_SECOND_US}};
+	struct writer *writer;
+	(void)state;
+	append_upto(250);
+	assert_int_equal(writer_open(&options, &writer, NULL), 0);
+	assert_int_equal(rows_append_numbered(writer, 251, NULL), 0);
+	assert_true(wait_first_row(251));
+	writer_close(writer);
+	assert_in_range(rows_number(path, "SELECT count(*) FROM record WHERE kind='delivery'"), 0, 1);
+}
+
+static void forgets_what_is_too_much(void **state)
+{
+	const struct upkeep_limits limits = {.retain_bytes = 256 << 10};
+	(void)state;
+	append_upto(500);
+	struct writer *writer = open_writer(true);
+	writer_limit(writer, &limits); /* as a reload does, before the first row has it look */
+	assert_int_equal(rows_append_numbered(writer, 501, NULL), 0);
+	assert_true(wait_first_row(101));
+	writer_close(writer);
+	assert_true(rows_number(path, "SELECT count(*) FROM record WHERE kind='delivery'") > 50);
+}
+
 /* A row of about 100 KB. */
 static int append_large(struct writer *writer, unsigned number, struct error *err)
 {
@@ -547,6 +622,10 @@ int main(void)
 		IN_A_FOLDER(keeps_rows_in_the_journal_and_their_order),
 		IN_A_FOLDER(replays_after_a_restart_and_only_once),
 		IN_A_FOLDER(starts_without_the_ledger_and_takes_it_up_later),
+		IN_A_FOLDER(notices_that_its_file_was_taken_away),
+		IN_A_FOLDER(fails_when_its_file_was_taken_away),
+		IN_A_FOLDER(forgets_what_is_too_old),
+		IN_A_FOLDER(forgets_what_is_too_much),
 		IN_A_FOLDER(fails_when_the_journal_is_full_too),
 		IN_A_FOLDER(goes_on_when_files_cannot_grow),
 		IN_A_FOLDER(goes_on_when_the_disk_is_full),
