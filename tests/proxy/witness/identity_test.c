@@ -192,16 +192,25 @@ static void names_ancestors_up_to_a_bound(void **state)
 	assert_null(json_text_at(parent, "exe"));
 }
 
-/* A chain of children that is longer than the bound: the innermost says how many ancestors it saw. */
+/* A chain of children that is longer than the bound: the innermost says how many ancestors it saw, 0 if its parent was
+ * not the first of them. */
 static int deep_child(void *context)
 {
 	int depth = *(const int *)context;
+	int64_t pid = 0;
 	if (depth > 0) {
 		int next = depth - 1;
 		return unit_in_child(deep_child, &next);
 	}
 	CLEANUP_JSON json_t *process = read_pid(getpid(), true);
-	return (int)json_array_size(json_at(process, "ancestors"));
+	const json_t *ancestors = json_at(process, "ancestors");
+	bool is_parent = json_int_at(json_array_get(ancestors, 0), "pid", &pid) && pid == getppid();
+	return is_parent ? (int)json_array_size(ancestors) : 0;
+}
+
+static int deep_session(void *context)
+{
+	return setsid() > 0 ? deep_child(context) : 0;
 }
 
 static void cuts_long_lines_of_ancestors(void **state)
@@ -209,6 +218,43 @@ static void cuts_long_lines_of_ancestors(void **state)
 	int depth = ANCESTORS_MAX + 3;
 	(void)state;
 	assert_int_equal(unit_in_child(deep_child, &depth), ANCESTORS_MAX);
+}
+
+static void wait_for_end_of(pid_t parent)
+{
+	while (getppid() == parent)
+		(void)usleep(1000);
+}
+
+/* Its parent has ended, and its session's leader lives: whoever adopts it comes after the leader, which comes after the
+ * parents that are left. */
+static int orphaned_line(void *context)
+{
+	int depth = *(const int *)context, line[2];
+	unsigned char result = 0;
+	if (pipe(line) < 0 || setsid() < 0)
+		return 0;
+	pid_t middle = fork();
+	if (middle == 0) {
+		pid_t parent = getpid();
+		if (fork() != 0)
+			_exit(0);
+		wait_for_end_of(parent);
+		result = (unsigned char)unit_in_child(deep_child, &depth);
+		_exit(write(line[1], &result, 1) != 1);
+	}
+	(void)waitpid(middle, NULL, 0);
+	return read(line[0], &result, 1) == 1 ? result : 0;
+}
+
+/* The leader of its session stands for ancestors that have ended, not for those that are there. */
+static void puts_no_leader_before_a_parent(void **state)
+{
+	(void)state;
+	for (int depth = 1; depth <= ANCESTORS_MAX + 3; depth++)
+		assert_in_range(unit_in_child(deep_session, &depth), 1, ANCESTORS_MAX);
+	for (int depth = 0; depth <= 2; depth++)
+		assert_in_range(unit_in_child(orphaned_line, &depth), 1, ANCESTORS_MAX);
 }
 
 static const struct {
@@ -408,6 +454,7 @@ int main(void)
 		cmocka_unit_test(names_every_field),
 		cmocka_unit_test(names_ancestors_up_to_a_bound),
 		cmocka_unit_test(cuts_long_lines_of_ancestors),
+		cmocka_unit_test(puts_no_leader_before_a_parent),
 		cmocka_unit_test(cleans_a_command_line),
 		cmocka_unit_test(bounds_a_command_line),
 		cmocka_unit_test(keeps_no_half_of_a_token),
