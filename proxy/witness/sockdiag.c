@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 
 #include "common/text.h"
+#include "proxy/witness/netns.h"
 
 #define CGROUP_ID_ATTRIBUTE 21 /* INET_DIAG_CGROUP_ID, since Linux 5.8; older headers lack the name */
 #ifndef SO_NETNS_COOKIE
@@ -228,7 +229,7 @@ static void search_elsewhere(struct sockdiag *sockdiag, struct sighting *sightin
 		seen[count++] = status.st_ino;
 		CLEANUP_FD int namespace = open(path, O_RDONLY | O_CLOEXEC);
 		if (namespace >= 0 && inode_of(namespace) == status.st_ino &&
-		    query_inside(sockdiag, namespace, 0, sighting, &facts) == 1) {
+		    query_inside(sockdiag, namespace, 0, sighting, &facts) == 1 && netns_leads_here(namespace)) {
 			note(sighting, &facts, status.st_ino, false);
 			sockdiag->found_beside = (uint32_t)pid;
 		}
@@ -262,6 +263,8 @@ MUST_USE static int find_beside(struct sockdiag *sockdiag, uint32_t pid, uint64_
 	if (inode == 0 || (netns != 0 && inode != netns))
 		return -1;
 	int found = query_inside(sockdiag, namespace, cookie, sighting, &facts);
+	if (found == 1 && !netns_leads_here(namespace))
+		found = 0;
 	if (found == 1)
 		note(sighting, &facts, inode, inode == sockdiag->own_inode);
 	return found;
