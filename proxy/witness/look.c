@@ -135,12 +135,18 @@ void look_at_accept(struct look *look, const struct look_options *options, const
 
 /* ---- who holds it */
 
-/* Whoever connected, if that process is still there: it must have started before it did. */
+/* Whoever connected must have started before it did: later ones have only got its number. */
+static bool has_connected(const struct look *look, const struct holder *holder)
+{
+	return look->has_note && holder->pid == look->note.pid &&
+	       holder->start_ticks <= procfs_ticks(look->note.boot_ns);
+}
+
+/* Whoever connected, if that process is still there. */
 static bool find_owner(struct look *look)
 {
 	struct holder owner = {.pid = look->note.pid, .fd = -1};
-	if (!look->has_note || !procfs_start(owner.pid, &owner.start_ticks) ||
-	    owner.start_ticks > procfs_ticks(look->note.boot_ns))
+	if (!look->has_note || !procfs_start(owner.pid, &owner.start_ticks) || !has_connected(look, &owner))
 		return false;
 	look->first = owner;
 	return true;
@@ -314,11 +320,20 @@ static bool look_at_owner(struct look *look, const struct look_options *options,
 	return true;
 }
 
+/* The one seen before does not hold it any more. While it lives it can still be named. */
+static void keep_first(struct look *look, const struct look_options *options, struct found *found)
+{
+	if (look->first_process == NULL && look->first.pid != 0)
+		look->first_process = identity_read(options->reader, look->first.pid, look->first.start_ticks, true);
+	if (look->first_process != NULL)
+		(void)json_array_append(found->holders, look->first_process);
+}
+
 /* Reads every holder, keeps those that still hold the socket afterwards, and says so. */
 static void look_at_all(struct look *look, const struct look_options *options, struct found *found)
 {
 	struct holders holders;
-	bool first_is_there = false;
+	bool first_is_there = false, owner_is_there = false;
 	look->by_proc = false;
 	if (!find_holders(look, options, false, &holders))
 		return;
@@ -330,12 +345,13 @@ static void look_at_all(struct look *look, const struct look_options *options, s
 			continue;
 		}
 		first_is_there |= is_same(holder, &look->first);
+		owner_is_there |= look->has_note ? has_connected(look, holder) : is_same(holder, &look->first);
 		keep(look, found, holder, process);
 	}
 	found->evidence->is_complete = holders.is_complete && holders.count <= HOLDERS_MAX;
-	found->evidence->owner_differs = (look->has_note || look->first.pid != 0) && !first_is_there;
-	if (found->evidence->owner_differs && look->first_process != NULL)
-		(void)json_array_append(found->holders, look->first_process);
+	found->evidence->owner_differs = (look->has_note || look->first.pid != 0) && !owner_is_there;
+	if (!first_is_there)
+		keep_first(look, options, found);
 	if (look->by_proc)
 		say(look, "proc: looked at %u processes, %s", holders.looked_at,
 		    found->evidence->is_complete ? "all there are" : "not all: others that hold it are not excluded");
