@@ -8,12 +8,14 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "proxy/credential.h"
+#include "proxy/guards.h"
 #include "proxy/record.h"
 #include "proxy/reply.h"
 #include "proxy/route.h"
 #include "proxy/scope.h"
 #include "proxy/send.h"
 #include "proxy/service.h"
+#include "proxy/tally.h"
 #include "proxy/token.h"
 
 #define HOPS_TO_BRIDGE 2 /* what a client behind one bridge needs as put_response_hop_limit */
@@ -68,37 +70,17 @@ static int check_client(struct exchange *exchange)
 
 static int check_request(struct exchange *exchange)
 {
-	static const char *const methods[] = {"GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "PATCH"};
-	const struct request *request = exchange->request;
-	if (request->malformed != NULL)
-		return refuse(exchange, 400, request->malformed);
-	if (request->expects_continue)
-		return refuse(exchange, 417, "expect");
-	size_t i = 0;
-	while (i < ARRAY_LENGTH(methods) && strcmp(methods[i], request->method) != 0)
-		i++;
-	if (i == ARRAY_LENGTH(methods))
-		return refuse(exchange, 400, "method");
-	const char *problem = route_parse(exchange->client->service, request->target, &exchange->route);
+	int status = guards_form(exchange->request, &exchange->facts.reason);
+	if (status != GO_ON)
+		return status;
+	const char *problem = route_parse(exchange->client->service, exchange->request->target, &exchange->route);
 	exchange->facts.path = problem == NULL ? exchange->route.path : NULL;
 	return problem != NULL ? refuse(exchange, 400, problem) : GO_ON;
 }
 
-/* AWS's defence against forwarding proxies, and ours against names that a browser was made to believe in. */
 static int check_guards(struct exchange *exchange)
 {
-	const struct request *request = exchange->request;
-	if (request->has_forwarded_for)
-		return refuse(exchange, 403, "forwarded-for");
-	/* An empty name is no name: a client that has none sends it so (RFC 9112 section 3.2). The EKS agent insists.
-	 */
-	bool has_name = request->host != NULL && request->host[0] != '\0';
-	if (has_name ? !route_is_host(exchange->client->service, request->host)
-	             : exchange->client->service == SERVICE_EKS)
-		return refuse(exchange, 403, "foreign-host");
-	if (is_agent(exchange) && strcmp(request->method, "GET") != 0 && strcmp(request->method, "HEAD") != 0)
-		return refuse(exchange, 405, "agent-method");
-	return GO_ON;
+	return guards_origin(exchange->client->service, exchange->request, &exchange->facts.reason);
 }
 
 static int check_token(struct exchange *exchange)
@@ -328,49 +310,20 @@ static void answer_refusal(struct exchange *exchange, int status)
 		record_request(exchange->proxy, &exchange->facts, OUTCOME_REFUSED);
 }
 
-/* ---- counting */
-
-static enum request_class class_of(const struct exchange *exchange)
-{
-	const struct route *route = &exchange->route;
-	if (exchange->facts.path == NULL)
-		return CLASS_OTHER;
-	if (route->kind != ROUTE_OTHER)
-		return CLASS_TOKEN;
-	bool is_container = route->source == SOURCE_ECS || route->source == SOURCE_EKS;
-	bool is_credential = exchange->key_count > 0 || route->role[0] != '\0' ||
-	                     (is_container && strstr(route->path, "credentials") != NULL);
-	return is_credential ? CLASS_CREDENTIAL : CLASS_METADATA;
-}
-
-static enum request_result result_of(const struct exchange *exchange, int status)
-{
-	if (status != GO_ON)
-		return status == 503 ? RESULT_FAILED : RESULT_REFUSED;
-	if (!exchange->is_sent)
-		return RESULT_ABORTED;
-	return exchange->key_count > 0 || exchange->route.kind == ROUTE_TOKEN ? RESULT_DELIVERED : RESULT_RELAYED;
-}
+/* ---- the pipeline */
 
 static void count(const struct exchange *exchange, int status, int64_t took_us)
 {
-	const struct attribution *attribution = exchange->facts.attribution;
-	const struct outcome_facts facts = {
-		.class = class_of(exchange),
-		.result = result_of(exchange, status),
-		.took_us = took_us,
-		.reason = exchange->facts.reason,
-		.without_token = exchange->without_token,
-		.has_extra = exchange->request->has_extra,
+	const struct tally tally = {
+		.facts = &exchange->facts,
+		.refused = status,
+		.is_sent = exchange->is_sent,
 		.keys = exchange->key_count,
-		.was_attributed = attribution != NULL,
-		.grade = attribution != NULL ? attribution->grade : GRADE_NONE,
-		.method = attribution != NULL ? json_text_at(attribution->document, "attribution.method") : NULL,
+		.took_us = took_us,
 	};
+	const struct outcome_facts facts = tally_of(&tally);
 	counts_add(&exchange->proxy->counts, &facts);
 }
-
-/* ---- the pipeline */
 
 static int serve_token(struct exchange *exchange)
 {

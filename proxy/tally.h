@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "proxy/counts.h"
+#include "proxy/record.h"
+
+/* What one exchange came to, in the terms of counts.h. Pure. */
+struct tally {
+	const struct record_facts *facts;
+	int refused; /* status of the refusal, below 100 when it was a silent one; 0: it was answered */
+	bool is_sent;
+	int keys;
+	int64_t took_us;
+};
+
+struct outcome_facts tally_of(const struct tally *tally);
