@@ -3,40 +3,15 @@
 /* The backends in the order of their worth. At accept only facts are kept; sentences are made of them when a row is. */
 #include "proxy/witness/look.h"
 
-#include <stdarg.h>
 #include <string.h>
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "proxy/witness/conntrack.h"
 #include "proxy/witness/grade.h"
-#include "proxy/witness/sockdiag.h"
+#include "proxy/witness/look_say.h"
 
 #define FIRST_SCAN_MS 250  /* runs while the proxy reads and fetches */
 #define SECOND_SCAN_MS 250 /* a client waits for this one: well below the 500 ms of the strictest */
-
-struct look {
-	struct conntrack *conntrack;
-	struct sockdiag *sockdiag;
-
-	/* What was seen at accept. */
-	uint16_t accepted_port;
-	bool is_bridged; /* its socket lies in another network namespace than ours */
-	struct sighting sighting;
-	struct error conntrack_problem, sockdiag_problem; /* code ERROR_NONE: it answered */
-	bool has_looked;                                  /* sock_diag was asked and answered */
-	bool has_note;
-	struct ebpf_note note; /* who connected */
-
-	/* Who holds it, once somebody has looked. */
-	bool is_first_due;
-	struct holder first;   /* pid 0: none found */
-	json_t *first_process; /* as it was then; owned */
-
-	/* Of the last look. */
-	bool by_proc;
-	json_t *evidence; /* array of sentences; owned */
-};
 
 struct look *look_new(void)
 {
@@ -209,65 +184,6 @@ void look_at_first(struct look *look, const struct look_options *options, struct
 	ret->start_ticks = look->first.start_ticks;
 }
 
-/* ---- sentences */
-
-static void say(struct look *look, const char *format, ...) PRINTF_LIKE(2, 3);
-
-static void say(struct look *look, const char *format, ...)
-{
-	char sentence[256];
-	va_list arguments;
-	va_start(arguments, format);
-	(void)vsnprintf(sentence, sizeof(sentence), format, arguments);
-	va_end(arguments);
-	(void)json_array_append_new(look->evidence, json_from_bytes(sentence, strlen(sentence)));
-}
-
-static void say_tuple(struct look *look)
-{
-	const struct sighting *sighting = &look->sighting;
-	char client[ADDRESS_TEXT_BYTES], destination[ADDRESS_TEXT_BYTES];
-	if (sighting->has_tuple)
-		say(look, "conntrack: accepted port %u is the client's %s port %u to %s port %u", look->accepted_port,
-		    endpoint_text(&sighting->client, client), sighting->client.port,
-		    endpoint_text(&sighting->destination, destination), sighting->destination.port);
-	else
-		say(look, "conntrack: %s",
-		    look->conntrack_problem.code != ERROR_NONE ? look->conntrack_problem.text
-		                                               : "no entry for this connection");
-}
-
-static void say_socket(struct look *look)
-{
-	const struct sighting *sighting = &look->sighting;
-	if (!sighting->has_tuple)
-		return;
-	if (!look->has_looked)
-		say(look, "sock_diag: %s", look->sockdiag_problem.text);
-	else if (sighting->is_ambiguous)
-		say(look, "sock_diag: sockets in two network namespaces have this tuple");
-	else if (!sighting->is_found)
-		say(look, "sock_diag: no socket has this tuple");
-	else if (sighting->inode == 0)
-		say(look, "sock_diag: the client had closed before it was looked for");
-	else
-		say(look,
-		    "sock_diag: inode %u, cookie %llx, made by uid %u, control group %llu, network namespace %llu",
-		    sighting->inode, (unsigned long long)sighting->cookie, sighting->uid,
-		    (unsigned long long)sighting->cgroup_id, (unsigned long long)sighting->netns);
-}
-
-static void say_owner(struct look *look)
-{
-	const struct ebpf_note *note = &look->note;
-	if (look->has_note)
-		say(look, "ebpf: connected by pid %u (thread %u, \"%.16s\"), uid %u, control group %llu", note->pid,
-		    note->tid, note->comm, note->uid, (unsigned long long)note->cgroup_id);
-	if (look->first.pid != 0 && look->first.fd >= 0)
-		say(look, "%s: pid %u held the socket as descriptor %d at first", look->by_proc ? "proc" : "ebpf",
-		    look->first.pid, look->first.fd);
-}
-
 /* ---- before the answer */
 
 static bool is_same(const struct holder *a, const struct holder *b)
@@ -293,8 +209,8 @@ static void keep(struct look *look, struct found *found, const struct holder *ho
 	if (found->process == NULL || is_same(holder, &look->first))
 		found->process = process;
 	(void)json_array_append_new(found->holders, process);
-	say(look, "%s: pid %u holds the socket as descriptor %d before the answer", look->by_proc ? "proc" : "ebpf",
-	    holder->pid, holder->fd);
+	look_say(look, "%s: pid %u holds the socket as descriptor %d before the answer",
+	         look->by_proc ? "proc" : "ebpf", holder->pid, holder->fd);
 }
 
 /* Whoever connected holds it, and nothing refers to it beyond what that process has: then there is nobody else to look
@@ -316,7 +232,7 @@ static bool look_at_owner(struct look *look, const struct look_options *options,
 	look->by_proc = false;
 	keep(look, found, &holders.items[0], process);
 	found->evidence->is_complete = true;
-	say(look, "ebpf: nothing else refers to the socket");
+	look_say(look, "ebpf: nothing else refers to the socket");
 	return true;
 }
 
@@ -353,10 +269,11 @@ static void look_at_all(struct look *look, const struct look_options *options, s
 	if (!first_is_there)
 		keep_first(look, options, found);
 	if (look->by_proc)
-		say(look, "proc: looked at %u processes, %s", holders.looked_at,
-		    found->evidence->is_complete ? "all there are" : "not all: others that hold it are not excluded");
+		look_say(look, "proc: looked at %u processes, %s", holders.looked_at,
+		         found->evidence->is_complete ? "all there are"
+		                                      : "not all: others that hold it are not excluded");
 	else
-		say(look, "ebpf: the descriptors of all processes were looked at");
+		look_say(look, "ebpf: the descriptors of all processes were looked at");
 }
 
 static const char *method_of(const struct look *look, const struct evidence *evidence)
@@ -376,10 +293,10 @@ static bool is_still_there(struct look *look, struct evidence *evidence)
 		return false;
 	int again = sockdiag_again(look->sockdiag, &look->sighting, look->note.pid, &problem);
 	evidence->has_looked = again >= 0;
-	say(look, "sock_diag: %s",
-	    again < 0    ? problem.text
-	    : again == 1 ? "the same socket is there before the answer"
-	                 : "that socket is gone before the answer");
+	look_say(look, "sock_diag: %s",
+	         again < 0    ? problem.text
+	         : again == 1 ? "the same socket is there before the answer"
+	                      : "that socket is gone before the answer");
 	return again == 1;
 }
 
@@ -413,9 +330,7 @@ enum grade look_again(struct look *look, const struct look_options *options, jso
 		look->is_first_due = false;
 		(void)find_owner(look);
 	}
-	say_tuple(look);
-	say_socket(look);
-	say_owner(look);
+	look_say_accepted(look);
 	evidence.is_alive = is_still_there(look, &evidence);
 	if (evidence.is_alive && !look_at_owner(look, options, &found))
 		look_at_all(look, options, &found);
