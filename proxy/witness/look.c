@@ -221,7 +221,8 @@ static bool look_at_owner(struct look *look, const struct look_options *options,
 	bool is_explained = false;
 	const struct ebpf_search search = {
 		.cookie = look->sighting.cookie, .inode = look->sighting.inode, .pid = look->first.pid};
-	if (look->first.pid == 0 || !ebpf_is_trusted(options->ebpf) || !ebpf_lists_holders(options->ebpf))
+	if (look->first.pid == 0 || (look->has_note && !has_connected(look, &look->first)) ||
+	    !ebpf_is_trusted(options->ebpf) || !ebpf_lists_holders(options->ebpf))
 		return false;
 	json_t *process = identity_read(options->reader, look->first.pid, look->first.start_ticks, true);
 	if (process == NULL || ebpf_holders(options->ebpf, &search, &holders, &is_explained, NULL) < 0 ||

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clients of every kind against each backend of the witness, and what comes of it.
 
-A case is one kind at one place; `decided` are those of which eBPF must make `exact`. Clients tell who they are
+A case is one kind at one place; `decided` are those of which eBPF must make `exact`, `handed_on` those of which it must not: who
+connected has let go before the request is sent. Clients tell who they are
 (client.h), and their rows are found by a User-Agent that none of the others has."""
 
 import collections
@@ -38,7 +39,8 @@ BACKENDS = {
 }
 
 # share: of the clients of a case. option: with {copy}, a second copy of the client's program.
-Case = collections.namedtuple("Case", "kind place parallel decided share option", defaults=("host", 8, False, 1, None))
+Case = collections.namedtuple("Case", "kind place parallel decided share option handed_on",
+                              defaults=("host", 8, False, 1, None, False))
 CASES = {
     "plain": Case("plain", decided=True),
     "64 at a time": Case("plain", parallel=64, decided=True, share=2),
@@ -57,21 +59,21 @@ CASES = {
     "exits at once": Case("exits"),
     "dies before the answer": Case("dies"),
     "a child asks": Case("child-asks"),
-    "a child has it": Case("child-has-it"),
-    "the parent exits": Case("parent-exits"),
+    "a child has it": Case("child-has-it", handed_on=True),
+    "the parent exits": Case("parent-exits", handed_on=True),
     "the parent exits meanwhile": Case("parent-exits-meanwhile"),
     "two hold it": Case("two-hold"),
     "lent to a child": Case("lent"),
     "passed on, kept": Case("passes-keeps"),
-    "passed on, closed": Case("passes-closes"),
+    "passed on, closed": Case("passes-closes", handed_on=True),
     "passed on meanwhile": Case("passes-meanwhile"),
     "a copy in flight": Case("in-flight"),
     "the only one in flight": Case("only-in-flight"),
-    "in a container, passed on": Case("passes-closes", "ctr1"),
-    "pid used again": Case("reused"),
+    "in a container, passed on": Case("passes-closes", "ctr1", handed_on=True),
+    "pid used again": Case("reused", handed_on=True),
     "pid used again at once": Case("reused-at-once"),
     "few pids": Case("plain/small", decided=True, parallel=16, share=2),
-    "few pids, parents exit": Case("parent-exits/small", parallel=16),
+    "few pids, parents exit": Case("parent-exits/small", parallel=16, handed_on=True),
     "port clash": Case("clash", decided=True, option=f"10.77.0.2,{CLASH_PORT}"),
     "behind NAT": Case("plain", "nested"),
     "behind NAT twice": Case("plain", "nested-twice"),
