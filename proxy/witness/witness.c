@@ -37,9 +37,15 @@ MUST_USE static int drop_privileges(const struct witness_options *options, struc
 	/* The saved uid lets a thread take the proxy's file-system uid while it makes a socket, without CAP_SETUID. */
 	if (setresuid(0, 0, options->proxy_uid) < 0)
 		return error_errno(err, "witness: setresuid");
+	/* What a container or a unit has taken away already is missed where it is needed, and graded so. */
+	bool has[ARRAY_LENGTH(kept)];
+	if (capng_get_caps_process() < 0)
+		return error_set(err, ERROR_SYSTEM, "witness: cannot read capabilities");
+	for (size_t i = 0; i < ARRAY_LENGTH(kept); i++)
+		has[i] = capng_have_capability(CAPNG_PERMITTED, kept[i]) == 1;
 	capng_clear(everything);
 	for (size_t i = 0; i < ARRAY_LENGTH(kept); i++)
-		if (capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, kept[i]) < 0)
+		if (has[i] && capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, kept[i]) < 0)
 			return error_set(err, ERROR_SYSTEM, "witness: cannot choose capabilities");
 	if (capng_apply(CAPNG_SELECT_CAPS) < 0)
 		return error_set(err, ERROR_SYSTEM, "witness: cannot drop capabilities");

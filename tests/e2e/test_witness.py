@@ -12,6 +12,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
+import refuse
 from instance import IMDS_V4, IMDS_V6, ROLE_PATH, TOKEN_HEADER, Instance, binary, eventually, needs_world
 
 pytestmark = needs_world
@@ -283,22 +284,7 @@ def test_says_why_ebpf_is_not_used_yet():
         assert made.imds.counters()["connections"] <= before + 2  # those of the daemon itself
 
 
-# Starts a program under a filter that refuses bpf(2).
-WITHOUT_BPF = """
-import ctypes, os, struct, sys
-def step(code, jump_true, jump_false, value):
-    return struct.pack("HBBI", code, jump_true, jump_false, value)
-program = b"".join([step(0x20, 0, 0, 0), step(0x15, 0, 1, 321), step(0x06, 0, 0, 0x00050001), step(0x06, 0, 0, 0x7fff0000)])
-code = ctypes.create_string_buffer(program, len(program))
-filter = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(code))
-libc = ctypes.CDLL(None, use_errno=True)
-if libc.prctl(22, 2, ctypes.create_string_buffer(filter, len(filter)), 0, 0) != 0:
-    sys.exit(f"no filter: {os.strerror(ctypes.get_errno())}")
-os.execv(sys.argv[1], sys.argv[1:])
-"""
-
-
-@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the filter has the system call numbers of x86_64")
+@pytest.mark.skipif(refuse.missing() is not None, reason=str(refuse.missing()))
 @pytest.mark.parametrize("wanted", ["auto", "on"])
 def test_kernel_that_refuses(wanted):
     with Instance({"witness": {"ebpf": "off"}}) as made:
@@ -306,8 +292,7 @@ def test_kernel_that_refuses(wanted):
         made.settings["witness"]["ebpf"] = wanted
         made.write_config()
         with made.log.open("ab") as log:
-            made.daemon = made.world.popen("host", ["/usr/bin/python3", "-I", "-S", "-c", WITHOUT_BPF,
-                                                    str(binary("keytraild")), "-c", str(made.config)],
+            made.daemon = made.world.popen("host", [*refuse.under("bpf"), str(binary("keytraild")), "-c", str(made.config)],
                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         if wanted == "on":
             assert made.daemon.wait(timeout=10) == 1
