@@ -83,7 +83,18 @@ CASES = {
     "socat": Case("relayed", "socat", share=0.4, option="8181"),
     "slirp4netns": Case("plain", "slirp4netns", share=0.4),
     "ssh -D": Case("socks", "ssh", share=0.4, option="8282"),
+    "connected before the daemon": Case("plain", "early", parallel=64),
 }
+# The service manager's part: a socket that listens while the daemon does not run, then the daemon.
+STARTER = """
+import os, socket, sys
+listener = socket.socket(); listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+listener.bind(("127.0.0.1", 8775)); listener.listen(4096)
+os.dup2(listener.fileno(), 3); os.set_inheritable(3, True)
+print("listens", flush=True); sys.stdin.readline()
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 RELAYS = {"socat": "socat", "slirp4netns": "slirp4netns", "ssh": "sshd"}
 NEEDS = {"socat": ["socat"], "slirp4netns": ["slirp4netns"], "ssh": ["ssh", "/usr/sbin/sshd", "ssh-keygen"]}
 
@@ -114,7 +125,7 @@ class Place:
     def enter(self, place, argv):
         if place in self.pids:
             return ["nsenter", f"--net=/proc/{self.pids[place]}/ns/net", "--", *argv]
-        return self.world.argv("host" if place in RELAYS else place, argv)
+        return self.world.argv(place if place in ("ctr1", "ctr2") else "host", argv)
 
     def run(self, place, *argv):
         done = subprocess.run(self.enter(place, argv), capture_output=True, text=True, timeout=30)
@@ -234,7 +245,7 @@ class Bench:
     def count(self, name):
         return max(8, int(self.scale * self.backend.share * CASES[name].share))
 
-    def start(self, name, kind, place, option, parallel, count):
+    def start(self, kind, place, option, parallel, count):
         argv = [str(client_program()), kind, str(count), str(min(parallel, count)), "0", self.token, PATH]
         return subprocess.Popen(self.place.enter(place, argv + ([option] if option else [])), text=True,
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -243,6 +254,27 @@ class Bench:
         text, problems = child.communicate(timeout=TIMEOUT_S)
         assert (child.returncode, problems) == (0, ""), (name, problems)
         self.told[name] = {**self.told.get(name, {}), **judge.read_lines(text)}
+
+    def restart_behind(self, start, connected):
+        """Starts the daemon again, on a socket to which `start` connects before."""
+        instance = self.instance
+        instance.stop()
+        with instance.log.open("ab") as log:
+            instance.daemon = instance.world.popen(
+                "host", ["/usr/bin/python3", "-I", "-S", "-c", STARTER, *instance.under, str(binary("keytraild")), "-c",
+                         str(instance.config)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
+        assert instance.daemon.stdout.readline() == "listens\n"
+        child = start()
+        assert eventually(lambda: self.waiting() >= connected, 60)
+        instance.daemon.stdin.write("\n")
+        instance.daemon.stdin.flush()
+        assert eventually(instance.listens, 30)
+        return child
+
+    def waiting(self):
+        """Connections that nobody has accepted."""
+        done = self.instance.world.run("host", ["ss", "-Hltn", "sport = :8775"])
+        return int(done.stdout.split()[1])
 
     def run(self, name):
         """All clients of a case; what they told is kept."""
@@ -254,9 +286,16 @@ class Bench:
         if case.place in RELAYS:
             self.place.relay(case.place)
         forged = {"forged": FORGED_PORT, "forged-nested": NESTED_PORT}.get(case.place)
+        def start(place):
+            kind = case.kind if "/" in case.kind else f"{case.kind}:{label(name)}-{place}"
+            return self.start(kind, place, option, case.parallel, count)
+        if case.place == "early":
+            self.finish(name, self.restart_behind(lambda: start("early"), min(case.parallel, count)))
+            self.instance.stop()
+            self.instance.start()  # with all its sockets again
+            return
         with self.place.forger(forged, count) if forged else contextlib.nullcontext():
-            children = [self.start(name, case.kind if "/" in case.kind else f"{case.kind}:{label(name)}-{place}", place, option,
-                                   case.parallel, count) for place in places]
+            children = [start(place) for place in places]
             for child in children:
                 self.finish(name, child)
 
