@@ -60,4 +60,4 @@ def test_go_is_given_a_token_where_the_metadata_service_is_slow_with_it(bare, ke
     with stalled(kept.imds, "stall-put-ms"):
         run = kept.run(client)
     assert run.status == 0 and len(run.printed) == 2, run.errors
-    assert [row["status"] for row in rows_since(kept, seq)] == [200] * len(client.requests)
+    assert [row["status"] for row in rows_since(kept, seq, len(client.requests))] == [200] * len(client.requests)
