@@ -94,6 +94,7 @@ const char *const reason_names[REASON_COUNT] = {
 	"credential-unreadable",
 	"client-gone",
 	"unattributed",
+	"instance-unknown",
 	"ledger",
 	"internal",
 	"other",

@@ -44,7 +44,7 @@ extern const char *const result_names[RESULT_COUNT];
 extern const char *const method_names[METHOD_COUNT];
 
 /* Reasons of refusals, as they stand in the ledger; the last is "other". */
-#define REASON_COUNT 53
+#define REASON_COUNT 54
 extern const char *const reason_names[REASON_COUNT];
 
 /* Upper bounds of the times that requests take, and the same in seconds as text. */

@@ -18,7 +18,6 @@
 #include "common/log.h"
 #include "proxy/config.h"
 #include "proxy/control.h"
-#include "proxy/gap_end.h"
 #include "proxy/notify.h"
 #include "proxy/reload.h"
 #include "proxy/scrape.h"
@@ -96,19 +95,6 @@ MUST_USE static int read_boot_id(char *to, size_t size, struct error *err)
 	return 0;
 }
 
-MUST_USE static int open_keys(struct proxy *proxy, struct error *err)
-{
-	CLEANUP_TOKEN_KEYS struct token_keys keys = {0};
-	char folder[PATH_MAX], path[PATH_MAX + 16];
-	config_state_folder(&proxy->at_start, folder);
-	(void)snprintf(path, sizeof(path), "%s/host.key", folder);
-	if (secret_key_open(path, &proxy->host_key, err) < 0)
-		return -1;
-	if (keyring_read(folder, proxy->boot_id, &keys, err) < 0)
-		return -1;
-	return keyring_new(&keys, &proxy->keyring, err);
-}
-
 /* Tokens that were given out stay good until their end. */
 MUST_USE static int rotate(const struct settings *settings, struct error *err)
 {
@@ -125,18 +111,20 @@ MUST_USE static int open_proxy(struct proxy *proxy, int witness_fd, struct error
 	const struct settings *settings = &proxy->at_start;
 	const struct writer_options writer = {.path = settings->ledger_path,
 	                                      .use_journal = settings->on_failure == ON_FAILURE_JOURNAL,
+	                                      .held = true,
 	                                      .limits = config_limits(settings),
 	                                      .jsonl = settings->jsonl};
 	const struct upstream_options upstream = upstream_options_of(settings);
 	proxy->started_us = clock_now_us();
 	if (current_new(&proxy->at_start, &proxy->current, err) < 0 ||
-	    read_boot_id(proxy->boot_id, sizeof(proxy->boot_id), err) < 0 || open_keys(proxy, err) < 0 ||
-	    writer_open(&writer, &proxy->writer, err) < 0 || upstream_open(&upstream, &proxy->upstream, err) < 0)
+	    read_boot_id(proxy->boot_id, sizeof(proxy->boot_id), err) < 0 ||
+	    writer_open(&writer, &proxy->writer, err) < 0 || instance_open(proxy, &proxy->instance, err) < 0 ||
+	    upstream_open(&upstream, &proxy->upstream, err) < 0)
 		return -1;
 	if (heartbeat_start(proxy->writer, settings->runtime, proxy->boot_id, &proxy->heartbeat, err) < 0 ||
 	    executables_start(proxy->writer, witness_fd, &proxy->executables, err) < 0)
 		return -1;
-	return placement_start(proxy->upstream, proxy->writer, witness_fd, &proxy->placement, err);
+	return placement_start(proxy->upstream, proxy->writer, proxy->instance, witness_fd, &proxy->placement, err);
 }
 
 /* The witness says nothing unasked but a late answer to a reload, so readable means that it is gone. */
@@ -216,7 +204,6 @@ static int serve(struct proxy *proxy, const char *config, int witness_fd, pid_t 
 	log_line(LOG_LEVEL_NOTICE, "ready", "version=%s pid=%d witness=%d port=%lld ledger=%s", KEYTRAIL_VERSION,
 	         getpid(), witness_pid, (long long)proxy->at_start.port, proxy->at_start.ledger_path);
 	notify_send("READY=1");
-	gap_end(proxy->at_start.ledger_path, proxy->writer);
 
 	struct watch watch = {
 		.proxy = proxy, .config = config, .workers = workers, .signals = signals, .witness_fd = witness_fd};
@@ -235,6 +222,7 @@ static int serve(struct proxy *proxy, const char *config, int witness_fd, pid_t 
 		upstream_close(proxy->upstream);
 		keyring_free(proxy->keyring);
 		current_free(proxy->current);
+		instance_close(proxy->instance);
 	}
 	return status;
 }

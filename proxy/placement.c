@@ -21,6 +21,7 @@
 struct placement {
 	struct upstream *upstream;
 	struct writer *writer;
+	struct instance *instance; /* told first whose rows they are */
 	struct line *line;
 	pthread_t thread;
 
@@ -158,6 +159,7 @@ static void keep(struct placement *placement, json_t *body)
 {
 	struct entry entry = {.kind = "placement", .at_us = clock_now_us(), .body = body};
 	struct error problem = {0};
+	instance_learned(placement->instance, json_text_at(body, "instance_id"));
 	bool is_news = placement->current == NULL || !is_same(placement->current, body);
 	if (is_news && entry_id_make(entry.id, &problem) == 0)
 		writer_append_later(placement->writer, &entry);
@@ -222,8 +224,8 @@ static void *run(void *argument)
 	}
 }
 
-int placement_start(struct upstream *upstream, struct writer *writer, int witness_fd, struct placement **ret,
-                    struct error *err)
+int placement_start(struct upstream *upstream, struct writer *writer, struct instance *instance, int witness_fd,
+                    struct placement **ret, struct error *err)
 {
 	struct placement *placement = calloc(1, sizeof(*placement));
 	pthread_condattr_t monotonic;
@@ -231,6 +233,7 @@ int placement_start(struct upstream *upstream, struct writer *writer, int witnes
 		return error_set(err, ERROR_MEMORY, "no memory for the placement");
 	placement->upstream = upstream;
 	placement->writer = writer;
+	placement->instance = instance;
 	(void)pthread_condattr_init(&monotonic);
 	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	(void)pthread_mutex_init(&placement->mutex, NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "proxy/instance.h"
 #include "proxy/upstream.h"
 #include "proxy/witness/line.h"
 #include "store/writer.h"
@@ -10,8 +11,8 @@
  * path that holds a secret. */
 struct placement;
 
-MUST_USE int placement_start(struct upstream *upstream, struct writer *writer, int witness_fd, struct placement **ret,
-                             struct error *err);
+MUST_USE int placement_start(struct upstream *upstream, struct writer *writer, struct instance *instance,
+                             int witness_fd, struct placement **ret, struct error *err);
 void placement_stop(struct placement *placement);
 
 /* {instance_id, account_id, region}, nulls while unknown. Waits a moment (PLACEMENT_WAIT_MS at most, once) when nothing

@@ -6,6 +6,7 @@
 #include "proxy/current.h"
 #include "proxy/executables.h"
 #include "proxy/heartbeat.h"
+#include "proxy/instance.h"
 #include "proxy/keyring.h"
 #include "proxy/placement.h"
 #include "proxy/upstream.h"
@@ -16,13 +17,14 @@
 /* What all exchanges share. Made once by main, read-only afterwards but for the counts. */
 
 struct proxy {
-	struct settings at_start; /* for what only a restart changes (its policy is not here) */
-	struct current *current;  /* for all else: taken once an exchange */
-	struct secret_key host_key;
-	struct keyring *keyring; /* of the tokens */
-	char boot_id[40];        /* part of each token's scope: a token ends with the boot that it was made in */
+	struct settings at_start;   /* for what only a restart changes (its policy is not here) */
+	struct current *current;    /* for all else: taken once an exchange */
+	struct secret_key host_key; /* read it with instance_host_key() */
+	struct keyring *keyring;    /* of the tokens */
+	char boot_id[40];           /* part of each token's scope: a token ends with the boot that it was made in */
 	struct upstream *upstream;
 	struct writer *writer;
+	struct instance *instance;
 	struct placement *placement;
 	struct heartbeat *heartbeat;
 	struct executables *executables;

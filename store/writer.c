@@ -33,6 +33,7 @@ struct writer {
 	struct appender *appender; /* NULL while the database cannot be opened */
 	struct journal *journal;   /* NULL: not used */
 	int jsonl_fd;
+	bool use_journal;
 	char path[PATH_MAX];
 	pthread_t thread;
 	int64_t retry_at_ms; /* of the failing database */
@@ -42,7 +43,7 @@ struct writer {
 	pthread_cond_t wake;
 	struct job *first, **last;
 	size_t waiting;
-	bool stop, is_failing;
+	bool stop, is_failing, held;
 	struct upkeep_limits limits;
 	uint64_t rows_written, journalled, dropped;
 	struct error last_error;
@@ -184,8 +185,8 @@ static struct timespec after_ms(int64_t ms)
 static struct job *take_batch(struct writer *writer, bool *ret_stop)
 {
 	(void)pthread_mutex_lock(&writer->mutex);
-	while (writer->first == NULL && !writer->stop) {
-		bool is_short = writer->is_failing || writer->upkeep.is_busy;
+	while ((writer->first == NULL || writer->held) && !writer->stop) {
+		bool is_short = !writer->held && (writer->is_failing || writer->upkeep.is_busy);
 		struct timespec until = after_ms(writer->is_failing ? RETRY_MS : UPKEEP_PAUSE_MS);
 		int waited = is_short ? pthread_cond_timedwait(&writer->wake, &writer->mutex, &until)
 		                      : pthread_cond_wait(&writer->wake, &writer->mutex);
@@ -319,24 +320,25 @@ json_t *writer_status(struct writer *writer)
 
 /* ---- opening and closing */
 
+MUST_USE static int open_journal(struct writer *writer, struct error *err)
+{
+	char path[PATH_MAX];
+	const char *slash = strrchr(writer->path, '/');
+	int folder = slash != NULL ? (int)(slash - writer->path) : 0;
+	if (!writer->use_journal)
+		return 0;
+	if (snprintf(path, sizeof(path), "%.*s/journal", folder, writer->path) >= (int)sizeof(path))
+		return error_set(err, ERROR_LIMIT, "%s: path too long", writer->path);
+	return journal_open(path, &writer->journal, err) < 0 ? error_prefix(err, "%s", path) : 0;
+}
+
 /* Where the ledger itself is at fault (newer schema, another file) nothing may start; where the disk is, the journal
  * takes over. */
-MUST_USE static int open_parts(struct writer *writer, const struct writer_options *options, struct error *err)
+MUST_USE static int open_ledger(struct writer *writer, struct error *err)
 {
-	char journal_path[PATH_MAX];
-	const char *slash = strrchr(options->path, '/');
-	int folder = slash != NULL ? (int)(slash - options->path) : 0;
-	if (snprintf(journal_path, sizeof(journal_path), "%.*s/journal", folder, options->path) >=
-	    (int)sizeof(journal_path))
-		return error_set(err, ERROR_LIMIT, "%s: path too long", options->path);
-	if (options->use_journal && journal_open(journal_path, &writer->journal, err) < 0)
-		return error_prefix(err, "%s", journal_path);
-	if (options->jsonl != NULL && options->jsonl[0] != '\0') {
-		writer->jsonl_fd = open(options->jsonl, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-		if (writer->jsonl_fd < 0)
-			return error_errno(err, "%s", options->jsonl);
-	}
-	if (appender_open(options->path, &writer->appender, err) == 0)
+	if (open_journal(writer, err) < 0)
+		return -1;
+	if (appender_open(writer->path, &writer->appender, err) == 0)
 		return 0;
 	if (writer->journal == NULL || err->code == ERROR_NEWER || err->code == ERROR_INPUT ||
 	    err->code == ERROR_DAMAGED)
@@ -347,10 +349,58 @@ MUST_USE static int open_parts(struct writer *writer, const struct writer_option
 	return 0;
 }
 
-static void writer_free(struct writer *writer)
+MUST_USE static int open_parts(struct writer *writer, const char *jsonl, struct error *err)
+{
+	if (jsonl != NULL && jsonl[0] != '\0') {
+		writer->jsonl_fd = open(jsonl, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+		if (writer->jsonl_fd < 0)
+			return error_errno(err, "%s", jsonl);
+	}
+	return open_ledger(writer, err);
+}
+
+static void close_ledger(struct writer *writer)
 {
 	appender_close(writer->appender);
 	journal_close(writer->journal);
+	writer->appender = NULL;
+	writer->journal = NULL;
+}
+
+int writer_reopen(struct writer *writer, int (*between)(void *context, struct error *err), void *context,
+                  struct error *err)
+{
+	struct error problem = {0};
+	/* The thread sleeps until it is released. */
+	close_ledger(writer);
+	int result = between(context, err);
+	if (open_ledger(writer, &problem) < 0)
+		return error_set(err, problem.code, "%s", problem.text);
+	return result;
+}
+
+void writer_release(struct writer *writer, const struct entry *first)
+{
+	struct error problem = {0};
+	struct job *job = first != NULL ? job_new(first, false, &problem) : NULL;
+	if (first != NULL && job == NULL)
+		log_line(LOG_LEVEL_ERROR, "row_dropped", "reason=\"%s\"", problem.text);
+	(void)pthread_mutex_lock(&writer->mutex);
+	if (job != NULL) {
+		job->next = writer->first;
+		if (writer->first == NULL)
+			writer->last = &job->next;
+		writer->first = job;
+		writer->waiting++;
+	}
+	writer->held = false;
+	(void)pthread_cond_signal(&writer->wake);
+	(void)pthread_mutex_unlock(&writer->mutex);
+}
+
+static void writer_free(struct writer *writer)
+{
+	close_ledger(writer);
 	if (writer->jsonl_fd >= 0)
 		(void)close(writer->jsonl_fd);
 	(void)pthread_mutex_destroy(&writer->mutex);
@@ -366,11 +416,13 @@ int writer_open(const struct writer_options *options, struct writer **ret, struc
 	writer->jsonl_fd = -1;
 	writer->last = &writer->first;
 	writer->limits = options->limits;
+	writer->held = options->held;
+	writer->use_journal = options->use_journal;
 	(void)pthread_mutex_init(&writer->mutex, NULL);
 	(void)pthread_cond_init(&writer->wake, NULL);
 	(void)snprintf(writer->path, sizeof(writer->path), "%s", options->path);
 	struct error problem = {0};
-	int result = open_parts(writer, options, &problem);
+	int result = open_parts(writer, options->jsonl, &problem);
 	if (result == 0 && writer->journal != NULL && !journal_is_empty(writer->journal))
 		write_batch(writer, NULL); /* what the last run left behind goes first */
 	if (result == 0 && pthread_create(&writer->thread, NULL, run, writer) != 0)

@@ -11,6 +11,7 @@ struct writer;
 struct writer_options {
 	const char *path;            /* of the ledger; the journal lies beside it as `journal` */
 	bool use_journal;            /* when the ledger cannot be written: journal, else fail */
+	bool held;                   /* nothing is written before writer_release */
 	struct upkeep_limits limits; /* how long rows stay */
 	const char *jsonl;           /* also append each row as a line to this file; NULL or "": no */
 };
@@ -19,6 +20,13 @@ MUST_USE int writer_open(const struct writer_options *options, struct writer **r
 
 /* Writes what is queued, ends the thread, frees. NULL is fine. */
 void writer_close(struct writer *writer);
+
+/* Of a held writer: closes ledger and journal, has `between` do something with the files, and opens what is there then,
+ * also when that failed. */
+MUST_USE int writer_reopen(struct writer *writer, int (*between)(void *context, struct error *err), void *context,
+                           struct error *err);
+/* Writes from now on what is queued, `first` (or NULL) before all others. */
+void writer_release(struct writer *writer, const struct entry *first);
 
 /* Other limits, from now on. */
 void writer_limit(struct writer *writer, const struct upkeep_limits *limits);
