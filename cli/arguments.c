@@ -253,6 +253,7 @@ static const struct argument table[] = {
 	{"quiet", 'q', NULL, OPTIONS_REDIRECT, take_flag, AT(quiet), .help = "check: only the exit status"},
 	{"accept-existing", 0, NULL, OPTIONS_REDIRECT, take_flag, AT(accept_existing),
          .help = "go ahead although other rules close the metadata service to somebody"},
+	{"yes", 0, NULL, OPTIONS_SEAL, take_flag, AT(yes), .help = "do not ask"},
 	{"help", 'h', NULL, 0, take_flag, AT(wants_help), .help = "show this help"},
 	{"version", 'V', NULL, 0, take_flag, AT(wants_version), .help = "show the version"},
 };

@@ -20,6 +20,7 @@ enum option_group {
 	OPTIONS_REDIRECT = 1 << 9, /* keytrail-redirect's own */
 	OPTIONS_AUDIT = 1 << 11,   /* --anchor FILE, --before TIME */
 	OPTIONS_VERIFY = 1 << 12,  /* --host-key FILE */
+	OPTIONS_SEAL = 1 << 20,    /* --yes */
 	OPTIONS_DAEMON = 1 << 10,  /* none of its own: the command asks the daemon */
 };
 
@@ -44,6 +45,7 @@ struct arguments {
 	const char *inventory, *ip_ranges;
 	int fail_on; /* enum severity, or FAIL_ON_NONE */
 	bool list_rules;
+	bool yes;
 	bool dry_run, quiet, accept_existing;
 	bool wants_help, wants_version;
 	char **operands;

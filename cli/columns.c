@@ -192,6 +192,13 @@ static const struct column verification[] = {
 	{.path = "head.chain"},
 };
 
+static const struct column seal[] = {
+	{.path = "removed", .heading = "REMOVED", .kind = COLUMN_NUMBER},
+	{.path = "others", .heading = "OTHERS", .kind = COLUMN_NUMBER},
+	{.path = "ledger", .heading = "LEDGER", .wraps = true},
+	{.path = "kind"},
+};
+
 static const struct column pruning[] = {
 	{.path = "rows", .heading = "ROWS", .kind = COLUMN_NUMBER},
 	{.path = "processes", .heading = "PROCESSES", .kind = COLUMN_NUMBER},
@@ -242,5 +249,6 @@ const json_t *columns_value(const json_t *object, const char *path)
 }
 const struct columns columns_verification = COLUMNS(verification);
 const struct columns columns_anchor = COLUMNS(anchor);
+const struct columns columns_seal = COLUMNS(seal);
 const struct columns columns_pruning = COLUMNS(pruning);
 const struct columns columns_matches = COLUMNS(matches);

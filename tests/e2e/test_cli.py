@@ -170,7 +170,7 @@ def test_bad_usage_and_errors(words, status, says):
         assert result.stderr.startswith("keytrail: ") and result.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("name", ["verify", "watch", "report", "contain", "inventory", "sql", "ledger", "seal"])
+@pytest.mark.parametrize("name", ["verify", "watch", "report", "contain", "inventory", "sql", "ledger"])
 def test_known_names_that_are_not_served(name):
     result = run(name, "--anything")
     assert result.returncode == 2
