@@ -7,6 +7,7 @@
 #include "cli/columns.h"
 #include "cli/complain.h"
 #include "cli/control.h"
+#include "cli/only.h"
 #include "cli/place.h"
 #include "cli/redirect.h"
 #include "cli/status_report.h"
@@ -51,7 +52,7 @@ MUST_USE static int show(const json_t *report, enum form form, struct error *err
 {
 	struct table_look look = table_look_at(stdout);
 	if (form != FORM_TABLE)
-		return output_only(form, &columns_status, report, err);
+		return only_show(form, &columns_status, report, err);
 	if (status_report_print(report, stdout, look.colours, err) < 0)
 		return -1;
 	return output_finish(stdout, err);

@@ -109,10 +109,10 @@ static int run(const struct arguments *arguments, enum status *ret, struct error
 	struct leaked *leaked = calloc(LEAKED_MAX, sizeof(*leaked));
 	struct verify verify = {0};
 	size_t count = 0;
-	int result = leaked != NULL ? 0 : error_set(err, ERROR_MEMORY, "no memory for a credential");
+	if (leaked == NULL)
+		return error_set(err, ERROR_MEMORY, "no memory for a credential");
 	json_wipe_freed();
-	if (result == 0)
-		result = read_input(arguments, &text, err);
+	int result = read_input(arguments, &text, err);
 	if (result == 0)
 		result = leaked_read(text.length > 0 ? text.bytes : "", text.length, leaked, &count, err);
 	if (result == 0)

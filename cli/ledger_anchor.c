@@ -3,6 +3,7 @@
 /* keytrail ledger anchor: one line to be kept elsewhere. */
 #include "cli/columns.h"
 #include "cli/ledger_verbs.h"
+#include "cli/only.h"
 #include "cli/place.h"
 #include "store/audit.h"
 
@@ -16,5 +17,5 @@ int ledger_anchor_run(const struct arguments *arguments, enum status *ret, struc
 		return -1;
 	CLEANUP_JSON json_t *object = anchor_to_json(&anchor);
 	*ret = STATUS_FINE;
-	return output_only(arguments->form, &columns_anchor, object, err);
+	return only_show(arguments->form, &columns_anchor, object, err);
 }

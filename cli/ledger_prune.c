@@ -7,6 +7,7 @@
 
 #include "cli/columns.h"
 #include "cli/ledger_verbs.h"
+#include "cli/only.h"
 #include "cli/place.h"
 #include "common/clock.h"
 #include "store/prune.h"
@@ -58,5 +59,5 @@ int ledger_prune_run(const struct arguments *arguments, enum status *ret, struct
 	json_put_int(object, "processes", total.processes);
 	json_put(object, "pruned_until", total.rows > 0 ? json_integer(total.through) : NULL);
 	*ret = STATUS_FINE;
-	return output_only(arguments->form, &columns_pruning, object, err);
+	return only_show(arguments->form, &columns_pruning, object, err);
 }

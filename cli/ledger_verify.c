@@ -7,6 +7,7 @@
 
 #include "cli/columns.h"
 #include "cli/ledger_verbs.h"
+#include "cli/only.h"
 #include "cli/place.h"
 #include "common/buffer.h"
 #include "store/audit.h"
@@ -83,5 +84,5 @@ int ledger_verify_run(const struct arguments *arguments, enum status *ret, struc
 	CLEANUP_JSON json_t *object = to_object(place.ledger, &audit, fault,
 	                                        damage.code == ERROR_DAMAGED ? damage.text : audit.detail, anchors);
 	*ret = fault != NULL ? STATUS_FOUND : STATUS_FINE;
-	return output_only(arguments->form, &columns_verification, object, err);
+	return only_show(arguments->form, &columns_verification, object, err);
 }

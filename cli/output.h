@@ -47,8 +47,5 @@ static inline void cleanup_output(struct output **output)
 /* One object on its own: JSON Lines' form, for json as well. */
 MUST_USE int output_object(FILE *stream, const json_t *object, struct error *err);
 
-/* The whole output is this one object: in JSON without a list around it, else a table or CSV of one row. */
-MUST_USE int output_only(enum form form, const struct columns *columns, const json_t *object, struct error *err);
-
 /* Flushes; -1 with the reason when what was written did not arrive, ERROR_NONE when the reader has just gone away. */
 MUST_USE int output_finish(FILE *stream, struct error *err);

@@ -133,10 +133,13 @@ MUST_USE static int print_tree(FILE *to, int folder, const char *group, int dept
 {
 	char below[PATH_MAX];
 	DIR *entries = fdopendir(folder);
-	int result = entries != NULL ? print_group(to, folder, group, err) : error_errno(err, "%s", group);
 	struct dirent *entry;
-	if (entries == NULL)
+	if (entries == NULL) {
+		(void)error_errno(err, "%s", group);
 		(void)close(folder);
+		return -1;
+	}
+	int result = print_group(to, folder, group, err);
 	while (result == 0 && depth < DEPTH_MAX && (entry = readdir(entries)) != NULL) {
 		if (entry->d_type != DT_DIR || entry->d_name[0] == '.' ||
 		    snprintf(below, sizeof(below), "%s/%s", group, entry->d_name) >= (int)sizeof(below))
@@ -145,8 +148,7 @@ MUST_USE static int print_tree(FILE *to, int folder, const char *group, int dept
 		if (inner >= 0)
 			result = print_tree(to, inner, below, depth + 1, err);
 	}
-	if (entries != NULL)
-		(void)closedir(entries);
+	(void)closedir(entries);
 	return result;
 }
 

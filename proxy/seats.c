@@ -107,9 +107,11 @@ static const struct holding *largest(const struct seats *seats, const struct sea
 	return most;
 }
 
-/* Does the newcomer have less than the largest, counting itself? */
+/* Does the newcomer have less than the largest (NULL: there is none), counting itself? */
 static bool is_smaller(const struct holding *newcomer, const struct holding *most)
 {
+	if (most == NULL)
+		return false;
 	if (memcmp(newcomer->holder.group, most->holder.group, sizeof(newcomer->holder.group)) == 0)
 		return newcomer->count < most->count;
 	return newcomer->group_count < most->group_count ||

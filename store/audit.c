@@ -148,7 +148,7 @@ MUST_USE static int find_true_row(struct walk *walk, const struct stored *bad, i
 /* Did the bad row stand where the true row stands now? Then the two were exchanged. */
 MUST_USE static int was_exchanged(struct walk *walk, const struct stored *bad, int64_t true_seq)
 {
-	struct stored there, before;
+	struct stored there = {0}, before = {0};
 	uint8_t link[DIGEST_BYTES];
 	int has_there = get_row(walk, SQL_AT, true_seq, &there);
 	if (has_there <= 0)
@@ -164,7 +164,7 @@ MUST_USE static int was_exchanged(struct walk *walk, const struct stored *bad, i
 
 MUST_USE static int explain_elsewhere(struct walk *walk, const struct stored *bad, int64_t true_seq)
 {
-	struct stored there, after;
+	struct stored there = {0}, after = {0};
 	uint8_t link[DIGEST_BYTES];
 	int64_t shift = true_seq - walk->expected;
 	int exchanged = was_exchanged(walk, bad, true_seq);
@@ -201,7 +201,7 @@ static int64_t count_taken_out(const struct walk *walk, const struct stored *bad
 
 MUST_USE static int explain_here(struct walk *walk, const struct stored *bad)
 {
-	struct stored after;
+	struct stored after = {0};
 	uint8_t computed[DIGEST_BYTES];
 	int has_after = get_row(walk, SQL_AFTER, bad->row.seq, &after);
 	if (has_after < 0)

@@ -53,7 +53,7 @@ int audit_schema(sqlite3 *db, struct audit *audit, struct error *err)
 	if (store_integer(db, "PRAGMA user_version", &version, err) < 0 || schema_text(db, &actual, err) < 0 ||
 	    expected_schema(version, &expected, err) < 0)
 		return -1;
-	if (strcmp(actual, expected) == 0)
+	if (actual != NULL && expected != NULL && strcmp(actual, expected) == 0)
 		return 0;
 	audit->fault = AUDIT_SCHEMA_CHANGED;
 	(void)text_copy(audit->detail, sizeof(audit->detail),
