@@ -8,6 +8,7 @@
 
 #include "cli/columns.h"
 #include "cli/control.h"
+#include "cli/only.h"
 #include "cli/place.h"
 #include "store/state.h"
 
@@ -53,7 +54,7 @@ static int run(const struct arguments *arguments, enum status *ret, struct error
 	json_put_int(object, "removed", removed);
 	json_put_int(object, "others", others);
 	*ret = STATUS_FINE;
-	return output_only(arguments->form, &columns_seal, object, err);
+	return only_show(arguments->form, &columns_seal, object, err);
 }
 
 const struct command command_seal = {

@@ -22,7 +22,9 @@
 #define REASON_BYTES 200
 #define SECOND_NS 1000000000u
 
-extern const unsigned char connect_object[], connect_object_end[]; /* programs.S */
+/* programs.S */
+extern const unsigned char connect_object[];
+extern const uint64_t connect_object_bytes;
 
 /* Where connections are noted. Addresses that are not redirected cost a look-up, and nothing comes of it. */
 static const char *const noted_addresses[] = {
@@ -73,7 +75,7 @@ static int open_cgroup_root(void)
 
 MUST_USE static int load(struct ebpf *ebpf, struct error *err)
 {
-	ebpf->object = bpf_object__open_mem(connect_object, (size_t)(connect_object_end - connect_object), NULL);
+	ebpf->object = bpf_object__open_mem(connect_object, connect_object_bytes, NULL);
 	if (ebpf->object == NULL)
 		return error_errno(err, "cannot read the programs");
 	static const char *const sized[] = {"connects", "tuples"};

@@ -12,7 +12,9 @@
 
 #define ROWS_AT_ONCE 64
 
-extern const unsigned char holders_object[], holders_object_end[]; /* programs.S */
+/* programs.S */
+extern const unsigned char holders_object[];
+extern const uint64_t holders_object_bytes;
 
 struct ebpf_list {
 	struct bpf_object *object;
@@ -24,7 +26,7 @@ int ebpf_list_open(struct ebpf_list **ret, struct error *err)
 	struct ebpf_list *list = calloc(1, sizeof(*list));
 	if (list == NULL)
 		return error_set(err, ERROR_MEMORY, "no memory for eBPF");
-	list->object = bpf_object__open_mem(holders_object, (size_t)(holders_object_end - holders_object), NULL);
+	list->object = bpf_object__open_mem(holders_object, holders_object_bytes, NULL);
 	if (list->object == NULL || bpf_object__load(list->object) < 0) {
 		(void)error_errno(err, "the kernel does not list descriptors");
 		ebpf_list_close(list);
