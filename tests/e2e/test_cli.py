@@ -170,7 +170,7 @@ def test_bad_usage_and_errors(words, status, says):
         assert result.stderr.startswith("keytrail: ") and result.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("name", ["verify", "watch", "report", "contain", "inventory", "sql", "ledger"])
+@pytest.mark.parametrize("name", ["watch", "report", "contain", "inventory", "sql"])
 def test_known_names_that_are_not_served(name):
     result = run(name, "--anything")
     assert result.returncode == 2
@@ -181,7 +181,8 @@ def test_help_and_version():
     everything = run("help")
     assert everything.returncode == 0
     names = re.findall(r"^  ([a-z]+) ", everything.stdout, re.M)
-    assert names == ["status", "deliveries", "who", "keys", "processes", "findings", "detect", "policy", "redirect", "help"]
+    assert names == ["status", "deliveries", "who", "keys", "processes", "findings", "detect", "policy", "verify",
+                     "ledger", "redirect", "seal", "dead", "help"]
     for name in names[:-1]:
         result = run(name, "--help")
         assert result.returncode == 0 and result.stderr == ""

@@ -290,7 +290,7 @@ def test_unreadable_settings_are_named():
         for line, expected in (("[listen]\nport = 0\n", ":2: [listen] port = 0: expected a whole number"),
                                ("[listen]\nport = 1\nport = 2\n", ":3: [listen] port: given twice"),
                                ("[nonsense]\n", ":1: [nonsense]: unknown section"),
-                               ("[daemon]\non_dead = open\n", "not served by this version")):
+                               ("[daemon]\non_dead = maybe\n", ":2: [daemon] on_dead = maybe: expected")):
             bad = instance.folder / "bad.conf"
             bad.write_text(line)
             done = instance.world.run("host", [str(pathlib.Path(os.readlink(f"/proc/{instance.pid()}/exe"))), "-c",
