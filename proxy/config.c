@@ -49,6 +49,19 @@ struct upkeep_limits config_limits(const struct settings *settings)
 	                              .retain_bytes = settings->retain_mb << 20};
 }
 
+struct upstream_options config_upstream(const struct settings *settings)
+{
+	return (struct upstream_options){
+		.addresses = {[ENDPOINT_IMDS_IPV4] = settings->upstream_ipv4,
+	                      [ENDPOINT_IMDS_IPV6] = settings->upstream_ipv6,
+	                      [ENDPOINT_ECS] = settings->upstream_ecs,
+	                      [ENDPOINT_EKS_IPV4] = settings->upstream_eks_ipv4,
+	                      [ENDPOINT_EKS_IPV6] = settings->upstream_eks_ipv6},
+		.timeout_ms = settings->upstream_timeout_ms,
+		.cache_ms = settings->upstream_cache_ms,
+	};
+}
+
 /* Makes the folder and those above it. Only a folder that we make gets our owner and mode. */
 MUST_USE static int make_folder(const char *path, const struct identity *identity, struct error *err)
 {

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include "proxy/upstream.h"
 #include "store/settings.h"
 #include "store/upkeep.h"
 
@@ -25,6 +26,9 @@ void config_state_folder(const struct settings *settings, char ret[static PATH_M
 
 /* How long rows of the ledger stay. */
 struct upkeep_limits config_limits(const struct settings *settings);
+
+/* Where upstream is, and how it is asked; lent from the settings. */
+struct upstream_options config_upstream(const struct settings *settings);
 
 /* Becomes the proxy's user with no capability left, for good. */
 MUST_USE int config_drop_privileges(const struct identity *identity, struct error *err);

@@ -131,6 +131,7 @@ static struct upstream_request upstream_request_of(const struct exchange *exchan
 		.target = exchange->route.target,
 		.without_token = exchange->without_token,
 		.may_join = exchange->route.role[0] != '\0',
+		.may_keep = true,
 		.socket = take_socket,
 		.socket_context = exchange->client,
 	};

@@ -76,6 +76,21 @@ bool head_line_is(struct head_line line, const char *text)
 	return line.length == strlen(text) && strncasecmp(line.bytes, text, line.length) == 0;
 }
 
+bool head_line_find(const char *head, size_t length, const char *name, struct head_line *ret_value)
+{
+	struct head_line line, found, value;
+	size_t at = 0;
+	while (head_line_take(head + at, length - at, &line) == NULL && line.length > 0 &&
+	       line.length != HEAD_LINE_INCOMPLETE) {
+		at += line.length + 2;
+		if (head_line_field(line, &found, &value) == NULL && head_line_is(found, name)) {
+			*ret_value = value;
+			return true;
+		}
+	}
+	return false;
+}
+
 bool head_line_number(struct head_line line, size_t *ret)
 {
 	size_t number = 0;

@@ -23,6 +23,9 @@ const char *head_line_field(struct head_line line, struct head_line *ret_name, s
 /* Is it this text, whatever the case of letters? */
 bool head_line_is(struct head_line line, const char *text);
 
+/* The value of the first field of this name in a head, if there is one. */
+bool head_line_find(const char *head, size_t length, const char *name, struct head_line *ret_value);
+
 /* Decimal digits only, at least one and at most nine. */
 bool head_line_number(struct head_line line, size_t *ret);
 

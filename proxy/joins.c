@@ -71,14 +71,7 @@ MUST_USE static int take(struct flight *flight, struct response *ret, struct err
 		free(flight);
 		return result;
 	}
-	if (result < 0)
-		return -1;
-	ret->status = from->status;
-	ret->date_us = from->date_us;
-	return buffer_append(&ret->head, from->head.bytes, from->head.length, err) < 0 ||
-	                       buffer_append(&ret->body, from->body.bytes, from->body.length, err) < 0
-	               ? -1
-	               : 0;
+	return result < 0 ? -1 : response_copy(from, ret, err);
 }
 
 /* With the mutex held. */

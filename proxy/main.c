@@ -114,7 +114,7 @@ MUST_USE static int open_proxy(struct proxy *proxy, int witness_fd, struct error
 	                                      .held = true,
 	                                      .limits = config_limits(settings),
 	                                      .jsonl = settings->jsonl};
-	const struct upstream_options upstream = upstream_options_of(settings);
+	const struct upstream_options upstream = config_upstream(settings);
 	proxy->started_us = clock_now_us();
 	if (current_new(&proxy->at_start, &proxy->current, err) < 0 ||
 	    read_boot_id(proxy->boot_id, sizeof(proxy->boot_id), err) < 0 ||

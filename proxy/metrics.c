@@ -140,6 +140,11 @@ static int write_reachable(const struct page *page, const struct family *family)
 	return put_number(page, family, "", page->facts->is_upstream_reachable);
 }
 
+static int write_cached(const struct page *page, const struct family *family)
+{
+	return put_number(page, family, "_total", page->facts->upstream_cached);
+}
+
 static uint64_t ledger_number(const struct page *page, const struct family *family)
 {
 	int64_t number = 0;
@@ -234,6 +239,7 @@ static const struct family families[] = {
          .write = write_counter, .counter = COUNTER_UPSTREAM_FAILED},
 	{"keytrail_upstream_reachable", "gauge", .help = "1 when the metadata service answered last time.",
          .write = write_reachable},
+	{"keytrail_upstream_cached", "counter", .help = "Requests answered from the cache.", .write = write_cached},
 	{"keytrail_ledger_writable", "gauge", .help = "1 when the ledger could be written last time.",
          .write = write_writable},
 	{"keytrail_ledger_rows", "counter", .help = "Rows written to the ledger.", .write = write_ledger_total,

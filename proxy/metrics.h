@@ -16,6 +16,7 @@ struct metrics_facts {
 	const json_t *witness;  /* of line_status(); NULL: it did not say */
 	const json_t *redirect; /* of heartbeat_redirect() */
 	bool is_upstream_reachable;
+	uint64_t upstream_cached;
 	int64_t connections_limit;
 	int64_t started_us;
 };

@@ -22,7 +22,7 @@ MUST_USE static int replace(struct proxy *proxy, const char *path, int witness_f
 	if (settings_load(path, &next, err) < 0 || settings_check_change(&proxy->at_start, &next, err) < 0 ||
 	    keyring_read(folder, proxy->boot_id, &keys, err) < 0)
 		return -1;
-	const struct upstream_options upstream = upstream_options_of(&next);
+	const struct upstream_options upstream = config_upstream(&next);
 	if (witness_change(witness_fd, &next, err) < 0 || upstream_change(proxy->upstream, &upstream, err) < 0)
 		return -1;
 	const struct upkeep_limits limits = config_limits(&next);

@@ -20,6 +20,17 @@ void response_done(struct response *response)
 	response->date_us = 0;
 }
 
+int response_copy(const struct response *from, struct response *ret, struct error *err)
+{
+	response_done(ret);
+	ret->status = from->status;
+	ret->date_us = from->date_us;
+	return buffer_append(&ret->head, from->head.bytes, from->head.length, err) < 0 ||
+	                       buffer_append(&ret->body, from->body.bytes, from->body.length, err) < 0
+	               ? -1
+	               : 0;
+}
+
 void response_begin(struct response_reader *reader, struct response *response, bool is_head)
 {
 	response_done(response);

@@ -21,6 +21,8 @@ struct response {
 	int64_t date_us;    /* the Date header, 0 if none */
 };
 void response_done(struct response *response);
+/* Whatever *ret held is let go of; on failure it is to be done too. */
+MUST_USE int response_copy(const struct response *from, struct response *ret, struct error *err);
 #define CLEANUP_RESPONSE CLEANUP(response_done)
 
 enum response_phase {

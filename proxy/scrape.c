@@ -57,6 +57,7 @@ MUST_USE static int answer_metrics(struct scrape *scrape, struct buffer *to)
 		.witness = witness,
 		.redirect = redirect,
 		.is_upstream_reachable = upstream_is_reachable(proxy->upstream, reason, sizeof(reason)),
+		.upstream_cached = upstream_kept_answers(proxy->upstream),
 		.connections_limit = proxy->at_start.max_connections,
 		.started_us = proxy->started_us,
 	};

@@ -3,6 +3,7 @@
 
 #include "proxy/upstream.h"
 #include "proxy/witness/line.h"
+#include "store/settings.h"
 
 /* What sets the services apart that the proxy stands in front of. Pure. */
 

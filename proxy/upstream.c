@@ -8,6 +8,7 @@
 
 #include "common/clock.h"
 #include "common/text.h"
+#include "proxy/cache.h"
 #include "proxy/head_line.h"
 #include "proxy/joins.h"
 
@@ -43,6 +44,7 @@ struct upstream {
 	struct place place;
 
 	struct joins *joins;
+	struct cache *cache;
 
 	pthread_mutex_t mutex; /* guards what follows; held for moments only */
 	char token[TOKEN_BYTES];
@@ -138,16 +140,12 @@ struct token_fetch {
 /* How long a token lives, by the answer that brought it. */
 static int64_t ttl_of(const struct buffer *head)
 {
-	struct head_line line, name, value;
-	size_t at = 0, seconds = 0;
-	while (head_line_take(head->bytes + at, head->length - at, &line) == NULL && line.length > 0 &&
-	       line.length != HEAD_LINE_INCOMPLETE) {
-		at += line.length + 2;
-		if (head_line_field(line, &name, &value) == NULL &&
-		    head_line_is(name, "x-aws-ec2-metadata-token-ttl-seconds") && head_line_number(value, &seconds))
-			return (int64_t)seconds;
-	}
-	return strtol(TOKEN_TTL, NULL, 10);
+	struct head_line value;
+	size_t seconds;
+	return head_line_find(head->bytes, head->length, "x-aws-ec2-metadata-token-ttl-seconds", &value) &&
+	                       head_line_number(value, &seconds)
+	               ? (int64_t)seconds
+	               : strtol(TOKEN_TTL, NULL, 10);
 }
 
 MUST_USE static int keep_token(struct upstream *upstream, const struct response *answer, struct error *err)
@@ -260,6 +258,14 @@ MUST_USE static int fetch_document(void *context, struct response *ret, struct e
 	return result;
 }
 
+/* Under what an answer is kept; false: under nothing. */
+static bool cache_key(const struct upstream_request *request, char key[static CACHE_KEY_BYTES])
+{
+	return request->may_keep && kinds[request->endpoint].is_imds && !request->without_token &&
+	       request->host == NULL && strcmp(request->method, "GET") == 0 && cache_knows(request->target) &&
+	       snprintf(key, CACHE_KEY_BYTES, "%d %s", (int)request->endpoint, request->target) < CACHE_KEY_BYTES;
+}
+
 /* Joined are those that are the same in all that upstream sees. */
 MUST_USE static int fetch_joined(struct document_fetch *fetch, struct response *ret, struct error *err)
 {
@@ -277,7 +283,14 @@ int upstream_fetch(struct upstream *upstream, const struct upstream_request *req
                    struct error *err)
 {
 	struct document_fetch fetch = {upstream, request, deadline_of(upstream)};
+	char key[CACHE_KEY_BYTES];
+	int64_t asked_ms = clock_monotonic_ms();
+	bool keeps = cache_key(request, key);
+	if (keeps && cache_get(upstream->cache, key, asked_ms, ret))
+		return 0;
 	int result = fetch_joined(&fetch, ret, err);
+	if (result == 0 && keeps)
+		cache_put(upstream->cache, key, asked_ms, clock_monotonic_ms(), ret);
 	if (!kinds[request->endpoint].is_imds)
 		return result;
 	note_result(upstream, result == 0, err);
@@ -285,6 +298,7 @@ int upstream_fetch(struct upstream *upstream, const struct upstream_request *req
 		(void)pthread_mutex_lock(&upstream->mutex);
 		explicit_bzero(upstream->token, sizeof(upstream->token));
 		(void)pthread_mutex_unlock(&upstream->mutex);
+		cache_forget(upstream->cache, clock_monotonic_ms());
 	}
 	return result;
 }
@@ -315,19 +329,12 @@ bool upstream_is_reachable(struct upstream *upstream, char *reason, size_t size)
 	return is_reachable;
 }
 
-/* ---- opening and closing */
-
-struct upstream_options upstream_options_of(const struct settings *settings)
+uint64_t upstream_kept_answers(const struct upstream *upstream)
 {
-	return (struct upstream_options){
-		.addresses = {[ENDPOINT_IMDS_IPV4] = settings->upstream_ipv4,
-	                      [ENDPOINT_IMDS_IPV6] = settings->upstream_ipv6,
-	                      [ENDPOINT_ECS] = settings->upstream_ecs,
-	                      [ENDPOINT_EKS_IPV4] = settings->upstream_eks_ipv4,
-	                      [ENDPOINT_EKS_IPV6] = settings->upstream_eks_ipv6},
-		.timeout_ms = settings->upstream_timeout_ms,
-	};
+	return cache_hits(upstream->cache);
 }
+
+/* ---- opening and closing */
 
 MUST_USE static int parse_place(const struct upstream_options *options, struct place *ret, struct error *err)
 {
@@ -347,6 +354,7 @@ int upstream_change(struct upstream *upstream, const struct upstream_options *op
 	bool is_other = memcmp(upstream->place.addresses, place.addresses, sizeof(place.addresses)) != 0;
 	upstream->place = place;
 	(void)pthread_mutex_unlock(&upstream->place_mutex);
+	cache_keep_for(upstream->cache, options->cache_ms, clock_monotonic_ms());
 	if (!is_other)
 		return 0;
 	/* A token of the place before is worth nothing here, nor shall it be shown there. */
@@ -363,10 +371,12 @@ int upstream_open(const struct upstream_options *options, struct upstream **ret,
 		return error_set(err, ERROR_MEMORY, "no memory for upstream");
 	(void)pthread_mutex_init(&upstream->mutex, NULL);
 	(void)pthread_mutex_init(&upstream->place_mutex, NULL);
-	if (joins_new(&upstream->joins, err) < 0 || parse_place(options, &upstream->place, err) < 0) {
+	if (joins_new(&upstream->joins, err) < 0 || cache_new(&upstream->cache, err) < 0 ||
+	    parse_place(options, &upstream->place, err) < 0) {
 		upstream_close(upstream);
 		return -1;
 	}
+	cache_keep_for(upstream->cache, options->cache_ms, clock_monotonic_ms() - 1);
 	(void)text_copy(upstream->reason, sizeof(upstream->reason), "not asked yet");
 	*ret = upstream;
 	return 0;
@@ -377,6 +387,7 @@ void upstream_close(struct upstream *upstream)
 	if (upstream == NULL)
 		return;
 	joins_free(upstream->joins);
+	cache_free(upstream->cache);
 	buffer_done(&upstream->model_head);
 	(void)pthread_mutex_destroy(&upstream->mutex);
 	(void)pthread_mutex_destroy(&upstream->place_mutex);

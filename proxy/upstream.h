@@ -3,7 +3,6 @@
 
 #include "proxy/response.h"
 #include "proxy/transfer.h"
-#include "store/settings.h"
 
 /* The proxy as a client of the metadata service. Each request is built anew from a method, a canonical target and our
  * own token; nothing a client wrote goes upstream but what struct upstream_request names. One token is shared by all,
@@ -24,9 +23,8 @@ enum upstream_endpoint {
 struct upstream_options {
 	const char *addresses[ENDPOINT_COUNT]; /* "169.254.169.254:80", "[fd00:ec2::254]:80": where to connect */
 	int64_t timeout_ms;                    /* for one request, connection and token included */
+	int64_t cache_ms;                      /* how long answers that cache.h knows are kept; 0: not at all */
 };
-/* Lent from the settings. */
-struct upstream_options upstream_options_of(const struct settings *settings);
 
 MUST_USE int upstream_open(const struct upstream_options *options, struct upstream **ret, struct error *err);
 /* From the next request on; all of it or, with ERROR_INPUT, nothing. */
@@ -41,6 +39,7 @@ struct upstream_request {
 	const char *authorization; /* NULL: none */
 	bool without_token;        /* an IMDSv1 request that is passed through; agents know no tokens anyway */
 	bool may_join;             /* one answer may serve all who ask for the same at this moment */
+	bool may_keep;             /* an answer of a moment ago will do, where cache.h knows the target */
 	transfer_socket *socket;
 	void *socket_context;
 };
@@ -49,6 +48,9 @@ struct upstream_request {
  * upstream refuses us a token, that refusal is the answer. */
 MUST_USE int upstream_fetch(struct upstream *upstream, const struct upstream_request *request, struct response *ret,
                             struct error *err);
+
+/* How many answers were given that had been kept. */
+uint64_t upstream_kept_answers(const struct upstream *upstream);
 
 /* Makes sure that we hold a token and gives the head of the answer that brought it, as the model for ours (copied into
  * *ret_head). A refusal by upstream is its status in *ret_status (else 200). */

@@ -108,6 +108,7 @@ static const struct option_row table[] = {
 	{"upstream", "eks_ipv6", TEXT(upstream_eks_ipv6), .default_text = "[fd00:ec2::23]:80", .is_valid = is_ipv6,
          .expected = "[ADDRESS]:PORT"},
 	{"upstream", "timeout_ms", INT(upstream_timeout_ms), .default_text = "2000", .minimum = 10, .maximum = 60000},
+	{"upstream", "cache_ms", INT(upstream_cache_ms), .default_text = "0", .minimum = 0, .maximum = 60000},
 	{"imdsv2", "mode", CHOICE(imdsv2_mode, mode_choices), .default_text = "required"},
 	{"imdsv2", "token_scope", CHOICE(token_scope, scope_choices), .default_text = "netns"},
 	{"imdsv2", "put_response_hop_limit", INT(put_response_hop_limit), .default_text = "1", .minimum = 1,

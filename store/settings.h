@@ -36,8 +36,9 @@ struct settings {
 	char upstream_eks_ipv4[SETTINGS_TEXT_BYTES];
 	char upstream_eks_ipv6[SETTINGS_TEXT_BYTES];
 	int64_t upstream_timeout_ms;
-	int imdsv2_mode; /* enum imdsv2_mode */
-	int token_scope; /* enum token_scope */
+	int64_t upstream_cache_ms; /* 0: off */
+	int imdsv2_mode;           /* enum imdsv2_mode */
+	int token_scope;           /* enum token_scope */
 	int64_t put_response_hop_limit;
 	int ebpf;                         /* enum tristate */
 	int64_t ebpf_connections;         /* noted at once */

@@ -42,6 +42,7 @@ static void write_text(const json_t *ledger, struct buffer *to)
 	                                    .ledger = ledger,
 	                                    .witness = witness,
 	                                    .is_upstream_reachable = true,
+	                                    .upstream_cached = 6,
 	                                    .connections_limit = 512,
 	                                    .started_us = STARTED_US};
 	assert_int_equal(metrics_text(&facts, to, NULL), 0);
@@ -83,6 +84,7 @@ static const char *const lines[] = {
 	"keytrail_tokens_total 1",
 	"keytrail_upstream_failures_total 1",
 	"keytrail_upstream_reachable 1",
+	"keytrail_upstream_cached_total 6",
 	"keytrail_ledger_writable 1",
 	"keytrail_ledger_rows_total 7",
 	"keytrail_ledger_journalled_total 2",
@@ -148,7 +150,7 @@ static void heads_every_metric(void **state)
 		CHECK(line, is_head || has_help);
 	}
 	assert_true(ended && has_help && has_sample);
-	assert_int_equal(families, 24);
+	assert_int_equal(families, 25);
 }
 
 static void keeps_buckets_cumulative(void **state)

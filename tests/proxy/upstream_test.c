@@ -223,15 +223,21 @@ static int take_socket(void *context, int family, struct error *err)
 	return fd >= 0 ? fd : error_set(err, ERROR_SYSTEM, "no socket");
 }
 
+static struct upstream_options options_for(const char *address, int64_t cache_ms)
+{
+	return (struct upstream_options){.addresses = {[ENDPOINT_IMDS_IPV4] = address,
+	                                               [ENDPOINT_IMDS_IPV6] = "[::1]:1",
+	                                               [ENDPOINT_ECS] = address,
+	                                               [ENDPOINT_EKS_IPV4] = address,
+	                                               [ENDPOINT_EKS_IPV6] = "[::1]:1"},
+	                                 .timeout_ms = TIMEOUT_MS,
+	                                 .cache_ms = cache_ms};
+}
+
 static struct upstream *open_upstream(const char *address)
 {
 	struct upstream *upstream;
-	const struct upstream_options options = {.addresses = {[ENDPOINT_IMDS_IPV4] = address,
-	                                                       [ENDPOINT_IMDS_IPV6] = "[::1]:1",
-	                                                       [ENDPOINT_ECS] = address,
-	                                                       [ENDPOINT_EKS_IPV4] = address,
-	                                                       [ENDPOINT_EKS_IPV6] = "[::1]:1"},
-	                                         .timeout_ms = TIMEOUT_MS};
+	const struct upstream_options options = options_for(address, 0);
 	assert_int_equal(upstream_open(&options, &upstream, NULL), 0);
 	return upstream;
 }
@@ -638,6 +644,126 @@ static void moves_to_another_place(void **state)
 	service_stop(&services[1]);
 }
 
+static void throttled_after_one(struct service *service, int fd, const char *request)
+{
+	if (is_put(request) || service->count == 2)
+		fine(service, fd, request);
+	else
+		throttles(service, fd, request);
+}
+
+/* One answer of the service's, and from then on nothing but 503. */
+static const struct {
+	const char *name;
+	struct upstream_request request;
+	int cache_ms, status;
+} kept[] = {
+	{"kept", {.method = "GET", .target = "/latest/meta-data/ami-id", .may_keep = true}, 60000, 200},
+	{"off", {.method = "GET", .target = "/latest/meta-data/ami-id", .may_keep = true}, 0, 503},
+	{"not asked to", {.method = "GET", .target = "/latest/meta-data/ami-id"}, 60000, 503},
+	{"HEAD", {.method = "HEAD", .target = "/latest/meta-data/ami-id", .may_keep = true}, 60000, 503},
+	{"POST", {.method = "POST", .target = "/latest/meta-data/ami-id", .may_keep = true}, 60000, 503},
+	{"another version", {.method = "GET", .target = "/1.0/meta-data/ami-id", .may_keep = true}, 60000, 503},
+	{"without a token",
+         {.method = "GET", .target = "/latest/meta-data/ami-id", .may_keep = true, .without_token = true},
+         60000,
+         503},
+	{"another endpoint",
+         {.endpoint = ENDPOINT_ECS, .method = "GET", .target = "/latest/meta-data/ami-id", .may_keep = true},
+         60000,
+         503},
+	{"not in the table", {.method = "GET", .target = "/latest/user-data", .may_keep = true}, 60000, 503},
+};
+
+static void keeps_what_it_may(void **state)
+{
+	struct upstream_request first = kept[0].request;
+	(void)state;
+	first.socket = take_socket;
+	for (size_t i = 0; i < ARRAY_LENGTH(kept); i++) {
+		struct service service;
+		CLEANUP_RESPONSE struct response answer = {0};
+		service_start(&service, throttled_after_one);
+		struct upstream *upstream = open_upstream(service.address);
+		struct upstream_request request = kept[i].request;
+		const struct upstream_options options = options_for(service.address, kept[i].cache_ms);
+		assert_int_equal(upstream_change(upstream, &options, NULL), 0);
+		(void)usleep(2000); /* what was asked for in the moment of a change is not kept */
+		CHECK(kept[i].name, upstream_fetch(upstream, &first, &answer, NULL) == 0);
+		CHECK_NUMBER(kept[i].name, answer.status, 200);
+		request.socket = take_socket;
+		for (int again = 0; again < 2; again++) {
+			response_done(&answer);
+			CHECK(kept[i].name, upstream_fetch(upstream, &request, &answer, NULL) == 0);
+			CHECK_NUMBER(kept[i].name, answer.status, kept[i].status);
+		}
+		CHECK_NUMBER(kept[i].name, upstream_kept_answers(upstream), kept[i].status == 200 ? 2 : 0);
+		if (kept[i].status == 200) { /* a reload forgets it */
+			assert_int_equal(upstream_change(upstream, &options, NULL), 0);
+			assert_int_equal(upstream_fetch(upstream, &request, &answer, NULL), 0);
+			CHECK_NUMBER(kept[i].name, answer.status, 503);
+		}
+		upstream_close(upstream);
+		service_stop(&service);
+	}
+}
+
+/* Two that are the same but for what a key has no room for. */
+static void keeps_nothing_under_a_cut_key(void **state)
+{
+	char targets[2][512];
+	struct service service;
+	(void)state;
+	(void)snprintf(targets[0], sizeof(targets[0]), "/%0400d/meta-data/ami-id", 0);
+	(void)snprintf(targets[1], sizeof(targets[1]), "/%0400d/meta-data/instance-id", 0);
+	service_start(&service, fine);
+	const struct upstream_options options = options_for(service.address, 60000);
+	struct upstream *upstream;
+	assert_int_equal(upstream_open(&options, &upstream, NULL), 0);
+	for (int i = 0; i < 4; i++) {
+		CLEANUP_RESPONSE struct response answer = {0};
+		const struct upstream_request request = {
+			.method = "GET", .target = targets[i % 2], .may_keep = true, .socket = take_socket};
+		assert_int_equal(upstream_fetch(upstream, &request, &answer, NULL), 0);
+	}
+	assert_int_equal(service.count, 5);
+	upstream_close(upstream);
+	service_stop(&service);
+}
+
+/* Switched off upstream: that shall be seen. */
+static void forbids_after_one(struct service *service, int fd, const char *request)
+{
+	if (service->count > 2)
+		refuses_tokens(service, fd, request);
+	else
+		fine(service, fd, request);
+}
+
+static void a_403_forgets_what_was_kept(void **state)
+{
+	struct service service;
+	struct upstream_request request = kept[0].request;
+	CLEANUP_RESPONSE struct response answer = {0};
+	(void)state;
+	request.socket = take_socket;
+	service_start(&service, forbids_after_one);
+	const struct upstream_options options = options_for(service.address, 60000);
+	struct upstream *upstream;
+	assert_int_equal(upstream_open(&options, &upstream, NULL), 0);
+	for (int again = 0; again < 2; again++) {
+		assert_int_equal(upstream_fetch(upstream, &request, &answer, NULL), 0);
+		assert_int_equal(answer.status, 200);
+	}
+	assert_int_equal(service.count, 2);
+	assert_int_equal(upstream_fetch(upstream, &get, &answer, NULL), 0);
+	assert_int_equal(answer.status, 403);
+	assert_int_equal(upstream_fetch(upstream, &request, &answer, NULL), 0);
+	assert_int_equal(answer.status, 403);
+	upstream_close(upstream);
+	service_stop(&service);
+}
+
 static void takes_addresses_only(void **state)
 {
 	static const char *const bad[] = {"",
@@ -669,6 +795,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(takes_an_agents_word),
 		cmocka_unit_test(takes_addresses_only),
+		cmocka_unit_test(keeps_what_it_may),
+		cmocka_unit_test(keeps_nothing_under_a_cut_key),
+		cmocka_unit_test(a_403_forgets_what_was_kept),
 		cmocka_unit_test(gets_an_answer_or_says_why_not),
 		cmocka_unit_test(says_that_nobody_listens),
 		cmocka_unit_test(builds_its_requests),

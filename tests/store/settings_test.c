@@ -77,6 +77,8 @@ static const struct {
 	{"[upstream]\neks_ipv6 = 169.254.170.23:80", 2, "expected [ADDRESS]:PORT"},
 	{"[upstream]\ntimeout_ms = 9", 2, "from 10 to 60000"},
 	{"[upstream]\ntimeout_ms = 60001", 2, "from 10 to 60000"},
+	{"[upstream]\ncache_ms = -1", 2, "[upstream] cache_ms = -1: "},
+	{"[upstream]\ncache_ms = 60001", 2, "from 0 to 60000"},
 	{"[imdsv2]\nmode = optional", 2, "expected required | audit"},
 	{"[imdsv2]\ntoken_scope = host", 2, "expected instance | netns | cgroup | process"},
 	{"[imdsv2]\nput_response_hop_limit = 0", 2, "from 1 to 64"},
@@ -196,6 +198,7 @@ static void check_defaults(const struct settings *settings)
 	assert_string_equal(settings->upstream_eks_ipv4, "169.254.170.23:80");
 	assert_string_equal(settings->upstream_eks_ipv6, "[fd00:ec2::23]:80");
 	assert_int_equal(settings->upstream_timeout_ms, 2000);
+	assert_int_equal(settings->upstream_cache_ms, 0);
 	assert_int_equal(settings->imdsv2_mode, IMDSV2_REQUIRED);
 	assert_int_equal(settings->token_scope, TOKEN_SCOPE_NETNS);
 	assert_int_equal(settings->put_response_hop_limit, 1);
@@ -240,7 +243,7 @@ static void takes_every_setting(void **state)
 	static const char text[] =
 		"[daemon]\nuser = imds\nruntime = /tmp/run\non_dead = closed\n"
 		"[listen]\nport = 65535\ncontainer_interfaces = docker0 br-* veth?\nmax_connections = 4096\n"
-		"[upstream]\nipv4 = 127.0.0.1:1\nipv6 = [::1]:65535\ntimeout_ms = 10\n"
+		"[upstream]\nipv4 = 127.0.0.1:1\nipv6 = [::1]:65535\ntimeout_ms = 10\ncache_ms = 60000\n"
 		"ecs = 127.0.0.1:51679\neks_ipv4 = 127.0.0.1:2\neks_ipv6 = [::1]:3\n[endpoints]\necs = on\neks = on\n"
 		"[imdsv2]\nmode = audit\ntoken_scope = process\nput_response_hop_limit = 64\n"
 		"[witness]\nebpf = off\nebpf_connections = 64\nproc_scan = off\non_unattributed = refuse\nredact = "
@@ -268,6 +271,7 @@ static void takes_every_setting(void **state)
 	assert_string_equal(settings.upstream_eks_ipv4, "127.0.0.1:2");
 	assert_string_equal(settings.upstream_eks_ipv6, "[::1]:3");
 	assert_int_equal(settings.upstream_timeout_ms, 10);
+	assert_int_equal(settings.upstream_cache_ms, 60000);
 	assert_int_equal(settings.imdsv2_mode, IMDSV2_AUDIT);
 	assert_int_equal(settings.token_scope, TOKEN_SCOPE_PROCESS);
 	assert_int_equal(settings.put_response_hop_limit, 64);
@@ -367,6 +371,7 @@ static const struct {
 	{"[upstream]\nipv4 = 127.0.0.1:81", NULL},
 	{"[upstream]\nipv6 = [::1]:81", NULL},
 	{"[upstream]\ntimeout_ms = 1999", NULL},
+	{"[upstream]\ncache_ms = 1000", NULL},
 	{"[imdsv2]\nmode = audit", NULL},
 	{"[imdsv2]\ntoken_scope = instance", NULL},
 	{"[imdsv2]\nput_response_hop_limit = 2", NULL},
