@@ -7,8 +7,8 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "proxy/credential.h"
 #include "proxy/guards.h"
+#include "proxy/keys.h"
 #include "proxy/record.h"
 #include "proxy/reply.h"
 #include "proxy/route.h"
@@ -40,7 +40,6 @@ struct exchange {
 
 /* What a step decided: 0 to go on, SILENCE to close without a word, else the status of a refusal. */
 #define GO_ON 0
-#define INSTANCE_WAIT_MS 2000 /* for the metadata service to say where we are: it has just answered */
 #define SILENCE 1
 
 static int refuse(struct exchange *exchange, int status, const char *reason)
@@ -186,37 +185,18 @@ static int fetch(struct exchange *exchange)
 	return GO_ON;
 }
 
-MUST_USE static int find_keys(struct exchange *exchange, struct error *err)
-{
-	const struct buffer *body = &exchange->answer.body;
-	struct secret_key host_key = instance_host_key(exchange->proxy->instance);
-	int count = credential_find(body->bytes, body->length, &host_key, exchange->keys, err);
-	secret_key_done(&host_key);
-	return count;
-}
-
 static int find_credentials(struct exchange *exchange)
 {
 	struct error problem = {0};
-	const struct response *answer = &exchange->answer;
-	if (answer->status != 200)
-		return GO_ON;
-	struct instance *instance = exchange->proxy->instance;
-	bool is_known = instance_is_known(instance);
-	exchange->key_count = find_keys(exchange, &problem);
-	/* Their fingerprints may be of another instance's key. */
-	if (exchange->key_count > 0 && !is_known) {
-		exchange->key_count = 0;
-		if (!instance_wait(instance, INSTANCE_WAIT_MS))
-			return refuse(exchange, 503, "instance-unknown");
-		exchange->key_count = find_keys(exchange, &problem);
-	}
-	if (exchange->key_count >= 0)
+	int count = keys_find(exchange->proxy->instance, &exchange->answer, exchange->keys, &exchange->facts.reason,
+	                      &problem);
+	exchange->key_count = count > 0 ? count : 0;
+	if (count >= 0)
 		return GO_ON;
 	/* It may hold a key that could not be recorded, so it does not leave. */
-	exchange->key_count = 0;
-	log_line(LOG_LEVEL_ERROR, "credential_unreadable", "reason=\"%s\"", problem.text);
-	return refuse(exchange, 503, "credential-unreadable");
+	if (problem.code != ERROR_NONE)
+		log_line(LOG_LEVEL_ERROR, "credential_unreadable", "reason=\"%s\"", problem.text);
+	return 503;
 }
 
 /* ---- record, then answer */
