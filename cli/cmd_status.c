@@ -7,6 +7,7 @@
 #include "cli/columns.h"
 #include "cli/complain.h"
 #include "cli/control.h"
+#include "cli/namespaces.h"
 #include "cli/only.h"
 #include "cli/place.h"
 #include "cli/redirect.h"
@@ -65,6 +66,7 @@ static int run(const struct arguments *arguments, enum status *ret, struct error
 	CLEANUP_JSON json_t *daemon = NULL;
 	CLEANUP_JSON json_t *ledger = NULL;
 	CLEANUP_JSON json_t *lines = NULL;
+	CLEANUP_JSON json_t *out_of_reach = NULL;
 	CLEANUP_JSON json_t *gap = NULL;
 	CLEANUP_JSON json_t *report = NULL;
 	struct status_parts parts = {
@@ -80,6 +82,9 @@ static int run(const struct arguments *arguments, enum status *ret, struct error
 	parts.gap = gap;
 	parts.daemon_state = control_ask(place.runtime, &daemon, &problems.daemon);
 	parts.ledger_state = read_ledger(&place, &ledger, &problems.ledger);
+	if (geteuid() == 0 && namespaces_out_of_reach(&out_of_reach, err) < 0)
+		return -1;
+	parts.out_of_reach = out_of_reach;
 	parts.redirect_state = check_redirect(arguments, &parts.redirect_status, &lines, &problems.redirect);
 	parts.daemon = daemon;
 	parts.ledger = ledger;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cli/printable.h"
+#include "common/text.h"
 
 #define CHECK_STANDS_S 900 /* as for coverage (store/coverage.h) */
 
@@ -206,6 +207,7 @@ int status_report_make(const struct status_parts *parts, json_t **ret, struct er
 	json_put(report, "daemon", json_deep_copy(parts->daemon));
 	json_put(report, "ledger", json_deep_copy(parts->ledger));
 	json_put(report, "redirect", redirect_object(parts));
+	json_put(report, "out_of_reach", json_deep_copy(parts->out_of_reach));
 	json_put(report, "gap", json_deep_copy(parts->gap));
 	json_put(report, "faults", faults);
 	json_put(report, "bypasses", bypasses);
@@ -304,6 +306,26 @@ MUST_USE static int print_gaps(const json_t *report, FILE *to, struct error *err
 	return 0;
 }
 
+/* Their own words are escaped; numbers and drivers are ours and the kernel's. */
+static void print_out_of_reach(const json_t *report, FILE *to)
+{
+	const json_t *list = json_at(report, "out_of_reach");
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *one = json_array_get(list, i);
+		int64_t netns = 0, pid = 0;
+		char device[64], exe[512];
+		const char *device_text = or_unknown(json_text_at(one, "device")),
+			   *exe_text = or_unknown(json_text_at(one, "exe"));
+		(void)json_int_at(one, "netns", &netns);
+		(void)json_int_at(one, "pid", &pid);
+		(void)fprintf(to, "%-15s network namespace %lld (pid %lld, %s) leads out by %s, %s\n", "Out of reach",
+		              (long long)netns, (long long)pid,
+		              text_escape(exe, sizeof(exe), exe_text, strlen(exe_text)),
+		              text_escape(device, sizeof(device), device_text, strlen(device_text)),
+		              or_unknown(json_text_at(one, "driver")));
+	}
+}
+
 int status_report_print(const json_t *report, FILE *to, bool colours, struct error *err)
 {
 	CLEANUP_BUFFER struct buffer text = {0};
@@ -327,5 +349,6 @@ int status_report_print(const json_t *report, FILE *to, bool colours, struct err
 			return -1;
 		(void)fprintf(to, "%-15s %s\n", lines[i].heading, text.bytes);
 	}
+	print_out_of_reach(report, to);
 	return print_gaps(report, to, err);
 }

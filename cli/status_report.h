@@ -26,13 +26,15 @@ struct status_parts {
 	const json_t *redirect_lines; /* what it printed, or NULL */
 	const char *redirect_problem;
 	const char *settings_problem; /* what is wrong with the settings file, or "" */
+	const json_t *out_of_reach;   /* of namespaces.h; NULL: not looked for */
 	const json_t *gap;            /* noted when the daemon was given up, or NULL */
 };
 
 /* The object of `status -o json`, documented in keytrail(1): kind ("status"), whole (true, false, or null when nothing
  * is known bad but not all could be looked at), daemon, ledger, redirect {checked, whole, faults[]}, faults[] and
  * bypasses[] of {id, known, text}. A bypass lets a process have a key unrecorded; a fault is any other thing that is
- * not as it should be; known is false for what could not be looked at. */
+ * not as it should be; known is false for what could not be looked at. out_of_reach[] (null: not looked for) is listed
+ * only: no redirect of this machine can change it. */
 MUST_USE int status_report_make(const struct status_parts *parts, json_t **ret, struct error *err);
 
 /* 0 whole, 3 not, 4 unknown. */
