@@ -51,6 +51,14 @@ static bool read_check(const struct heartbeat *heartbeat, bool *ret_whole, int64
 	if (got <= 0 || json_read(text, (size_t)got, &said, NULL) < 0)
 		return false;
 	const char *at = json_text_at(said, "checked_at"), *boot_id = json_text_at(said, "boot_id");
+	const char *broken = json_text_at(said, "broken_at");
+	int64_t broken_us;
+	/* Found broken and mended since: that is told first, and the rest at the next look. */
+	if (broken != NULL && clock_parse(broken, &broken_us) && broken_us > heartbeat->last.redirect_checked_us) {
+		*ret_whole = false;
+		*ret_checked_us = broken_us;
+		return boot_id != NULL && strcmp(boot_id, heartbeat->boot_id) == 0;
+	}
 	return at != NULL && boot_id != NULL && strcmp(boot_id, heartbeat->boot_id) == 0 &&
 	       clock_parse(at, ret_checked_us) && json_bool_at(said, "whole", ret_whole);
 }

@@ -51,6 +51,19 @@ def test_a_check_of_the_redirect_becomes_coverage():
         assert "redirect-unchecked" in [gap["reason"] for gap in status["ledger"]["coverage"]["gaps"]]
 
 
+def test_what_was_mended_at_once_was_broken():
+    with Instance() as instance:
+        instance.redirect("check")
+        instance.stop()
+        instance.start()
+        assert rows(instance)[-1]["redirect"]["whole"] is True
+        instance.redirect("down")
+        check = [str(pathlib.Path(__file__).parents[2] / "iptables" / "keytrail-redirect"), "-c", str(instance.config), "-q", "check"]
+        assert instance.world.run("host", check).returncode == 3
+        instance.redirect("repair")
+        assert eventually(lambda: [row["redirect"]["whole"] for row in rows(instance)][-2:] == [False, True], 4 * DEADLINE_S)
+
+
 @pytest.mark.parametrize("how, event, reason", [(signal.SIGTERM, "stop", "daemon-down"), (signal.SIGKILL, "start", "daemon-died")])
 def test_the_end_of_the_daemon_is_a_gap(how, event, reason):
     with Instance() as instance:
