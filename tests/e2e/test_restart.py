@@ -177,9 +177,8 @@ SLACK = 5  # on a machine that is busy with other things; alone it takes a tenth
 
 
 def test_start_does_not_depend_on_the_size_of_the_ledger():
-    """From exec to the first answer, with an empty ledger and with a large one: the same, and below 100 ms. Without eBPF:
-    what the kernel takes to check our programs has nothing to do with the ledger."""
-    with Instance(settings={"witness": {"ebpf": "off"}}) as instance:
+    """From exec to the first answer, with an empty ledger and with a large one: the same, and below 100 ms."""
+    with Instance() as instance:
         token = instance.token(ttl=600)
         instance.stop()
 
