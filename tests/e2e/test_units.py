@@ -122,7 +122,7 @@ def test_first_at_boot(name):
 
 
 def test_socket_has_the_addresses_of_the_daemon():
-    source = (ROOT / "proxy/workers.h").read_text()
+    source = (ROOT / "proxy/sockets.h").read_text()
     addresses = {"127.0.0.1:8775", "[::1]:8775"}
     addresses |= {f"{address}:8775" for address in re.findall(r'LISTEN_CONTAINER_IPV4 "(.*)"', source)}
     addresses |= {f"[{address}]:8775" for address in re.findall(r'LISTEN_CONTAINER_IPV6 "(.*)"', source)}
