@@ -137,13 +137,14 @@ MUST_USE static int each_file(const struct place *place,
 {
 	DIR *folder = opendir(place->folder);
 	const struct dirent *entry;
-	int result = folder != NULL ? 0 : error_errno(err, "%s", place->folder);
+	int result = 0;
+	if (folder == NULL)
+		return error_errno(err, "%s", place->folder);
 	while (result == 0 && (entry = readdir(folder)) != NULL)
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
 		    strcmp(entry->d_name, ARCHIVE) != 0)
 			result = take(place, entry->d_name, context, err);
-	if (folder != NULL)
-		(void)closedir(folder);
+	(void)closedir(folder);
 	return result;
 }
 
