@@ -131,9 +131,8 @@ def keep_rotating(instance, stop):
         time.sleep(0.05)
 
 
-# Many without eBPF: its programs make a start so long that on a busy machine clients would give up between two of them.
-@pytest.mark.parametrize("restarts,ebpf", [(RESTARTS, "auto"),
-                                           pytest.param(RESTARTS_LONG, "off", marks=pytest.mark.long)])
+@pytest.mark.parametrize("restarts,ebpf", [(RESTARTS, "auto"), (RESTARTS, "off"),
+                                           pytest.param(RESTARTS_LONG, "auto", marks=pytest.mark.long)])
 def test_restarts_under_load_refuse_nobody(restarts, ebpf):
     with Instance(settings={"witness": {"ebpf": ebpf}}) as instance:
         instance.stop()
