@@ -15,7 +15,7 @@
 #include "common/clock.h"
 #include "common/text.h"
 
-#define OPTION_ROWS 40     /* room for all of them, argp's closing row included */
+#define OPTION_ROWS 60     /* room for all of them, argp's closing row included */
 #define FIRST_LONG_KEY 256 /* options without a letter get numbers from here */
 
 struct reading {
@@ -187,6 +187,36 @@ static int take_findings(struct reading *reading, const struct argument *argumen
 	return take_text(reading, argument, value);
 }
 
+/* A lateness: 90s, 15m, 6h, 7d, 2w. */
+static int take_span(struct reading *reading, const struct argument *argument, const char *value)
+{
+	int64_t before_us;
+	size_t length = strlen(value);
+	if (length < 2 || strchr("smhdw", value[length - 1]) == NULL ||
+	    !clock_parse_when(value, reading->now_us, &before_us))
+		return refuse(reading, argument, value, "no span of time, expected 90s, 15m, 6h, 7d or 2w");
+	*(int64_t *)place(reading, argument->offset) = reading->now_us - before_us;
+	return 0;
+}
+
+static int take_source_account(struct reading *reading, const struct argument *argument, const char *value)
+{
+	struct arguments *arguments = reading->arguments;
+	if (strlen(value) != 12 || strspn(value, "0123456789") != 12)
+		return refuse(reading, argument, value, "no account, expected 12 digits");
+	arguments->accounts[arguments->from.account_count++] = value;
+	return 0;
+}
+
+static int take_region(struct reading *reading, const struct argument *argument, const char *value)
+{
+	struct arguments *arguments = reading->arguments;
+	if (strchr(value, '-') == NULL || strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(value))
+		return refuse(reading, argument, value, "no region, expected a name such as us-east-1");
+	arguments->regions[arguments->from.region_count++] = value;
+	return 0;
+}
+
 static const char *const fail_on_names[] = {"LOW", "MEDIUM", "HIGH", "NONE"};
 _Static_assert(ARRAY_LENGTH(fail_on_names) == FAIL_ON_NONE + 1, "one name a severity, and NONE");
 
@@ -247,6 +277,16 @@ static const struct argument table[] = {
          .help = "AWS's ip-ranges.json (default: the copy that is built in)"},
 	{"fail-on", 0, "SEVERITY", OPTIONS_DETECT, take_fail_on, WORDS(fail_on_names, FAIL_ON_NONE + 1),
          .help = "exit status 3 from this severity on: LOW, MEDIUM (default), HIGH or NONE"},
+	{"since", 0, "TIME", OPTIONS_SOURCE, take_time, AT(from.since_us),
+         .help = "leave out files that CloudTrail delivered before this time: 6h (ago), 2026-01-31, or "
+                 "2026-01-31T12:00:00Z"},
+	{"until", 0, "TIME", OPTIONS_SOURCE, take_time, AT(from.until_us),
+         .help = "leave out files that were delivered later than the slack after this time"},
+	{"slack", 0, "SPAN", OPTIONS_SOURCE, take_span, AT(from.slack_us),
+         .help = "how late CloudTrail may deliver: 24h (default), 90s, 15m, 2d"},
+	{"account", 0, "ACCOUNT", OPTIONS_SOURCE, take_source_account,
+         .help = "only files of this account, 12 digits; may be repeated"},
+	{"region", 0, "REGION", OPTIONS_SOURCE, take_region, .help = "only files of this region; may be repeated"},
 	{"rules", 0, NULL, OPTIONS_DETECT, take_flag, AT(list_rules), .help = "list the rules and do nothing else"},
 	{"dry-run", 'n', NULL, OPTIONS_REDIRECT, take_flag, AT(dry_run),
          .help = "print what would be done, change nothing"},
@@ -324,6 +364,9 @@ MUST_USE static int check_operands(const struct arguments *arguments, struct err
 	if (arguments->rows.since_us != 0 && arguments->rows.until_us != 0 &&
 	    arguments->rows.since_us >= arguments->rows.until_us)
 		return error_set(err, ERROR_USAGE, "--since is not before --until: nothing can lie between them");
+	if (arguments->from.since_us != 0 && arguments->from.until_us != 0 &&
+	    arguments->from.since_us >= arguments->from.until_us)
+		return error_set(err, ERROR_USAGE, "--since is not before --until: nothing can lie between them");
 	if (arguments->without_ledger && arguments->ledger_count > 0)
 		return error_set(err, ERROR_USAGE, "--ledger none and --ledger %.80s: expected one or the other",
 		                 arguments->ledgers[0]);
@@ -349,13 +392,17 @@ int arguments_parse(const struct command *command, int argc, char **argv, int64_
 		.command = command,
 		.form = isatty(STDOUT_FILENO) ? FORM_TABLE : FORM_JSONL,
 		.fail_on = SEVERITY_MEDIUM,
+		.from = {.slack_us = SOURCE_SLACK_US},
 		.ledgers = calloc((size_t)argc + 1, sizeof(char *)),
+		.accounts = calloc((size_t)argc + 1, sizeof(char *)),
+		.regions = calloc((size_t)argc + 1, sizeof(char *)),
 		.operands = calloc((size_t)argc + 1, sizeof(char *)),
 	};
 	struct error problem = {0};
 	struct reading reading = {.arguments = &arguments, .command = command, .now_us = now_us, .err = &problem};
 
-	if (arguments.ledgers == NULL || arguments.operands == NULL)
+	if (arguments.ledgers == NULL || arguments.operands == NULL || arguments.accounts == NULL ||
+	    arguments.regions == NULL)
 		return error_set(err, ERROR_MEMORY, "no memory for the command line");
 	error_t failed = argp_parse(&parser, argc, argv, ARGP_NO_ERRS | ARGP_NO_HELP | ARGP_NO_EXIT, NULL, &reading);
 	if (failed != 0 && problem.code == ERROR_NONE)
@@ -364,6 +411,8 @@ int arguments_parse(const struct command *command, int argc, char **argv, int64_
 		(void)check_operands(&arguments, &problem);
 	if (problem.code != ERROR_NONE)
 		return error_set(err, problem.code, "%s", problem.text);
+	arguments.from.accounts = arguments.accounts;
+	arguments.from.regions = arguments.regions;
 	*ret = arguments;
 	arguments = (struct arguments){0};
 	return 0;
@@ -372,6 +421,8 @@ int arguments_parse(const struct command *command, int argc, char **argv, int64_
 void arguments_done(struct arguments *arguments)
 {
 	free(arguments->ledgers);
+	free(arguments->accounts);
+	free(arguments->regions);
 	free(arguments->operands);
 	*arguments = (struct arguments){0};
 }

@@ -3,6 +3,7 @@
 
 #include "cli/command.h"
 #include "cli/output.h"
+#include "detector/source_layout.h"
 #include "store/findings.h"
 #include "store/ledger.h"
 
@@ -20,6 +21,7 @@ enum option_group {
 	OPTIONS_REDIRECT = 1 << 9, /* keytrail-redirect's own */
 	OPTIONS_AUDIT = 1 << 11,   /* --anchor FILE, --before TIME */
 	OPTIONS_VERIFY = 1 << 12,  /* --host-key FILE */
+	OPTIONS_SOURCE = 1 << 13,  /* which of CloudTrail's files are read */
 	OPTIONS_SEAL = 1 << 20,    /* --yes */
 	OPTIONS_DAEMON = 1 << 10,  /* none of its own: the command asks the daemon */
 };
@@ -43,6 +45,8 @@ struct arguments {
 	const char *host_key; /* --host-key FILE; NULL: beside the ledger */
 	const char *reported; /* --finding FILE|- */
 	const char *inventory, *ip_ranges;
+	struct source_filter from; /* which files, by what their names say; lists are borrowed from below */
+	const char **accounts, **regions;
 	int fail_on; /* enum severity, or FAIL_ON_NONE */
 	bool list_rules;
 	bool yes;

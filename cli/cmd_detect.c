@@ -68,6 +68,8 @@ static void print_summary(const struct detect_summary *summary)
 	         " MiB, %" PRIu64 " malformed",
 	         summary->files, summary->files_unreadable, summary->files_skipped, summary->records,
 	         summary->bytes >> 20, summary->records_malformed);
+	if (summary->files_outside > 0)
+		complain("%" PRIu64 " files and folders left out, by time, account or region", summary->files_outside);
 	complain("%" PRIu64 " uses of known keys: %" PRIu64 " at home, %" PRIu64 " by AWS for us, %" PRIu64
 	         " of unknown origin; address ranges of %s",
 	         summary->uses, summary->uses_at_home, summary->uses_by_aws, summary->uses_unknown,
@@ -124,6 +126,7 @@ static int run(const struct arguments *arguments, enum status *ret, struct error
 	struct detect_options options = {
 		.sources = (const char *const *)arguments->operands,
 		.source_count = (size_t)arguments->operand_count,
+		.from = {.filter = arguments->from},
 		.inventory = arguments->inventory,
 		.ip_ranges = arguments->ip_ranges,
 		.findings = arguments->findings,
@@ -164,7 +167,7 @@ const struct command command_detect = {
 	.examples = "  keytrail detect /var/log/cloudtrail\n"
 		    "  zcat trail.json.gz | keytrail detect -\n"
 		    "  keytrail detect --ledger a.db --ledger b.db --fail-on HIGH -o json logs\n",
-	.options = OPTIONS_OUTPUT | OPTIONS_SETTINGS | OPTIONS_LEDGER | OPTIONS_DETECT,
+	.options = OPTIONS_OUTPUT | OPTIONS_SETTINGS | OPTIONS_LEDGER | OPTIONS_DETECT | OPTIONS_SOURCE,
 	.minimum = 1,
 	.maximum = -1,
 	.run = run,

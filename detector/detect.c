@@ -5,8 +5,6 @@
  * every answer worthless ends the run. */
 #include "detector/detect.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -99,22 +97,28 @@ static int take_window(void *context, const struct window *window, size_t *ret_u
 	return 0;
 }
 
-static int take_file(void *context, const char *path, uint64_t size, struct error *err)
+static void finish_file(const struct run *run, const char *name, bool is_read)
+{
+	if (run->options->file_done != NULL)
+		run->options->file_done(run->options->file_done_context, name, is_read);
+}
+
+static int take_file(void *context, const struct source_file *file, struct error *err)
 {
 	struct run *run = context;
 	const struct records_reader reader = {take_record, complain_record, triage_hint, run, &run->setup.triage};
 	struct error problem = {0};
-	bool is_stdin = strcmp(path, "-") == 0;
-	CLEANUP_FD int fd = is_stdin ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
-	run->path = is_stdin ? "standard input" : path;
+	CLEANUP_FD int fd = -1;
+	run->path = strcmp(file->name, "-") == 0 ? "standard input" : file->name;
 	run->complaints = 0;
-	if (fd < 0) {
-		complain_file(run, run->path, strerror(errno));
+	if (source_fetch(file, &fd, &problem) < 0) {
+		complain_file(run, run->path, problem.text);
+		finish_file(run, file->name, false);
 		return 0;
 	}
 	records_begin(&run->records, &reader);
 	int result = inflate_run(run->inflate, fd, take_window, run, &problem);
-	run->done_bytes += size;
+	run->done_bytes += file->size;
 	if (result < 0 && run->has_failed)
 		return error_set(err, problem.code, "%s", problem.text);
 	if (result < 0)
@@ -123,6 +127,7 @@ static int take_file(void *context, const char *path, uint64_t size, struct erro
 		run->summary->files_unreadable++; /* the records' complaint said why */
 	else
 		run->summary->files++;
+	finish_file(run, file->name, result == 0 && !run->records.is_given_up);
 	return 0;
 }
 
@@ -135,6 +140,13 @@ static void skip_file(void *context, const char *path)
 	run->summary->files_skipped++;
 }
 
+static void leave_file_out(void *context, const char *path)
+{
+	struct run *run = context;
+	(void)path;
+	run->summary->files_outside++;
+}
+
 static void lose_file(void *context, const char *path, const char *why)
 {
 	struct run *run = context;
@@ -142,12 +154,11 @@ static void lose_file(void *context, const char *path, const char *why)
 	complain_file(run, path, why);
 }
 
-static int add_size(void *context, const char *path, uint64_t size, struct error *err)
+static int add_size(void *context, const struct source_file *file, struct error *err)
 {
 	struct run *run = context;
-	(void)path;
 	(void)err;
-	run->total_bytes += size;
+	run->total_bytes += file->size;
 	return 0;
 }
 
@@ -167,19 +178,36 @@ static void ignore_loss(void *context, const char *path, const char *why)
 /* For the progress bar alone: what cannot be looked at is reported when it is read. */
 static void measure_sources(struct run *run)
 {
-	const struct source_reader reader = {add_size, ignore_file, ignore_loss, run};
-	for (size_t i = 0; run->options->progress != NULL && i < run->options->source_count; i++)
-		(void)source_each(run->options->sources[i], &reader, NULL);
+	const struct source_reader reader = {
+		.file = add_size, .skipped = ignore_file, .unreadable = ignore_loss, .context = run};
+	for (size_t i = 0; run->options->progress != NULL && i < run->options->source_count; i++) {
+		CLEANUP_SOURCE struct log_source *source = NULL;
+		if (source_open(run->options->sources[i], &run->options->from, &source, NULL) == 0)
+			(void)source_each(source, &reader, NULL);
+	}
+}
+
+MUST_USE static int read_source(struct run *run, const char *name, struct error *err)
+{
+	const struct source_reader reader = {.file = take_file,
+	                                     .skipped = skip_file,
+	                                     .outside = leave_file_out,
+	                                     .unreadable = lose_file,
+	                                     .context = run};
+	CLEANUP_SOURCE struct log_source *source = NULL;
+	if (source_open(name, &run->options->from, &source, err) < 0)
+		return -1;
+	return source_each(source, &reader, err);
 }
 
 MUST_USE static int read_sources(struct run *run, struct error *err)
 {
-	const struct source_reader reader = {take_file, skip_file, lose_file, run};
 	size_t lost = 0;
 	struct error problem = {0};
 	for (size_t i = 0; i < run->options->source_count; i++) {
-		if (source_each(run->options->sources[i], &reader, &problem) == 0)
+		if (read_source(run, run->options->sources[i], &problem) == 0)
 			continue;
+		finish_file(run, run->options->sources[i], false);
 		if (run->has_failed || ++lost == run->options->source_count)
 			return error_set(err, problem.code, "%s", problem.text);
 		run->complaints = 0;

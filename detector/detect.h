@@ -5,12 +5,14 @@
 #include <stdint.h>
 
 #include "common/json.h"
+#include "detector/source.h"
 
 /* One run of the detector: CloudTrail in, findings out. One call at a time a process. */
 
 struct detect_options {
-	const char *const *sources; /* files, folders, "-" for standard input */
+	const char *const *sources; /* files, folders, "-" for standard input, s3://BUCKET/PREFIX */
 	size_t source_count;
+	struct source_options from; /* which of their files, by name */
 	const char *const *ledgers; /* paths of ledgers; none and !without_ledger: the system's */
 	size_t ledger_count;
 	bool without_ledger;   /* `--ledger none`: judge every instance session, marked as weaker */
@@ -20,6 +22,9 @@ struct detect_options {
 	/* Called now and then from the calling thread, may be NULL: for a progress bar. total_bytes 0: unknown. */
 	void (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes);
 	void *progress_context;
+	/* What became of each file, once; may be NULL. */
+	void (*file_done)(void *context, const char *name, bool is_read);
+	void *file_done_context;
 };
 
 /* True counts over one run. */
@@ -27,6 +32,7 @@ struct detect_summary {
 	uint64_t files;            /* read to their end */
 	uint64_t files_unreadable; /* named on `complain`, the others were still read */
 	uint64_t files_skipped;    /* digest and insight folders, other endings */
+	uint64_t files_outside;    /* files and whole folders that the filter by name left out */
 	uint64_t bytes;            /* unpacked */
 	uint64_t records;
 	uint64_t records_malformed; /* not an object, or no key and time to judge by */

@@ -1,97 +1,98 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Finding the files. What the user names is read whatever it is called; what lies in folders only if its name says that
- * it is CloudTrail's, because such folders hold digests, insights and manifests beside the logs. */
-#include "detector/source.h"
+/* THE TABLE of sources, and what all of them do alike: which of the files that they come across are read. What lies in
+ * folders is read only if its name says that it is CloudTrail's, because such folders hold digests, insights and
+ * manifests beside the logs. */
+#include "detector/source_kind.h"
 
 #include <errno.h>
-#include <fts.h>
-#include <stdbool.h>
+#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 
-static bool ends_with(const char *text, const char *end)
+static const struct source_backend *const backends[] = {&source_stdin, &source_folder};
+
+int source_open(const char *name, const struct source_options *options, struct log_source **ret, struct error *err)
 {
-	size_t length = strlen(text), wanted = strlen(end);
-	return length > wanted && strcmp(text + length - wanted, end) == 0;
+	size_t i = 0;
+	while (!backends[i]->is_mine(name))
+		i++; /* the last one takes anything */
+	struct log_source *source = calloc(1, sizeof(*source));
+	if (source == NULL || (source->name = strdup(name)) == NULL) {
+		source_close(source);
+		return error_set(err, ERROR_MEMORY, "no memory for a source");
+	}
+	source->backend = backends[i];
+	source->options = *options;
+	*ret = source;
+	return 0;
 }
 
-static bool is_log_name(const char *name)
+void source_close(struct log_source *source)
 {
-	static const char *const endings[] = {".json", ".jsonl", ".json.gz", ".jsonl.gz"};
-	for (size_t i = 0; i < ARRAY_LENGTH(endings); i++)
-		if (ends_with(name, endings[i]))
-			return true;
+	if (source == NULL)
+		return;
+	free(source->name);
+	free(source);
+}
+
+int source_each(struct log_source *source, const struct source_reader *reader, struct error *err)
+{
+	return source->backend->each(source, reader, err);
+}
+
+int source_fetch(const struct source_file *file, int *ret_fd, struct error *err)
+{
+	return file->source->backend->fetch(file, ret_fd, err);
+}
+
+static void leave_out(const struct source_reader *reader, const char *name)
+{
+	if (reader->outside != NULL)
+		reader->outside(reader->context, name);
+}
+
+int source_take(const struct source_file *file, const struct source_reader *reader, struct error *err)
+{
+	struct source_place place = source_place_of(file->name);
+	bool is_wanted = source_is_log_name(file->name) && place.kind != SOURCE_OTHER;
+	if (!is_wanted || (place.kind == SOURCE_DIGEST && reader->digest == NULL))
+		reader->skipped(reader->context, file->name);
+	else if (!source_filter_takes(&file->source->options.filter, &place))
+		leave_out(reader, file->name);
+	else if (place.kind == SOURCE_DIGEST)
+		return reader->digest(reader->context, file, err);
+	else
+		return reader->file(reader->context, file, err);
+	return 0;
+}
+
+bool source_enters(const struct log_source *source, const char *folder, const struct source_reader *reader)
+{
+	struct source_place place = source_place_of(folder);
+	if (source_filter_takes(&source->options.filter, &place))
+		return true;
+	leave_out(reader, folder);
 	return false;
 }
 
-static bool is_other_folder(const char *name)
+/* ---- standard input */
+
+static bool is_stdin(const char *name)
 {
-	return strcmp(name, "CloudTrail-Digest") == 0 || strcmp(name, "CloudTrail-Insight") == 0;
+	return strcmp(name, "-") == 0;
 }
 
-/* Names, not the order of the disk: the same folder gives the same run. */
-static int compare(const FTSENT **a, const FTSENT **b)
+static int each_stdin(struct log_source *source, const struct source_reader *reader, struct error *err)
 {
-	return strcmp((*a)->fts_name, (*b)->fts_name);
+	const struct source_file file = {.source = source, .name = source->name, .version = ""};
+	return reader->file(reader->context, &file, err);
 }
 
-static void cleanup_fts(FTS **walk)
+static int fetch_stdin(const struct source_file *file, int *ret_fd, struct error *err)
 {
-	if (*walk != NULL)
-		(void)fts_close(*walk);
+	(void)file;
+	*ret_fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+	return *ret_fd >= 0 ? 0 : error_errno(err, "standard input");
 }
 
-/* Within a folder of digests everything counts as skipped: fts_number is handed down. */
-MUST_USE static int take_entry(FTSENT *entry, const struct source_reader *reader, struct error *err)
-{
-	if (entry->fts_parent != NULL)
-		entry->fts_number = entry->fts_parent->fts_number;
-	switch (entry->fts_info) {
-	case FTS_D:
-		if (is_other_folder(entry->fts_name))
-			entry->fts_number = 1;
-		return 0;
-	case FTS_F:
-		if (entry->fts_number == 0 && is_log_name(entry->fts_name))
-			return reader->file(reader->context, entry->fts_path, (uint64_t)entry->fts_statp->st_size, err);
-		reader->skipped(reader->context, entry->fts_path);
-		return 0;
-	case FTS_DNR:
-	case FTS_ERR:
-	case FTS_NS:
-		reader->unreadable(reader->context, entry->fts_path, strerror(entry->fts_errno));
-		return 0;
-	case FTS_DP:
-		return 0;
-	default: /* sockets, loops, links to nowhere */
-		reader->skipped(reader->context, entry->fts_path);
-		return 0;
-	}
-}
-
-MUST_USE static int walk_folder(const char *name, const struct source_reader *reader, struct error *err)
-{
-	CLEANUP_FREE char *copy = strdup(name);
-	char *const names[] = {copy, NULL};
-	CLEANUP(cleanup_fts) FTS *walk = NULL;
-	FTSENT *entry;
-	if (copy == NULL || (walk = fts_open(names, FTS_LOGICAL | FTS_NOCHDIR, compare)) == NULL)
-		return error_errno(err, "%s", name);
-	while (errno = 0, (entry = fts_read(walk)) != NULL)
-		if (take_entry(entry, reader, err) < 0)
-			return -1;
-	return errno != 0 ? error_errno(err, "%s", name) : 0;
-}
-
-int source_each(const char *name, const struct source_reader *reader, struct error *err)
-{
-	struct stat status;
-	if (strcmp(name, "-") == 0)
-		return reader->file(reader->context, name, 0, err);
-	if (stat(name, &status) < 0)
-		return error_errno(err, "%s", name);
-	if (S_ISDIR(status.st_mode))
-		return walk_folder(name, reader, err);
-	return reader->file(reader->context, name, S_ISREG(status.st_mode) ? (uint64_t)status.st_size : 0, err);
-}
+const struct source_backend source_stdin = {is_stdin, each_stdin, fetch_stdin};

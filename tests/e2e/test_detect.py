@@ -203,6 +203,26 @@ def test_damage_costs_what_is_damaged(known, tmp_path):
     assert "2 skipped" in complaint and "2 unreadable" in complaint
 
 
+def test_left_out_by_name(known, tmp_path):
+    def write(account, region, minute):
+        day = minute[:4], minute[4:6], minute[6:8]
+        folder = tmp_path.joinpath("logs/AWSLogs/o-exampleorgid", account, "CloudTrail", region, *day)
+        folder.mkdir(parents=True, exist_ok=True)
+        name = f"{account}_CloudTrail_{region}_{minute}_Abcdefghijklmnop.json.gz"
+        (folder / name).write_bytes(gzip.compress(OTRF.read_bytes()))
+    write(ACCOUNT, "us-east-1", "20200914T0105Z")
+    write(ACCOUNT, "eu-west-1", "20200916T0000Z")
+    write(THIEF, "us-east-1", "20200914T0105Z")
+    for options, read in [
+            ((), 3), (("--account", ACCOUNT), 2), (("--account", ACCOUNT, "--account", THIEF), 3),
+            (("--region", "eu-west-1"), 1), (("--since", "2020-09-15"), 1), (("--until", "2020-09-14T12:00:00Z"), 2),
+            (("--until", "2020-09-14T12:00:00Z", "--slack", "2d"), 3), (("--since", "2020-09-20"), 0)]:
+        code, findings, summary = detect(known, "--findings", "none", *options, tmp_path / "logs")
+        assert f"{read} files read" in summary, options
+        assert (code, len(findings)) == ((3, 1) if read else (0, 0)), options
+        assert ("left out, by time, account or region" in summary) == (read < 3), options
+
+
 def test_all_of_the_odd_records(known):
     code, findings, summary = detect(known, DATA / "stratus")
     assert (code, findings) == (0, [])
