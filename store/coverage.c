@@ -4,6 +4,7 @@
  * may have been failing since the one before it, a daemon that died may have died right after its last row. */
 #include "store/coverage.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
@@ -29,6 +30,7 @@ const char *const coverage_reason_names[COVERAGE_REASON_COUNT] = {
 	[COVERAGE_REDIRECT_NOT_WHOLE] = "redirect-not-whole",
 	[COVERAGE_REDIRECT_UNCHECKED] = "redirect-unchecked",
 	[COVERAGE_NOT_YET_KNOWN] = "not-yet-known",
+	[COVERAGE_ROWS_MISSING] = "rows-missing",
 };
 
 /* ---- between two rows */
@@ -47,6 +49,8 @@ static bool is_broken(const struct coverage_row *row)
 /* COVERAGE_REASON_COUNT: covered. */
 static enum coverage_reason judge(const struct coverage_row *a, const struct coverage_row *b)
 {
+	if (b->behind_hole)
+		return COVERAGE_ROWS_MISSING;
 	if (b->at_us < a->at_us)
 		return COVERAGE_CLOCK_SET_BACK;
 	if (strcmp(a->run, b->run) != 0 || a->event == COVERAGE_STOP)
@@ -60,10 +64,12 @@ static enum coverage_reason judge(const struct coverage_row *a, const struct cov
 	return is_checked(a) && is_checked(b) ? COVERAGE_REASON_COUNT : COVERAGE_REDIRECT_UNCHECKED;
 }
 
-static struct coverage_gap between(const struct coverage_row *a, const struct coverage_row *b)
+bool coverage_between(const struct coverage_row *a, const struct coverage_row *b, struct coverage_gap *ret)
 {
 	struct coverage_gap gap = {.from_us = a->at_us, .until_us = b->at_us, .reason = judge(a, b)};
-	if (gap.reason == COVERAGE_CLOCK_SET_BACK) {
+	if (gap.reason == COVERAGE_REASON_COUNT)
+		return false;
+	if (b->at_us < a->at_us) {
 		gap.from_us = b->at_us;
 		gap.until_us = a->at_us;
 	}
@@ -71,54 +77,91 @@ static struct coverage_gap between(const struct coverage_row *a, const struct co
 	if (gap.reason == COVERAGE_REDIRECT_NOT_WHOLE && !is_broken(a) && a->redirect_checked_us != 0 &&
 	    a->redirect_checked_us < gap.from_us)
 		gap.from_us = a->redirect_checked_us;
-	return gap;
+	*ret = gap;
+	return true;
 }
 
 /* ---- the list */
 
-struct list {
-	struct coverage_gap *gaps;
-	size_t count;
-	int64_t from_us, until_us; /* what is asked for */
-};
-
-static void add(struct list *list, struct coverage_gap gap)
+void coverage_add(struct coverage_gap *gaps, size_t *count, struct coverage_gap gap, int64_t from_us, int64_t until_us)
 {
-	if (gap.from_us < list->from_us)
-		gap.from_us = list->from_us;
-	if (gap.until_us > list->until_us)
-		gap.until_us = list->until_us;
+	if (gap.from_us < from_us)
+		gap.from_us = from_us;
+	if (gap.until_us > until_us)
+		gap.until_us = until_us;
 	if (gap.from_us >= gap.until_us)
 		return;
-	struct coverage_gap *last = list->count > 0 ? &list->gaps[list->count - 1] : NULL;
+	struct coverage_gap *last = *count > 0 ? &gaps[*count - 1] : NULL;
 	if (last != NULL && last->reason == gap.reason && gap.from_us <= last->until_us &&
 	    gap.until_us >= last->from_us) {
 		last->from_us = gap.from_us < last->from_us ? gap.from_us : last->from_us;
 		last->until_us = gap.until_us > last->until_us ? gap.until_us : last->until_us;
 		return;
 	}
-	list->gaps[list->count++] = gap;
+	gaps[(*count)++] = gap;
 }
 
 size_t coverage_gaps(const struct coverage_row *rows, size_t count, int64_t from_us, int64_t until_us,
                      struct coverage_gap *ret)
 {
-	struct list list = {.gaps = ret, .from_us = from_us, .until_us = until_us};
-	int64_t first_us = count > 0 ? rows[0].at_us : INT64_MAX, last_us = INT64_MIN;
-	add(&list, (struct coverage_gap){INT64_MIN, first_us, COVERAGE_NOT_KEPT});
-	for (size_t i = 0; i + 1 < count; i++) {
-		struct coverage_gap gap = between(&rows[i], &rows[i + 1]);
-		if (gap.reason != COVERAGE_REASON_COUNT)
-			add(&list, gap);
-	}
+	struct coverage_gap gap = {INT64_MIN, count > 0 ? rows[0].at_us : INT64_MAX, COVERAGE_NOT_KEPT};
+	size_t found = 0;
+	coverage_add(ret, &found, gap, from_us, until_us);
+	for (size_t i = 0; i + 1 < count; i++)
+		if (coverage_between(&rows[i], &rows[i + 1], &gap))
+			coverage_add(ret, &found, gap, from_us, until_us);
+	if (count == 0)
+		return found;
 	/* After a clock that was set back, the newest row need not be the latest one. */
-	if (count > 0)
-		last_us = rows[count - 1].at_us;
-	bool ended = count > 0 && rows[count - 1].event == COVERAGE_STOP;
-	if (count > 0)
-		add(&list,
-		    (struct coverage_gap){last_us, INT64_MAX, ended ? COVERAGE_DAEMON_DOWN : COVERAGE_NOT_YET_KNOWN});
-	return list.count;
+	bool ended = rows[count - 1].event == COVERAGE_STOP;
+	gap = (struct coverage_gap){rows[count - 1].at_us, INT64_MAX,
+	                            ended ? COVERAGE_DAEMON_DOWN : COVERAGE_NOT_YET_KNOWN};
+	coverage_add(ret, &found, gap, from_us, until_us);
+	return found;
+}
+
+/* ---- two ledgers of one instance */
+
+static int by_time(const void *left, const void *right)
+{
+	const struct coverage_gap *a = left, *b = right;
+	int order = (a->from_us > b->from_us) - (a->from_us < b->from_us);
+	return order != 0 ? order : (a->until_us > b->until_us) - (a->until_us < b->until_us);
+}
+
+/* That a ledger had not begun yet, or has not gone on, says less than what the other one has to say. */
+static enum coverage_reason telling(enum coverage_reason a, enum coverage_reason b)
+{
+	static const bool says_little[COVERAGE_REASON_COUNT] = {
+		[COVERAGE_NOT_KEPT] = true,
+		[COVERAGE_NOT_YET_KNOWN] = true,
+	};
+	if (says_little[a] != says_little[b])
+		return says_little[a] ? b : a;
+	return a > b ? a : b; /* not-yet-known says more than not-kept */
+}
+
+size_t coverage_common(struct coverage_gap *a, size_t a_count, struct coverage_gap *b, size_t b_count,
+                       struct coverage_gap *ret)
+{
+	size_t count = 0;
+	if (a_count > 0)
+		qsort(a, a_count, sizeof(*a), by_time);
+	if (b_count > 0)
+		qsort(b, b_count, sizeof(*b), by_time);
+	for (size_t i = 0, j = 0; i < a_count && j < b_count;) {
+		const struct coverage_gap both = {
+			.from_us = a[i].from_us > b[j].from_us ? a[i].from_us : b[j].from_us,
+			.until_us = a[i].until_us < b[j].until_us ? a[i].until_us : b[j].until_us,
+			.reason = telling(a[i].reason, b[j].reason),
+		};
+		coverage_add(ret, &count, both, INT64_MIN, INT64_MAX);
+		if (a[i].until_us < b[j].until_us)
+			i++;
+		else
+			j++;
+	}
+	return count;
 }
 
 /* ---- as JSON */

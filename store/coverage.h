@@ -20,6 +20,7 @@ struct coverage_row {
 	int64_t lost;                /* rows of this run that could be written nowhere */
 	bool redirect_whole;         /* as the last check said */
 	int64_t redirect_checked_us; /* when that was; 0: never */
+	bool behind_hole;            /* rows in front of it, of whatever kind, are not in this ledger */
 };
 
 /* A check of the redirect stands for this long: three runs of its timer. */
@@ -36,6 +37,7 @@ enum coverage_reason {
 	COVERAGE_REDIRECT_NOT_WHOLE, /* requests could go past the daemon */
 	COVERAGE_REDIRECT_UNCHECKED, /* nobody has looked */
 	COVERAGE_NOT_YET_KNOWN,      /* behind the last row */
+	COVERAGE_ROWS_MISSING,       /* rows of this time were never imported */
 	COVERAGE_REASON_COUNT,
 };
 extern const char *const coverage_reason_names[COVERAGE_REASON_COUNT];
@@ -44,6 +46,18 @@ struct coverage_gap {
 	int64_t from_us, until_us;
 	enum coverage_reason reason;
 };
+
+/* What is between two rows that follow each other: true, and the gap, when that time is not covered. Pure. */
+bool coverage_between(const struct coverage_row *a, const struct coverage_row *b, struct coverage_gap *ret);
+
+/* Cuts a gap to [from, until] and puts it behind the others; one with the same reason that touches the last becomes
+ * part of it. `gaps` has room. Pure. */
+void coverage_add(struct coverage_gap *gaps, size_t *count, struct coverage_gap gap, int64_t from_us, int64_t until_us);
+
+/* What is covered in neither of two lists (two ledgers of one instance): `ret` has room for a_count + b_count. Each
+ * list is sorted by time here. Of two reasons the one that says more stands. Pure. */
+size_t coverage_common(struct coverage_gap *a, size_t a_count, struct coverage_gap *b, size_t b_count,
+                       struct coverage_gap *ret);
 
 /* Which parts of [from, until] are not covered, by the rows of one machine in the order of its chain: no gap means that
  * all of it is. `ret` has room for count + 1; neighbours with one reason are one gap. Pure. */

@@ -54,8 +54,16 @@ MUST_USE int ledger_processes(struct ledger *ledger, const struct ledger_filter 
  * owner_ids[], clock_offset_ms (upstream's Date minus ours, or null). Oldest first. */
 MUST_USE int ledger_placements(struct ledger *ledger, ledger_visit *visit, void *context, struct error *err);
 
-/* Was all of [from, until] covered (store/coverage.h)? The object of docs/ledger.md: kind ("coverage"), from, until,
- * complete, gaps[] of {from, until, reason}. New reference. */
+/* Was everything that was asked on that instance from `from` to `until` recorded: daemon up, redirect whole, rows
+ * written (store/coverage.h)? False for an instance that the ledger says nothing of. NULL: the one whose ledger this
+ * is. What is true for a time that ended before the ledger's newest row never becomes false but by pruning. */
+MUST_USE int ledger_covered(struct ledger *ledger, const char *instance_id, int64_t from_us, int64_t until_us,
+                            bool *ret, struct error *err);
+
+/* The same as the object of docs/ledger.md, with reasons: kind ("coverage"), instance_id, from, until, complete, gaps[]
+ * of {from, until, reason, given_up}. New reference. */
+MUST_USE int ledger_coverage_of(struct ledger *ledger, const char *instance_id, int64_t from_us, int64_t until_us,
+                                json_t **ret, struct error *err);
 MUST_USE int ledger_coverage(struct ledger *ledger, int64_t from_us, int64_t until_us, json_t **ret, struct error *err);
 
 /* What `status` shows: schema_version, ledger_id, rows, first_at, last_at, path. The caller frees. */

@@ -11,7 +11,7 @@
 
 /* Rows are told in minutes: event, minute, run, rows lost, and `w`hole, `b`roken or `-` unchecked, checked at. */
 struct told {
-	char event; /* s(tart), b(eat), c(hange), e(nd); 0: no more */
+	char event; /* s(tart), b(eat), c(hange), e(nd); 0: no more; a capital: rows in front of it are missing */
 	int minute;
 	char run;
 	int lost;
@@ -122,6 +122,16 @@ static const struct story {
          100,
          114,
          {{104, 110, COVERAGE_CLOCK_SET_BACK}}},
+	{"rows between were never imported",
+         {{'s', 100, 'x', 0, 'w', 99}, {'B', 110, 'x', 0, 'w', 109}, {'b', 120, 'x', 0, 'w', 119}},
+         100,
+         120,
+         {{100, 110, COVERAGE_ROWS_MISSING}}},
+	{"rows missing, and the clock set back",
+         {{'s', 110, 'x', 0, 'w', 109}, {'B', 104, 'x', 0, 'w', 103}},
+         104,
+         110,
+         {{104, 110, COVERAGE_NOT_KEPT}, {104, 110, COVERAGE_ROWS_MISSING}, {104, 110, COVERAGE_NOT_YET_KNOWN}}},
 	{"a gap is cut to what is asked",
          {{'s', 100, 'x', 0, 'w', 99}, {'s', 200, 'y', 0, 'w', 199}},
          120,
@@ -134,12 +144,13 @@ static struct coverage_row row_of(const struct told *told)
 	static const char events[] = "sbce";
 	return (struct coverage_row){
 		.at_us = told->minute * M,
-		.event = (enum coverage_event)(strchr(events, told->event) - events),
+		.event = (enum coverage_event)(strchr(events, told->event | 0x20) - events),
 		.run = {told->run},
 		.every_us = 10 * M,
 		.lost = told->lost,
 		.redirect_whole = told->redirect == 'w',
 		.redirect_checked_us = told->checked * M,
+		.behind_hole = (told->event & 0x20) == 0,
 	};
 }
 
@@ -199,10 +210,72 @@ static void refuses_what_is_no_coverage(void **state)
 	}
 }
 
+/* ---- two ledgers of one instance */
+
+static const struct pair {
+	const char *name;
+	struct expected a[GAPS_MAX], b[GAPS_MAX], common[GAPS_MAX];
+} pairs[] = {
+	{"one of them is complete", {{10, 20, COVERAGE_NO_BEAT}}, {{0}}, {{0}}},
+	{"one goes on where the other ends",
+         {{100, 200, COVERAGE_NOT_YET_KNOWN}},
+         {{1, 100, COVERAGE_NOT_KEPT}},
+         {{0}}},
+	{"between the two",
+         {{100, 200, COVERAGE_NOT_YET_KNOWN}},
+         {{1, 120, COVERAGE_NOT_KEPT}},
+         {{100, 120, COVERAGE_NOT_YET_KNOWN}}},
+	{"the one that says more",
+         {{100, 200, COVERAGE_DAEMON_DOWN}},
+         {{1, 150, COVERAGE_NOT_KEPT}, {180, 300, COVERAGE_NOT_YET_KNOWN}},
+         {{100, 150, COVERAGE_DAEMON_DOWN}, {180, 200, COVERAGE_DAEMON_DOWN}}},
+	{"out of order, and within each other",
+         {{50, 60, COVERAGE_NO_BEAT}, {10, 100, COVERAGE_CLOCK_SET_BACK}},
+         {{55, 70, COVERAGE_NO_BEAT}, {20, 30, COVERAGE_NO_BEAT}},
+         {{20, 30, COVERAGE_NO_BEAT}, {55, 70, COVERAGE_NO_BEAT}}},
+	{"they do not touch", {{10, 20, COVERAGE_NO_BEAT}}, {{20, 30, COVERAGE_NO_BEAT}}, {{0}}},
+};
+
+static size_t told_gaps(const struct expected from[static GAPS_MAX], struct coverage_gap to[static GAPS_MAX])
+{
+	size_t count = 0;
+	for (; count < GAPS_MAX && from[count].until != 0; count++)
+		to[count] = (struct coverage_gap){from[count].from * M, from[count].until * M, from[count].reason};
+	return count;
+}
+
+/* In what neither ledger covers, every minute is in a gap of both, and no other is. */
+static void finds_what_neither_covers(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(pairs); i++)
+		for (int turned = 0; turned < 2; turned++) {
+			struct coverage_gap a[GAPS_MAX], b[GAPS_MAX], wanted[GAPS_MAX], found[2 * GAPS_MAX];
+			bool is_in[400] = {false};
+			size_t a_count = told_gaps(pairs[i].a, a), b_count = told_gaps(pairs[i].b, b);
+			size_t count = turned != 0 ? coverage_common(b, b_count, a, a_count, found)
+			                           : coverage_common(a, a_count, b, b_count, found);
+			size_t expected = told_gaps(pairs[i].common, wanted);
+			for (size_t j = 0; j < count; j++)
+				for (int64_t m = found[j].from_us / M; m < found[j].until_us / M; m++)
+					is_in[m] = true;
+			for (int64_t m = 0; m < 400; m++) {
+				enum coverage_reason reason = COVERAGE_REASON_COUNT;
+				for (size_t j = 0; j < expected; j++)
+					if (m >= wanted[j].from_us / M && m < wanted[j].until_us / M)
+						reason = wanted[j].reason;
+				CHECK_NUMBER(pairs[i].name, is_in[m], reason != COVERAGE_REASON_COUNT);
+			}
+			if (expected == 1)
+				CHECK_NUMBER(pairs[i].name, found[0].reason, wanted[0].reason);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_the_gaps),
+		cmocka_unit_test(finds_what_neither_covers),
 		cmocka_unit_test(comes_back_from_json),
 		cmocka_unit_test(refuses_what_is_no_coverage),
 	};

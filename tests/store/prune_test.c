@@ -224,7 +224,8 @@ static void carries_over_what_was_in_force(void **state)
 	assert_string_equal(json_text_at(placement, "from"), clock_format(ROWS_START + 2 * HOUR, at));
 	assert_null(json_object_get(placement, "at"));
 	assert_int_equal(ledger_coverage(ledger, ROWS_START + 5 * HOUR, ROWS_START + 6 * HOUR, &coverage, NULL), 0);
-	assert_string_equal(json_text_at(json_array_get(json_at(coverage, "gaps"), 0), "reason"), "not-yet-known");
+	assert_string_equal(json_text_at(json_array_get(json_at(coverage, "gaps"), 0), "reason"),
+	                    "not-kept"); /* rows of it are gone */
 	json_decref(placement);
 	json_decref(coverage);
 	ledger_close(ledger);
