@@ -17,7 +17,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from instance import ROOT, Instance, eventually, needs_world
+from instance import REDIRECT, ROOT, Instance, eventually, needs_world
 
 UNITS = sorted(path for path in (ROOT / "packaging").iterdir() if path.suffix in (".service", ".socket", ".timer"))
 SYSTEM = pathlib.Path("/lib/systemd/system")
@@ -155,7 +155,7 @@ def test_dead_unit_does_what_the_command_says(tmp_path, answer, stopped):
 
 @needs_world
 def test_capabilities_suffice():
-    kept = [word.lower().removeprefix("cap_") for word in words_of("keytraild.service", "CapabilityBoundingSet")]
+    kept = kept_capabilities("keytraild.service")
     with Instance() as instance:
         instance.stop()
         shutil.rmtree(instance.state)  # it makes its folders, too
@@ -182,9 +182,9 @@ def test_a_mount_namespace_of_its_own_is_no_hindrance():
         assert (row["grade"], row["exe"], row["user"]) == ("exact", "/usr/bin/curl", "nobody")
 
 
-def allowed_calls():
-    """Names behind SystemCallFilter=, groups resolved by systemd-analyze."""
-    calls, waiting = set(), words_of("keytraild.service", "SystemCallFilter")
+def calls_in(words):
+    """System calls; groups are resolved by systemd-analyze."""
+    calls, waiting = set(), list(words)
     while waiting:
         name = waiting.pop()
         if not name.startswith("@"):
@@ -193,6 +193,21 @@ def allowed_calls():
         done = subprocess.run(["systemd-analyze", "syscall-filter", name], capture_output=True, text=True, check=True)
         waiting += [line.strip() for line in done.stdout.splitlines()[1:] if line.strip() and "#" not in line]
     return calls
+
+
+def allowed_calls(unit):
+    """What SystemCallFilter= leaves, line by line."""
+    calls = set()
+    for line in settings_of(unit)["SystemCallFilter"]:
+        if line.startswith("~"):
+            calls -= calls_in(line[1:].split())
+        else:
+            calls |= calls_in(line.split())
+    return calls
+
+
+def kept_capabilities(unit):
+    return [word.lower().removeprefix("cap_") for word in words_of(unit, "CapabilityBoundingSet")]
 
 
 @needs_world
@@ -214,7 +229,52 @@ def test_system_calls_suffice():
         tracer.wait(timeout=30)
         used = set(re.findall(r"^\d+ +(\w+)\(", trace.read_text(), re.M))
         assert {"accept4", "setns", "fork", "clone", "clone3"} & used
-        assert used - allowed_calls() - {"execve", "arch_prctl"} == set()
+        assert used - allowed_calls("keytraild.service") - {"execve", "arch_prctl"} == set()
+
+
+@needs_world
+@needs_systemd
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_the_redirect_needs_no_more_than_its_unit_has():
+    """Capabilities, no new privileges, a file system that is read-only but for /run, system calls."""
+    unit = "keytrail-redirect.service"
+    assert settings_of(unit)["ProtectSystem"] == ["strict"] and words_of(unit, "ReadWritePaths") == ["/run"]
+    with Instance(redirect=False) as instance:
+        trace = instance.folder / "trace"
+        writable = " && ".join(f"mount --bind {path} {path}" for path in ("/", "/run", instance.folder))
+        kept = ",".join(f"+{name}" for name in kept_capabilities(unit))
+        confined = ["unshare", "-m", "/bin/sh", "-c", f'{writable} && mount -o remount,bind,ro / && exec "$@"', "sh",
+                    "setpriv", "--bounding-set", f"-all,{kept}", "--no-new-privs",
+                    "strace", "-f", "-qq", "-o", str(trace), "-e", "trace=all", "-e", "signal=none"]
+        for verb in ("up", "check", "repair", "down"):
+            done = instance.world.run("host", [*confined, str(REDIRECT), "-c", str(instance.config), verb], timeout=60)
+            assert done.returncode == 0, (verb, done.stderr)
+            if verb == "repair":
+                instance.credentials()
+            used = set(re.findall(r"^\d+ +(\w+)\(", trace.read_text(), re.M))
+            assert {"execve", "sendmsg"} & used
+            assert used - allowed_calls(unit) - {"execve", "arch_prctl"} == set(), verb
+        assert len(instance.rows()) == 1
+
+
+def open_points(unit):
+    """What `systemd-analyze security` complains about, by its names."""
+    done = subprocess.run(["systemd-analyze", "security", "--no-pager", "--offline=true", str(ROOT / "packaging" / unit)],
+                          capture_output=True, text=True, env={**os.environ, "LC_ALL": "C.UTF-8"}, timeout=60)
+    assert "Overall exposure level" in done.stdout, done.stderr
+    return {line.split()[1] for line in done.stdout.splitlines() if line.startswith("\N{BALLOT X}")}
+
+
+@needs_systemd
+@pytest.mark.parametrize("unit,column", [("keytraild.service", 0), ("keytrail-redirect.service", 1)])
+def test_what_the_units_leave_open_is_explained(unit, column):
+    text = (ROOT / "docs/threat-model.md").read_text().partition("## What the units leave open")[2].partition("\n## ")[0]
+    explained = set()
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.split(" | ")]
+        if line.startswith("| `") and cells[column + 1].strip("| ") == "open":
+            explained |= set(re.findall(r"`([^`]+)`", cells[0].replace("\\|", "|")))
+    assert open_points(unit) == explained
 
 
 # ---- the watchdog
