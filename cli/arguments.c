@@ -14,8 +14,9 @@
 #include "cli/access_key.h"
 #include "common/clock.h"
 #include "common/text.h"
+#include "store/review.h"
 
-#define OPTION_ROWS 60     /* room for all of them, argp's closing row included */
+#define OPTION_ROWS 80     /* room for all of them, argp's closing row included */
 #define FIRST_LONG_KEY 256 /* options without a letter get numbers from here */
 
 struct reading {
@@ -271,6 +272,10 @@ static const struct argument table[] = {
 	{"id", 0, "ID", OPTIONS_FINDINGS, take_text, AT(found.id), .help = "id of the finding"},
 	{"account", 0, "ACCOUNT", OPTIONS_FINDINGS, take_account, AT(found.remote_account),
          .help = "account from which the key was used, 12 digits"},
+	{"state", 0, "NAME", OPTIONS_FINDINGS, take_word, AT(found.state),
+         WORDS(review_state_names, REVIEW_STATE_COUNT), .help = "new, acknowledged or closed"},
+	{"note", 0, "TEXT", OPTIONS_REVIEW, take_text, AT(note),
+         .help = "with ack, close, reopen and note: what to remember"},
 	{"inventory", 0, "FILE", OPTIONS_DETECT, take_text, AT(inventory),
          .help = "own accounts and networks (default /etc/keytrail/inventory.json, which need not exist)"},
 	{"ip-ranges", 0, "FILE", OPTIONS_DETECT, take_text, AT(ip_ranges),

@@ -23,6 +23,7 @@ enum option_group {
 	OPTIONS_VERIFY = 1 << 12,  /* --host-key FILE */
 	OPTIONS_SOURCE = 1 << 13,  /* which of CloudTrail's files are read */
 	OPTIONS_SEAL = 1 << 20,    /* --yes */
+	OPTIONS_REVIEW = 1 << 21,  /* --note TEXT */
 	OPTIONS_DAEMON = 1 << 10,  /* none of its own: the command asks the daemon */
 };
 
@@ -44,6 +45,7 @@ struct arguments {
 	int64_t before_us;    /* --before TIME; 0: not given */
 	const char *host_key; /* --host-key FILE; NULL: beside the ledger */
 	const char *reported; /* --finding FILE|- */
+	const char *note;     /* --note TEXT */
 	const char *inventory, *ip_ranges;
 	struct source_filter from; /* which files, by what their names say; lists are borrowed from below */
 	const char **accounts, **regions;

@@ -24,9 +24,10 @@
 	{.path = "id"}, {.path = "score"}, {.path = "confidence"}, {.path = "lineage"}, {.path = "owner.account_id"},  \
 		{.path = "owner.instance_id"}, {.path = "owner.role"}, {.path = "remote.relation"},                    \
 		{.path = "remote.vpc_endpoint_id"}, {.path = "remote.network"}, {.path = "rung"},                      \
-		{.path = "evidence"}, {.path = "calls"},                                                               \
+		{.path = "evidence"}, {.path = "calls"}, {.path = "event_ids"}, {.path = "state"},                     \
+		{.path = "state_at"}, {.path = "new_uses"},                                                            \
 	{                                                                                                              \
-		.path = "event_ids"                                                                                    \
+		.path = "notes"                                                                                        \
 	}
 
 static const struct column deliveries[] = {
@@ -100,11 +101,12 @@ static const struct column findings[] = {
 	{.path = "access_key_id", .heading = "ACCESS KEY"},
 	{.path = "remote.account_id", .heading = "REMOTE", .otherwise = "remote.address"},
 	{.path = "count", .heading = "COUNT", .kind = COLUMN_NUMBER},
-	{.path = "last_seen", .heading = "LAST SEEN", .from_width = 110},
-	{.path = "suspects.0.process.exe", .heading = "SUSPECT", .from_width = 130, .wraps = true},
-	{.path = "suspects.0.process.pid", .heading = "PID", .kind = COLUMN_NUMBER, .from_width = 130},
-	{.path = "owner.instance_id", .heading = "INSTANCE", .from_width = 150},
-	{.path = "first_seen", .heading = "FIRST SEEN", .from_width = 180},
+	{.path = "state", .heading = "STATE", .kind = COLUMN_VERDICT, .from_width = 100},
+	{.path = "last_seen", .heading = "LAST SEEN", .from_width = 122},
+	{.path = "suspects.0.process.exe", .heading = "SUSPECT", .from_width = 140, .wraps = true},
+	{.path = "suspects.0.process.pid", .heading = "PID", .kind = COLUMN_NUMBER, .from_width = 140},
+	{.path = "owner.instance_id", .heading = "INSTANCE", .from_width = 164},
+	{.path = "first_seen", .heading = "FIRST SEEN", .from_width = 192},
 	{.path = "kind"},
 	{.path = "remote.address"},
 	FINDING_DETAILS,

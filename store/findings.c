@@ -14,6 +14,7 @@
 #include "common/buffer.h"
 #include "common/clock.h"
 #include "common/digest.h"
+#include "store/findings_handle.h"
 #include "store/findings_sql.h"
 #include "store/store.h"
 
@@ -57,6 +58,14 @@ MUST_USE static int make_file(const char *path, struct error *err)
 	return 0;
 }
 
+MUST_USE static int fill_in_tables(sqlite3 *db, struct error *err)
+{
+	int64_t tables;
+	if (store_integer(db, "SELECT count(*) FROM main.sqlite_schema WHERE name = 'review'", &tables, err) < 0)
+		return -1;
+	return tables == 0 ? store_exec(db, absent_tables, err) : 0;
+}
+
 int findings_open(const char *path, bool read_only, struct findings **ret, struct error *err)
 {
 	struct findings *findings = calloc(1, sizeof(*findings));
@@ -75,6 +84,8 @@ int findings_open(const char *path, bool read_only, struct findings **ret, struc
 		result = error_set(err, ERROR_SYSTEM, "%s: may not be written", path);
 	if (result == 0 && !read_only)
 		result = store_exec(findings->db, run_tables, err);
+	if (result == 0 && read_only)
+		result = fill_in_tables(findings->db, err);
 	if (result == 0)
 		result = store_integer(findings->db, "SELECT count(*) FROM (SELECT 1 FROM main.event LIMIT 1)", &events,
 		                       err);
@@ -96,6 +107,11 @@ void findings_close(struct findings *findings)
 		(void)sqlite3_finalize(findings->statements[i]);
 	store_close(findings->db);
 	free(findings);
+}
+
+sqlite3 *findings_database(struct findings *findings)
+{
+	return findings->db;
 }
 
 /* ---- statements */
@@ -209,7 +225,7 @@ int findings_judge(struct findings *findings, const struct findings_event *event
 
 /* ---- making findings from their uses */
 
-MUST_USE static int read_row(sqlite3_stmt *row, int column, json_t **ret, struct error *err)
+int findings_read_row(sqlite3_stmt *row, int column, json_t **ret, struct error *err)
 {
 	const char *text = (const char *)sqlite3_column_text(row, column);
 	*ret = text != NULL ? json_loads(text, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL) : NULL;
@@ -225,7 +241,8 @@ MUST_USE static int put_list(struct findings *findings, const char *id, json_t *
 	json_put(finding, lists[which].field, list);
 	if (sqlite3_prepare_v2(findings->db, lists[which].sql, -1, &rows, NULL) == SQLITE_OK) {
 		bind_text(rows, 1, id);
-		while ((code = sqlite3_step(rows)) == SQLITE_ROW && (result = read_row(rows, 0, &entry, err)) == 0)
+		while ((code = sqlite3_step(rows)) == SQLITE_ROW &&
+		       (result = findings_read_row(rows, 0, &entry, err)) == 0)
 			(void)json_array_append_new(list, entry);
 	}
 	if (result == 0 && code != SQLITE_DONE)
@@ -240,7 +257,7 @@ MUST_USE static int make_finding(struct findings *findings, const char *id, sqli
 {
 	CLEANUP_JSON json_t *finding = NULL;
 	int severity = sqlite3_column_int(sum, 3);
-	if (read_row(best, 2, &finding, err) < 0)
+	if (findings_read_row(best, 2, &finding, err) < 0)
 		return -1;
 	json_put_text(finding, "kind", "finding");
 	json_put_text(finding, "id", id);
@@ -327,67 +344,5 @@ int findings_commit(struct findings *findings, findings_complete *complete, void
 		result = store_exec(findings->db, "COMMIT", err);
 	if (result < 0)
 		(void)sqlite3_exec(findings->db, "ROLLBACK", NULL, NULL, NULL);
-	return result;
-}
-
-/* ---- reading */
-
-/* Texts with `*` or `?` are globs, as in the ledger's lists. */
-MUST_USE static int prepare_list(struct findings *findings, const struct findings_filter *filter, sqlite3_stmt **ret,
-                                 struct error *err)
-{
-	const struct {
-		const char *column, *text;
-	} texts[] = {
-		{"access_key_id", filter->access_key_id},
-		{"role", filter->role},
-		{"type", filter->type},
-		{"severity", filter->severity},
-		{"id", filter->id},
-		{"instance_id", filter->instance_id},
-		{"remote_account_id", filter->remote_account},
-	};
-	CLEANUP_BUFFER struct buffer sql = {0};
-	if (buffer_printf(&sql, err, "SELECT body FROM v_findings WHERE 1%s",
-	                  filter->of_this_run ? " AND id IN (SELECT finding FROM temp.shown)" : "") < 0)
-		return -1;
-	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
-		if (texts[i].text != NULL &&
-		    buffer_printf(&sql, err, " AND %s %s ?%zu", texts[i].column,
-		                  strpbrk(texts[i].text, "*?") != NULL ? "GLOB" : "=", i + 1) < 0)
-			return -1;
-	if ((filter->since_us != 0 && buffer_printf(&sql, err, " AND last_seen_us >= ?20") < 0) ||
-	    (filter->until_us != 0 && buffer_printf(&sql, err, " AND last_seen_us < ?21") < 0) ||
-	    buffer_printf(&sql, err, " ORDER BY severity_rank DESC, first_seen_us, id") < 0)
-		return -1;
-
-	sqlite3_stmt *rows;
-	if (sqlite3_prepare_v2(findings->db, sql.bytes, -1, &rows, NULL) != SQLITE_OK)
-		return store_error(findings->db, "findings", err);
-	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
-		if (texts[i].text != NULL)
-			(void)sqlite3_bind_text(rows, (int)i + 1, texts[i].text, -1, SQLITE_STATIC);
-	(void)sqlite3_bind_int64(rows, 20, filter->since_us);
-	(void)sqlite3_bind_int64(rows, 21, filter->until_us);
-	*ret = rows;
-	return 0;
-}
-
-int findings_list(struct findings *findings, const struct findings_filter *filter, ledger_visit *visit, void *context,
-                  struct error *err)
-{
-	sqlite3_stmt *rows = NULL;
-	int code = SQLITE_DONE, result = 0;
-	if (prepare_list(findings, filter, &rows, err) < 0)
-		return -1;
-	while (result == 0 && (code = sqlite3_step(rows)) == SQLITE_ROW) {
-		CLEANUP_JSON json_t *finding = NULL;
-		result = read_row(rows, 0, &finding, err);
-		if (result == 0)
-			result = visit(context, finding, err);
-	}
-	if (result == 0 && code != SQLITE_DONE)
-		result = store_error(findings->db, "findings", err);
-	(void)sqlite3_finalize(rows);
 	return result;
 }

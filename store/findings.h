@@ -18,10 +18,12 @@ void findings_close(struct findings *findings);
 struct findings_filter {
 	int64_t since_us, until_us; /* of last_seen */
 	const char *access_key_id, *role, *type, *severity, *id, *instance_id, *remote_account;
-	bool of_this_run; /* only findings with a use that findings_judge was given before the last findings_commit */
+	const char *state; /* a name of store/review.h */
+	bool of_this_run;  /* only findings with a use that findings_judge was given before the last findings_commit */
 };
 
-/* Each finding as the JSON object of docs/findings.md, HIGH first, then by first_seen, then id. */
+/* Each finding as the JSON object of docs/findings.md, with what people say of it (store/review.h); HIGH first, then by
+ * first_seen, then id. */
 MUST_USE int findings_list(struct findings *findings, const struct findings_filter *filter, ledger_visit *visit,
                            void *context, struct error *err);
 

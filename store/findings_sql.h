@@ -10,6 +10,27 @@
 
 #define OF(path) "json_extract(body,'$." path "')"
 
+#define FINDING_COLUMNS \
+	"id, " OF("type") " AS type, " OF("severity") " AS severity," \
+	" severity AS severity_rank, " OF("score") " AS score, " OF("confidence") " AS confidence, " \
+	OF("access_key_id") " AS access_key_id, " OF("owner.account_id") " AS account_id, " \
+	OF("owner.instance_id") " AS instance_id, " OF("owner.role") " AS role, " \
+	OF("remote.account_id") " AS remote_account_id, " OF("remote.relation") " AS remote_relation, " \
+	OF("remote.address") " AS remote_address, " OF("remote.vpc_endpoint_id") " AS vpc_endpoint_id, " \
+	OF("rung") " AS rung, " OF("first_seen") " AS first_seen, " OF("last_seen") " AS last_seen," \
+	" first_seen AS first_seen_us, last_seen AS last_seen_us, " OF("count") " AS count, body"
+
+#define VIEW_FINDINGS "CREATE VIEW v_findings AS SELECT " FINDING_COLUMNS " FROM finding;"
+#define VIEW_FINDINGS_STATE \
+	"CREATE VIEW v_findings AS SELECT " FINDING_COLUMNS ", coalesce(state, 'new') AS state, at AS state_at_us" \
+	" FROM finding LEFT JOIN review ON review.finding = finding.id;"
+
+/* A file of version 1 that may not be written has no such tables: empty ones stand in, which hide nothing. */
+static const char absent_tables[] =
+	"CREATE TEMP TABLE review(finding TEXT PRIMARY KEY, state TEXT, at INTEGER, uses INTEGER) WITHOUT ROWID;"
+	"CREATE TEMP TABLE note(id INTEGER PRIMARY KEY, finding TEXT, at INTEGER, by TEXT, state TEXT, text TEXT);"
+	"CREATE TEMP VIEW v_findings AS SELECT " FINDING_COLUMNS ", 'new' AS state, NULL AS state_at_us FROM finding;";
+
 static const char *const findings_migrations[] = {
 	/* Which version of an event stands: of those with uses, and of addenda. */
 	"CREATE TABLE event(id TEXT PRIMARY KEY, is_addendum INTEGER NOT NULL, version INTEGER NOT NULL) WITHOUT ROWID;"
@@ -24,14 +45,15 @@ static const char *const findings_migrations[] = {
 	"CREATE TABLE finding("
 	"  id TEXT PRIMARY KEY, severity INTEGER NOT NULL, first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL,"
 	"  body TEXT NOT NULL) WITHOUT ROWID;" /* the JSON object of docs/findings.md */
-	"CREATE VIEW v_findings AS SELECT id, " OF("type") " AS type, " OF("severity") " AS severity,"
-	" severity AS severity_rank, " OF("score") " AS score, " OF("confidence") " AS confidence, "
-	OF("access_key_id") " AS access_key_id, " OF("owner.account_id") " AS account_id, "
-	OF("owner.instance_id") " AS instance_id, " OF("owner.role") " AS role, "
-	OF("remote.account_id") " AS remote_account_id, " OF("remote.relation") " AS remote_relation, "
-	OF("remote.address") " AS remote_address, " OF("remote.vpc_endpoint_id") " AS vpc_endpoint_id, "
-	OF("rung") " AS rung, " OF("first_seen") " AS first_seen, " OF("last_seen") " AS last_seen,"
-	" first_seen AS first_seen_us, last_seen AS last_seen_us, " OF("count") " AS count, body FROM finding;",
+	VIEW_FINDINGS,
+	/* What people say of them: kept whatever the detector says later. `uses`: how many there were at that time. */
+	"CREATE TABLE review(finding TEXT PRIMARY KEY, state TEXT NOT NULL, at INTEGER NOT NULL, uses INTEGER NOT NULL)"
+	"  WITHOUT ROWID;"
+	"CREATE TABLE note(id INTEGER PRIMARY KEY, finding TEXT NOT NULL, at INTEGER NOT NULL, by TEXT NOT NULL,"
+	"  state TEXT NOT NULL, text TEXT NOT NULL);"
+	"CREATE INDEX note_by_finding ON note(finding);"
+	"DROP VIEW v_findings;"
+	VIEW_FINDINGS_STATE,
 };
 
 /* The temporary tables are never rolled back: a run that fails is over. */

@@ -314,6 +314,10 @@ static void test_form(void **state)
 	                                     "regions",
 	                                     "summary",
 	                                     "principal_id",
+	                                     "state",
+	                                     "state_at",
+	                                     "new_uses",
+	                                     "notes",
 	                                     "suspects_omitted"};
 	static const char *const inner[] = {"account_id", "instance_id", "role"};
 	static const char *const remote[] = {"account_id", "relation", "address", "vpc_endpoint_id", "network"};

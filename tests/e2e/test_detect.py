@@ -253,3 +253,62 @@ def test_ranges_of_ones_own(known, tmp_path):
     assert (code, finding["severity"], finding["rung"]) == (3, "MEDIUM", 5)
     assert finding["remote"]["account_id"] is None and finding["remote"]["network"] == "AWS EC2 us-east-1"
     assert "2031-01-02" in summary
+
+
+# ---- state and notes
+
+
+def stored(ledger, *arguments):
+    result = run("findings", "--ledger", ledger, "-o", "jsonl", *arguments)
+    return result.returncode, [json.loads(line) for line in result.stdout.splitlines()], result.stderr.decode()
+
+
+@pytest.mark.parametrize("words, code, says", [
+    (["shut", "00000000"], 2, "expected ack, close, reopen or note"),
+    (["close"], 2, "keytrail findings close ID"),
+    (["close", "ASIA5FLZVX4OPVKKVBMX"], 2, "first 8"),
+    (["note", "00000000"], 2, "--note TEXT"),
+    (["close", "00000000"], 1, "there is none"),
+    (["--note", "x"], 2, "of which finding"),
+    (["--state", "open"], 2, "new, acknowledged, closed"),
+    (["close", "00000000", "--note", ""], 2, "empty"),
+])
+def test_state_refused(known, words, code, says):
+    detect(known, OTRF)
+    result = run("findings", "--ledger", known, *words)
+    assert (result.returncode, result.stdout) == (code, b"")
+    assert says in result.stderr.decode()
+
+
+def test_state_where_nothing_is_stored(known):
+    code, _, complaint = stored(known, "close", "00000000")
+    assert code == 1 and "none are stored" in complaint
+    assert not (known.parent / "findings.db").exists()
+
+
+def test_state_outlives_runs(known, tmp_path):
+    lines = OTRF.read_bytes().splitlines(keepends=True)
+    ours = [line for line in lines if KEY.encode() in line]
+    first, rest = tmp_path / "first.jsonl", tmp_path / "rest.jsonl"
+    first.write_bytes(b"".join(ours[:5]))
+    rest.write_bytes(b"".join(ours[5:]))
+    [finding] = detect(known, first)[1]
+    assert (finding["state"], finding["state_at"], finding["new_uses"], finding["notes"]) == ("new", None, None, [])
+
+    code, [closed], _ = stored(known, "close", finding["id"][:8], "--note", "ours, \u202eticket 1")
+    assert (code, closed["state"], closed["new_uses"]) == (0, "closed", 0)
+    [again] = detect(known, first)[1]
+    assert again == closed
+    assert stored(known, "--state", "new")[1] == []
+
+    [more] = detect(known, rest)[1]
+    assert (more["state"], more["count"], more["new_uses"]) == ("closed", 11, 11 - finding["count"])
+    _, [listed], complaint = stored(known)
+    assert listed == more and "1 closed finding has new uses" in complaint
+    [note] = more["notes"]
+    assert (note["text"], note["state"]) == ("ours, \u202eticket 1", "closed") and note["by"]
+
+    _, [opened], _ = stored(known, "reopen", finding["id"])
+    assert (opened["state"], opened["new_uses"], len(opened["notes"])) == ("new", None, 1)
+    _, [acknowledged], _ = stored(known, "ack", finding["id"], "--note", "looking")
+    assert acknowledged["state"] == "acknowledged" and len(acknowledged["notes"]) == 2

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <sqlite3.h>
+
+#include "store/findings.h"
+
+/* What is behind a handle on findings, for other files of this layer. Borrowed. */
+sqlite3 *findings_database(struct findings *findings);
+
+/* A column that holds JSON. New reference. */
+MUST_USE int findings_read_row(sqlite3_stmt *row, int column, json_t **ret, struct error *err);
