@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "proxy/witness/refusals.h"
 
 #define LABEL_BYTES 64
 
@@ -200,6 +201,20 @@ static int write_witness_total(const struct page *page, const struct family *fam
 	return put_number(page, family, "_total", witness_number(page, family));
 }
 
+static int write_refused_queries(const struct page *page, const struct family *family)
+{
+	const json_t *refused = json_at(page->facts->witness, "refused");
+	for (int i = 0; i < REFUSAL_COUNT; i++) {
+		char labels[LABEL_BYTES];
+		int64_t number = 0;
+		(void)json_int_at(refused, refusal_names[i], &number);
+		(void)snprintf(labels, sizeof(labels), "_total{reason=\"%s\"}", refusal_names[i]);
+		if (put_number(page, family, labels, (uint64_t)number) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int write_ebpf(const struct page *page, const struct family *family)
 {
 	const char *state = json_text_at(page->facts->witness, "ebpf");
@@ -262,6 +277,9 @@ static const struct family families[] = {
          .write = write_witness, .path = "map.size"},
 	{"keytrail_ebpf_evicted", "counter", .help = "Connections that it had to forget before their end.",
          .write = write_witness_total, .path = "map.evicted"},
+	{"keytrail_witness_queries_refused", "counter",
+         .help = "Queries that the witness did not take: a fault, or somebody in the proxy's place.",
+         .write = write_refused_queries},
 	{"keytrail_connections", "gauge", .help = "Connections being served.", .write = write_connections},
 	{"keytrail_connections_limit", "gauge", .help = "Connections that can be served at once; more wait.",
          .write = write_limit},

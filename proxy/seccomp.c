@@ -38,7 +38,7 @@ static const struct allowance allowances[] = {
 	/* Threads: but see `clone` below. */
 	{BOTH,
          "futex set_robust_list get_robust_list rseq set_tid_address sched_yield sched_getaffinity exit exit_group"},
-	{BOTH, "gettid getpid getppid tgkill prctl getrlimit prlimit64 arch_prctl restart_syscall"},
+	{BOTH, "gettid getpid getppid prctl getrlimit prlimit64 arch_prctl restart_syscall"},
 	{SECCOMP_WITNESS, "setpriority getpriority sched_setscheduler"},
 	/* Signals. */
 	{BOTH, "rt_sigaction rt_sigprocmask rt_sigreturn rt_sigtimedwait rt_sigpending sigaltstack signalfd4"},
@@ -64,9 +64,11 @@ struct condition {
 };
 
 #define ALL_BITS UINT64_C(0xffffffff)
+#define OWN_PID UINT64_MAX /* as a value: the number of the process that the filter is for */
 
 static const struct condition conditions[] = {
 	{BOTH, "clone", 0, CLONE_THREAD, CLONE_THREAD}, /* a thread, never a process */
+	{BOTH, "tgkill", 0, ALL_BITS, OWN_PID},         /* abort(3), and nobody else */
 	{BOTH, "socket", 0, ALL_BITS, AF_UNIX},         {BOTH, "socket", 0, ALL_BITS, AF_INET},
 	{BOTH, "socket", 0, ALL_BITS, AF_INET6},        {SECCOMP_WITNESS, "socket", 0, ALL_BITS, AF_NETLINK},
 };
@@ -98,8 +100,8 @@ static int add_names(scmp_filter_ctx filter, const char *names)
 
 static int add_condition(scmp_filter_ctx filter, const struct condition *condition)
 {
-	const struct scmp_arg_cmp compare =
-		SCMP_CMP64(condition->argument, SCMP_CMP_MASKED_EQ, condition->mask, condition->value);
+	uint64_t value = condition->value == OWN_PID ? (uint64_t)getpid() : condition->value;
+	const struct scmp_arg_cmp compare = SCMP_CMP64(condition->argument, SCMP_CMP_MASKED_EQ, condition->mask, value);
 	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, seccomp_syscall_resolve_name(condition->name), 1,
 	                              &compare);
 }

@@ -77,11 +77,22 @@ static bool find_noted_elsewhere(struct look *look, const struct look_options *o
 	return true;
 }
 
-static void find_socket(struct look *look, const struct look_options *options)
+/* Was this connection on its way to a metadata service, and brought to the proxy's port? Of others nothing is said,
+ * whoever has taken the proxy over. */
+static bool is_proxys(const struct look *look, const struct look_options *options, const struct endpoint *local)
+{
+	const struct sighting *sighting = &look->sighting;
+	return sighting->has_tuple && local->port == options->port &&
+	       endpoint_service(&sighting->destination) != SERVICE_NONE;
+}
+
+static void find_socket(struct look *look, const struct look_options *options, const struct endpoint *local)
 {
 	struct sighting *sighting = &look->sighting;
-	if (!sighting->has_tuple)
+	if (!is_proxys(look, options, local)) {
+		(void)error_set(&look->sockdiag_problem, ERROR_USAGE, "not asked: no connection of the proxy's");
 		return;
+	}
 	if (look->sockdiag == NULL) {
 		(void)error_set(&look->sockdiag_problem, ERROR_SYSTEM, "not available");
 		return;
@@ -102,7 +113,7 @@ void look_at_accept(struct look *look, const struct look_options *options, const
 	look->accepted_port = peer->port;
 	look->is_bridged = !endpoint_is_loopback(local);
 	find_tuple(look, peer, local);
-	find_socket(look, options);
+	find_socket(look, options, local);
 	look->has_note = ebpf_is_trusted(options->ebpf) && look->sighting.cookie != 0 &&
 	                 ebpf_connect(options->ebpf, look->sighting.cookie, &look->note);
 	look->is_first_due = is_there(&look->sighting);

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* One line: queries in, answers out. The proxy is not trusted: a query of another size or kind ends the line. */
+/* One line: queries in, answers out. The proxy is not trusted: a query of another size or kind, or one too many, ends
+ * the line. */
 #include "proxy/witness/looker.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/fsuid.h>
 #include <sys/socket.h>
 
-#include "common/log.h"
 #include "proxy/witness/look.h"
 #include "proxy/witness/pass.h"
 #include "proxy/witness/probe.h"
@@ -35,19 +34,17 @@ static struct look_options look_options(const struct looker *looker)
 		.reader = options->reader,
 		.ebpf = options->ebpf,
 		.proc_scan = options->proc_scan,
+		.port = options->port,
 		.backlog_until_ms = options->backlog_until_ms,
 	};
 }
 
-/* An upstream socket, made so that the redirect's owner match sees the proxy's user, and marked. */
+/* An upstream socket: the redirect lets it through for its mark, and for the file-system uid that this process makes
+ * all files with, the proxy's. */
 static int make_socket(const struct looker *looker, int family)
 {
 	const unsigned mark = WITNESS_MARK;
-	if (looker->options->is_root)
-		(void)setfsuid(looker->options->proxy_uid);
 	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
-	if (looker->options->is_root)
-		(void)setfsuid(0);
 	if (fd >= 0 && looker->options->is_root && setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0) {
 		(void)close(fd);
 		return -1;
@@ -114,6 +111,7 @@ static bool answer_status(struct looker *looker)
 	CLEANUP_JSON json_t *document = json_object();
 	struct answer answer = {.magic = LINE_MAGIC};
 	ebpf_put_status(looker->options->ebpf, looker->options->ebpf_reason, document);
+	refusals_put(&looker->options->refusals, document);
 	CLEANUP_FREE char *text = json_line(document);
 	if (text == NULL)
 		return false;
@@ -155,6 +153,11 @@ static bool serve_query(struct looker *looker, const struct query *query)
 	}
 }
 
+static bool is_kind(uint32_t kind)
+{
+	return kind >= QUERY_LOOK && kind <= QUERY_STATUS;
+}
+
 /* The settings that it goes by stay the same for the whole of a query. */
 static bool serve_one(struct looker *looker, const struct query *query)
 {
@@ -168,6 +171,8 @@ static bool serve_one(struct looker *looker, const struct query *query)
 
 struct looker *looker_new(int fd, struct looker_options *options)
 {
+	if (lines_open >= options->lines_max)
+		refusals_add(&options->refusals, REFUSAL_TOO_MANY_LINES);
 	struct looker *looker = lines_open < options->lines_max ? calloc(1, sizeof(*looker)) : NULL;
 	if (looker == NULL)
 		return NULL;
@@ -202,22 +207,42 @@ static void use_the_pause(struct looker *looker)
 	(void)pthread_rwlock_unlock(&looker->options->lock);
 }
 
+/* One query, and none behind it: the proxy asks the next only when it has the answer. 1: it is there; 0: the line has
+ * ended; -1: *ret_refusal says what came instead. */
+static int receive_query(int fd, struct query *ret, enum refusal *ret_refusal)
+{
+	struct query next;
+	struct iovec data[] = {{ret, sizeof(*ret)}, {&next, sizeof(next)}};
+	struct mmsghdr messages[] = {{.msg_hdr = {.msg_iov = &data[0], .msg_iovlen = 1}},
+	                             {.msg_hdr = {.msg_iov = &data[1], .msg_iovlen = 1}}};
+	int count;
+	do
+		count = recvmmsg(fd, messages, ARRAY_LENGTH(messages), MSG_WAITFORONE, NULL);
+	while (count < 0 && errno == EINTR);
+	if (count > 0 && messages[0].msg_len == 0)
+		return 0;
+	*ret_refusal = REFUSAL_MALFORMED; /* also if this is no socket at all */
+	if (count > 0 && (messages[0].msg_hdr.msg_flags & MSG_TRUNC) != 0)
+		*ret_refusal = REFUSAL_OVERSIZED;
+	else if (count > 1 && messages[1].msg_len > 0)
+		*ret_refusal = REFUSAL_FLOODING;
+	else if (count > 0 && messages[0].msg_len == sizeof(*ret) && ret->magic == LINE_MAGIC && is_kind(ret->kind))
+		return 1;
+	return -1;
+}
+
 void *looker_run(void *argument)
 {
 	struct looker *looker = argument;
-	for (;;) {
-		struct query query;
+	struct query query;
+	enum refusal refusal;
+	int got;
+	do {
 		use_the_pause(looker);
-		ssize_t got = recv(looker->fd, &query, sizeof(query), MSG_TRUNC);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got == 0)
-			break;
-		if (got != (ssize_t)sizeof(query) || query.magic != LINE_MAGIC || !serve_one(looker, &query)) {
-			log_line(LOG_LEVEL_WARNING, "line_ended", "reason=\"bad query or broken line\"");
-			break;
-		}
-	}
+		got = receive_query(looker->fd, &query, &refusal);
+		if (got < 0)
+			refusals_add(&looker->options->refusals, refusal);
+	} while (got == 1 && serve_one(looker, &query));
 	looker_free(looker);
 	return NULL;
 }

@@ -7,6 +7,7 @@
 #include "proxy/witness/digests.h"
 #include "proxy/witness/ebpf.h"
 #include "proxy/witness/identity.h"
+#include "proxy/witness/refusals.h"
 
 /* One line's far end: a thread that answers queries about one connection at a time. */
 struct looker;
@@ -16,13 +17,14 @@ struct looker_options {
 	pthread_rwlock_t lock; /* held for writing while reader and proc_scan change, for reading during a query */
 	struct identity_reader *reader;
 	struct digests *digests; /* shared; NULL: no executable gets one */
-	uid_t proxy_uid;
 	struct ebpf *ebpf;       /* NULL: off */
 	const char *ebpf_reason; /* why it is off */
 	struct probe *probe;     /* NULL: there is nothing to test */
 	int64_t backlog_until_ms;
 	bool is_root, proc_scan;
+	uint16_t port; /* of the proxy */
 	unsigned lines_max;
+	struct refusals refusals; /* counted by all lines */
 };
 
 /* Takes the descriptor over only on success; the options are shared and stay the caller's. NULL: too many lines, or no

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -80,6 +81,7 @@ static bool try_once(struct probe *probe)
 static void *run(void *argument)
 {
 	struct probe *probe = argument;
+	(void)setfsuid(0); /* not as the user whom the redirect lets through */
 	for (int pause_ms = FIRST_PAUSE_MS; !try_once(probe);
 	     pause_ms = pause_ms * 2 < PAUSE_MS_MAX ? pause_ms * 2 : PAUSE_MS_MAX)
 		(void)poll(NULL, 0, pause_ms);

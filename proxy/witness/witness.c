@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
@@ -34,9 +35,14 @@ MUST_USE static int drop_privileges(const struct witness_options *options, struc
 {
 	if (!options->is_root)
 		return 0;
-	/* The saved uid lets a thread take the proxy's file-system uid while it makes a socket, without CAP_SETUID. */
-	if (setresuid(0, 0, options->proxy_uid) < 0)
+	/* Sockets are the proxy's user's by the file-system uid alone, which upstream's rules go by. Were it also the
+	 * saved one, the proxy could signal this process. Permissions of files are a capability's matter, which the
+	 * change takes away, and capng_apply() gives back. */
+	if (setresuid(0, 0, 0) < 0)
 		return error_errno(err, "witness: setresuid");
+	(void)setfsuid(options->proxy_uid);
+	if ((uid_t)setfsuid((uid_t)-1) != options->proxy_uid)
+		return error_set(err, ERROR_SYSTEM, "witness: cannot make files as uid %u", options->proxy_uid);
 	/* What a container or a unit has taken away already is missed where it is needed, and graded so. */
 	bool has[ARRAY_LENGTH(kept)];
 	if (capng_get_caps_process() < 0)
@@ -102,6 +108,8 @@ static void take_change(int main_fd, const struct change *change, struct looker_
 		identity_reader_change(options->reader, change->redact);
 		options->proc_scan = change->proc_scan != 0;
 		(void)pthread_rwlock_unlock(&options->lock);
+	} else {
+		refusals_add(&options->refusals, REFUSAL_MALFORMED);
 	}
 	(void)send(main_fd, &answer, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
@@ -109,13 +117,22 @@ static void take_change(int main_fd, const struct change *change, struct looker_
 /* Takes the descriptor of a new line; -1: none came, *ret_ended: the proxy is gone. */
 static int take_line(int main_fd, struct looker_options *options, bool *ret_ended)
 {
-	struct change change;
-	int fd;
-	ssize_t got = pass_receive(main_fd, &change, sizeof(change), &fd);
+	union {
+		struct change change;
+		char bytes[sizeof(struct change) + 1]; /* so that a longer one is not taken for one */
+	} message;
+	int received;
+	ssize_t got = pass_receive(main_fd, &message, sizeof(message.bytes), &received);
+	CLEANUP_FD int fd = received;
 	*ret_ended = got == 0 || (got < 0 && errno != EINTR);
-	if (got == (ssize_t)sizeof(change))
-		take_change(main_fd, &change, options);
-	return fd;
+	if (got == 1 && fd >= 0)
+		return steal_fd(&fd);
+	if (got == (ssize_t)sizeof(message.change))
+		take_change(main_fd, &message.change, options);
+	else if (got > 0)
+		refusals_add(&options->refusals,
+		             got > (ssize_t)sizeof(message.change) ? REFUSAL_OVERSIZED : REFUSAL_MALFORMED);
+	return -1;
 }
 
 static void serve(int main_fd, struct looker_options *options)
@@ -164,12 +181,12 @@ static _Noreturn void run(int main_fd, const struct witness_options *options)
 	struct error problem = {0};
 	pthread_rwlockattr_t writers_first;
 	struct looker_options looker_options = {
-		.proxy_uid = options->proxy_uid,
 		.is_root = options->is_root,
 		.ebpf_reason = ebpf_reason,
 		/* Sockets that are older than this process may hold connections that are. */
 		.backlog_until_ms = options->socket_count > 0 ? clock_monotonic_ms() + EBPF_BACKLOG_S * 1000 : 0,
 		.proc_scan = options->settings->proc_scan != 0,
+		.port = (uint16_t)options->settings->port,
 		.lines_max = (unsigned)options->settings->max_connections + LINES_EXTRA,
 	};
 	prepare_process();

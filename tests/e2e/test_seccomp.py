@@ -86,6 +86,43 @@ def test_the_witness_is_ended_and_the_proxy_with_it(call):
         assert not is_there(witness) and "witness_ended" in instance.log.read_text()
 
 
+# What `Restart=always` does, with the socket kept meanwhile as a socket unit does.
+SUPERVISOR = """
+import os, signal, socket, subprocess, sys
+listener = socket.create_server(("127.0.0.1", 8775), backlog=64)
+os.dup2(listener.fileno(), 3, inheritable=True)
+child, ends = None, []
+def end(*_):
+    ends.append(True)
+    child.terminate()
+signal.signal(signal.SIGTERM, end)
+while not ends:
+    child = subprocess.Popen(["sh", "-c", 'LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"', "sh", *sys.argv[1:]], pass_fds=[3])
+    child.wait()
+"""
+
+
+class Supervised(Instance):
+    def __init__(self):
+        super().__init__(under=["/usr/bin/python3", "-I", "-S", "-c", SUPERVISOR])
+
+    def pid(self):
+        """Of the daemon that runs now; 0: none does."""
+        children = pathlib.Path(f"/proc/{self.daemon.pid}/task/{self.daemon.pid}/children").read_text().split()
+        return int(children[0]) if children else 0
+
+
+@pytest.mark.parametrize("which", ["proxy", "witness"])
+def test_a_supervisor_starts_both_again(which):
+    with Supervised() as instance:
+        instance.credentials()
+        proxy, witness = instance.pid(), instance.witness_pid()
+        have_it_call({"proxy": proxy, "witness": witness}[which], "execve")
+        assert eventually(lambda: not is_there(proxy) and not is_there(witness), DEADLINE_S)
+        assert instance.credentials()["Code"] == "Success"  # waits in the socket, if need be
+        assert instance.pid() not in (0, proxy) and instance.witness_pid() != witness
+
+
 def test_what_is_needed_is_not_ended():
     """The other half of the above: it is the call that ends a process, not the debugger."""
     with Instance() as instance:

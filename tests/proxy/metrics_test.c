@@ -35,7 +35,8 @@ static int start(void **state)
 static void write_text(const json_t *ledger, struct buffer *to)
 {
 	CLEANUP_JSON json_t *witness =
-		json_pack("{s:s, s:{s:i, s:i, s:i}}", "ebpf", "on", "map", "size", 64, "present", 4, "evicted", 9);
+		json_pack("{s:s, s:{s:i, s:i, s:i}, s:{s:i, s:i}}", "ebpf", "on", "map", "size", 64, "present", 4,
+	                  "evicted", 9, "refused", "malformed", 3, "flooding", 2);
 	CLEANUP_JSON json_t *redirect = json_pack("{s:b, s:i}", "whole", 1, "age_s", 77);
 	const struct metrics_facts facts = {.counts = &counts,
 	                                    .redirect = redirect,
@@ -96,6 +97,10 @@ static const char *const lines[] = {
 	"keytrail_ebpf_connections 4",
 	"keytrail_ebpf_connections_limit 64",
 	"keytrail_ebpf_evicted_total 9",
+	"keytrail_witness_queries_refused_total{reason=\"malformed\"} 3",
+	"keytrail_witness_queries_refused_total{reason=\"oversized\"} 0",
+	"keytrail_witness_queries_refused_total{reason=\"flooding\"} 2",
+	"keytrail_witness_queries_refused_total{reason=\"too_many_lines\"} 0",
 	"keytrail_connections 3",
 	"keytrail_connections_limit 512",
 };
@@ -150,7 +155,7 @@ static void heads_every_metric(void **state)
 		CHECK(line, is_head || has_help);
 	}
 	assert_true(ended && has_help && has_sample);
-	assert_int_equal(families, 25);
+	assert_int_equal(families, 26);
 }
 
 static void keeps_buckets_cumulative(void **state)
