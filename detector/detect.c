@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* THE PIPELINE of one run: source -> inflate -> records (triage) -> event -> judge (origin, rules) -> findings ->
- * suspects. Read detect_run from below upwards. A file that cannot be read costs that file and a line; only what makes
- * every answer worthless ends the run. */
+ * suspects. A second pass over the sources is made if the first one has learned what may change a verdict. Read
+ * detect_run from below upwards. A file that cannot be read costs that file and a line; only what makes every answer
+ * worthless ends the run. */
 #include "detector/detect.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "detector/inflate.h"
 #include "detector/judge.h"
+#include "detector/learned.h"
 #include "detector/records.h"
 #include "detector/source.h"
+#include "detector/spool.h"
 #include "detector/suspects.h"
 
 #define COMPLAINTS_MAX 10 /* lines about one file */
@@ -19,8 +23,10 @@
 struct run {
 	const struct detect_options *options;
 	const struct detect_output *output;
-	struct detect_summary *summary;
+	struct detect_summary *summary; /* of the run */
+	struct detect_summary *input;   /* where what was read is counted: the second pass counts nothing twice */
 	struct setup setup;
+	struct learned learned;
 	struct judge judge;
 	struct inflate *inflate;
 	struct records records;
@@ -28,6 +34,9 @@ struct run {
 	const char *path;                 /* being read */
 	unsigned complaints;              /* about it */
 	bool has_failed;                  /* an error that is not the file's */
+	bool is_second; /* the second pass: all that there is to learn is known, all complaints made */
+	int stdin_fd;   /* standard input, as often as wanted; -1: not read yet */
+	off_t stdin_start;
 };
 
 /* ---- what is wrong with the input */
@@ -35,7 +44,7 @@ struct run {
 static void complain(struct run *run, const char *line)
 {
 	run->complaints++;
-	if (run->output->complain == NULL || run->complaints > COMPLAINTS_MAX + 1)
+	if (run->is_second || run->output->complain == NULL || run->complaints > COMPLAINTS_MAX + 1)
 		return;
 	run->output->complain(run->output->context,
 	                      run->complaints <= COMPLAINTS_MAX ? line : "... and more in this file");
@@ -45,7 +54,7 @@ static void complain_file(struct run *run, const char *path, const char *why)
 {
 	struct error line;
 	(void)error_set(&line, ERROR_INPUT, "%s: %s", path, why);
-	run->summary->files_unreadable++;
+	run->input->files_unreadable++;
 	complain(run, line.text);
 }
 
@@ -55,7 +64,7 @@ static void complain_record(void *context, uint64_t number, uint64_t offset, con
 	struct error line;
 	(void)error_set(&line, ERROR_INPUT, "%s: record %llu, at byte %llu: expected %s", run->path,
 	                (unsigned long long)number, (unsigned long long)offset, expected);
-	run->summary->records_malformed++;
+	run->input->records_malformed++;
 	complain(run, line.text);
 }
 
@@ -65,12 +74,16 @@ static int take_record(void *context, const struct record *record, struct error 
 {
 	struct run *run = context;
 	struct event event;
-	run->summary->records++;
+	run->input->records++;
 	if (!record->is_suspect && !run->setup.triage.everything)
 		return 0;
 	if (!event_read(record->bytes, record->length, &event)) {
 		complain_record(run, record->number, record->offset, "a whole JSON object");
 		return 0;
+	}
+	if (!run->is_second && learned_take(&run->learned, record->bytes, record->length, &event, err) < 0) {
+		run->has_failed = true;
+		return -1;
 	}
 	if (!judge_is_ours(&run->judge, &event))
 		return 0;
@@ -78,7 +91,7 @@ static int take_record(void *context, const struct record *record, struct error 
 		complain_record(run, record->number, record->offset, "a time in eventTime or @timestamp");
 		return 0;
 	}
-	if (judge_event(&run->judge, &event, err) < 0) {
+	if (judge_event(&run->judge, &event, record->bytes, record->length, err) < 0) {
 		run->has_failed = true;
 		return -1;
 	}
@@ -90,17 +103,29 @@ static int take_window(void *context, const struct window *window, size_t *ret_u
 	struct run *run = context;
 	if (records_feed(&run->records, window->bytes, window->length, window->is_last, ret_used, err) < 0)
 		return -1;
-	run->summary->bytes += *ret_used;
+	run->input->bytes += *ret_used;
 	if (run->options->progress != NULL)
 		run->options->progress(run->options->progress_context, run->done_bytes + window->file_bytes,
 		                       run->total_bytes);
 	return 0;
 }
 
+/* The second pass tells only what it could not read again. */
 static void finish_file(const struct run *run, const char *name, bool is_read)
 {
-	if (run->options->file_done != NULL)
+	if (run->options->file_done != NULL && !(run->is_second && is_read))
 		run->options->file_done(run->options->file_done_context, name, is_read);
+}
+
+MUST_USE static int open_stdin(struct run *run, int *ret_fd, struct error *err)
+{
+	if (run->stdin_fd < 0 && spool_stdin(&run->stdin_fd, &run->stdin_start, err) < 0)
+		return -1;
+	CLEANUP_FD int fd = fcntl(run->stdin_fd, F_DUPFD_CLOEXEC, 3);
+	if (fd < 0 || lseek(fd, run->stdin_start, SEEK_SET) < 0)
+		return error_errno(err, "standard input");
+	*ret_fd = steal_fd(&fd);
+	return 0;
 }
 
 static int take_file(void *context, const struct source_file *file, struct error *err)
@@ -109,9 +134,10 @@ static int take_file(void *context, const struct source_file *file, struct error
 	const struct records_reader reader = {take_record, complain_record, triage_hint, run, &run->setup.triage};
 	struct error problem = {0};
 	CLEANUP_FD int fd = -1;
-	run->path = strcmp(file->name, "-") == 0 ? "standard input" : file->name;
+	bool is_stdin = strcmp(file->name, "-") == 0;
+	run->path = is_stdin ? "standard input" : file->name;
 	run->complaints = 0;
-	if (source_fetch(file, &fd, &problem) < 0) {
+	if ((is_stdin ? open_stdin(run, &fd, &problem) : source_fetch(file, &fd, &problem)) < 0) {
 		complain_file(run, run->path, problem.text);
 		finish_file(run, file->name, false);
 		return 0;
@@ -124,9 +150,9 @@ static int take_file(void *context, const struct source_file *file, struct error
 	if (result < 0)
 		complain_file(run, run->path, problem.text);
 	else if (run->records.is_given_up)
-		run->summary->files_unreadable++; /* the records' complaint said why */
+		run->input->files_unreadable++; /* the records' complaint said why */
 	else
-		run->summary->files++;
+		run->input->files++;
 	finish_file(run, file->name, result == 0 && !run->records.is_given_up);
 	return 0;
 }
@@ -137,14 +163,14 @@ static void skip_file(void *context, const char *path)
 {
 	struct run *run = context;
 	(void)path;
-	run->summary->files_skipped++;
+	run->input->files_skipped++;
 }
 
 static void leave_file_out(void *context, const char *path)
 {
 	struct run *run = context;
 	(void)path;
-	run->summary->files_outside++;
+	run->input->files_outside++;
 }
 
 static void lose_file(void *context, const char *path, const char *why)
@@ -208,13 +234,52 @@ MUST_USE static int read_sources(struct run *run, struct error *err)
 		if (read_source(run, run->options->sources[i], &problem) == 0)
 			continue;
 		finish_file(run, run->options->sources[i], false);
-		if (run->has_failed || ++lost == run->options->source_count)
+		if (run->has_failed || (++lost == run->options->source_count && !run->is_second))
 			return error_set(err, problem.code, "%s", problem.text);
 		run->complaints = 0;
-		run->summary->files_unreadable++;
+		run->input->files_unreadable++;
 		complain(run, problem.text);
 	}
 	return 0;
+}
+
+/* ---- passes */
+
+/* What a pass knows: which keys to look for is part of it. */
+static void arm(struct run *run)
+{
+	run->setup.triage.lineage = &run->learned.lineage;
+	run->setup.triage.learns = !run->is_second;
+	run->setup.triage.everything = run->setup.tracked.has_odd_key || run->learned.lineage.has_principals;
+}
+
+/* The same sources once more, by what they have taught. What has become unreadable since is told, and counts. */
+MUST_USE static int read_again(struct run *run, struct error *err)
+{
+	struct detect_summary again = {0};
+	run->is_second = true;
+	run->input = &again;
+	run->done_bytes = 0;
+	arm(run);
+	if (judge_restart(&run->judge, err) < 0 || read_sources(run, err) < 0)
+		return -1;
+	run->is_second = false;
+	if (again.files_unreadable > run->summary->files_unreadable) {
+		run->summary->files_unreadable = again.files_unreadable;
+		run->complaints = 0;
+		complain(run, "some files could be read only once: what was learned from them later is missing");
+	}
+	return 0;
+}
+
+MUST_USE static int read_all(struct run *run, struct error *err)
+{
+	bool has_news = false;
+	arm(run);
+	if (read_sources(run, err) < 0 || learned_close(&run->learned, &has_news, err) < 0 ||
+	    (has_news && read_again(run, err) < 0))
+		return -1;
+	return judge_finish(&run->judge, err);
 }
 
 /* ---- findings */
@@ -246,7 +311,10 @@ MUST_USE static int finish(struct run *run, struct error *err)
 static void run_close(struct run *run)
 {
 	inflate_free(run->inflate);
-	seen_done(&run->judge.seen);
+	judge_done(&run->judge);
+	learned_done(&run->learned);
+	if (run->stdin_fd >= 0)
+		(void)close(run->stdin_fd);
 	setup_close(&run->setup);
 }
 
@@ -254,14 +322,17 @@ int detect_run(const struct detect_options *options, const struct detect_output 
                struct error *err)
 {
 	struct detect_summary summary = {0};
-	CLEANUP(run_close) struct run run = {.options = options, .output = output, .summary = &summary};
-	run.judge = (struct judge){.setup = &run.setup, .summary = &summary};
+	CLEANUP(run_close) struct run run = {.options = options, .output = output, .stdin_fd = -1};
+	run.summary = run.input = &summary;
+	run.judge = (struct judge){.setup = &run.setup, .learned = &run.learned, .summary = &summary};
+	run.learned.lineage.tracked = &run.setup.tracked;
+	run.learned.lineage.every_session = options->without_ledger;
 	if (options->source_count == 0)
 		return error_set(err, ERROR_USAGE, "no source to read");
 	if (setup_open(options, &run.setup, &summary, err) < 0 || inflate_new(&run.inflate, err) < 0)
 		return -1;
 	measure_sources(&run);
-	if (read_sources(&run, err) < 0 || finish(&run, err) < 0)
+	if (read_all(&run, err) < 0 || finish(&run, err) < 0)
 		return -1;
 	*ret = summary;
 	return 0;

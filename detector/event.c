@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* From a record's bytes to a struct event. A table says where each field stands; AWS adds fields weekly, so what is not
- * in the table is passed over. A field that does not hold what it should counts as absent. */
+/* From a record's bytes to a struct event: a table says where each field stands (fields.h), the rest of this file what
+ * the texts mean. */
 #include "detector/event.h"
 
 #include <string.h>
@@ -9,117 +9,69 @@
 #include "common/clock.h"
 #include "common/digest.h"
 #include "common/text.h"
+#include "detector/fields.h"
 #include "detector/triage.h"
-#include "detector/walk.h"
 
 /* Texts as they stand in the record, before they are looked at. */
 struct raw {
 	struct event event;
-	char event_time[40], timestamp[40], addendum_reason[40];
+	char event_time[40], timestamp[40], created[40], addendum_reason[40], category[40], type[40];
 	char account[EVENT_TEXT_BYTES], recipient[EVENT_TEXT_BYTES], endpoint_account[EVENT_TEXT_BYTES];
 	char invoked_by[EVENT_TEXT_BYTES], issuer_arn[EVENT_LONG_BYTES];
 	char scope_type[40], scope_arn[EVENT_LONG_BYTES], scope_account[EVENT_TEXT_BYTES];
-	const char *nested; /* the value of CloudTrailEvent */
 };
 
-struct node {
-	const char *name;
-	size_t name_length;
-	const struct node *children; /* an object's fields; NULL: a text */
-	size_t child_count;
-	size_t offset, size;
-};
+#define TEXT(json, field) FIELD(json, FIELD_TEXT, struct raw, field)
 
-#define TEXT(json, field)                                                                                              \
-	{                                                                                                              \
-		json, sizeof(json) - 1, NULL, 0, offsetof(struct raw, field), sizeof(((struct raw *)NULL)->field)      \
-	}
-#define OBJECT(json, table)                                                                                            \
-	{                                                                                                              \
-		json, sizeof(json) - 1, table, ARRAY_LENGTH(table), 0, 0                                               \
-	}
-
-static const struct node issuer[] = {
+static const struct field issuer[] = {
 	TEXT("arn", issuer_arn),
 	TEXT("userName", event.role),
 };
-static const struct node session[] = {
-	OBJECT("sessionIssuer", issuer),
+static const struct field attributes[] = {
+	TEXT("creationDate", created),
+};
+static const struct field session[] = {
+	FIELDS("sessionIssuer", issuer),
+	FIELDS("attributes", attributes),
 	TEXT("ec2RoleDelivery", event.role_delivery),
 };
-static const struct node scope[] = {
+static const struct field scope[] = {
 	TEXT("issuerType", scope_type),
 	TEXT("credentialsIssuedTo", scope_arn),
 	TEXT("sourceAccount", scope_account),
 };
-static const struct node identity[] = {
+static const struct field identity[] = {
 	TEXT("type", event.identity_type), TEXT("principalId", event.principal_id),
 	TEXT("accountId", account),        TEXT("accessKeyId", event.access_key_id),
-	TEXT("invokedBy", invoked_by),     OBJECT("sessionContext", session),
-	OBJECT("inScopeOf", scope),
+	TEXT("userName", event.user_name), TEXT("invokedBy", invoked_by),
+	FIELDS("sessionContext", session), FIELDS("inScopeOf", scope),
 };
-static const struct node addendum[] = {
+static const struct field addendum[] = {
 	TEXT("reason", addendum_reason),
 	TEXT("originalEventID", event.replaces),
 };
-#define RECORD_FIELDS                                                                                                  \
-	TEXT("eventTime", event_time), TEXT("@timestamp", timestamp), TEXT("eventID", event.id),                       \
-		TEXT("eventVersion", event.version), TEXT("eventSource", event.service),                               \
-		TEXT("eventName", event.name), TEXT("errorCode", event.error_code), TEXT("awsRegion", event.region),   \
-		TEXT("userAgent", event.user_agent), TEXT("recipientAccountId", recipient),                            \
-		TEXT("sharedEventID", event.shared_id), TEXT("sourceIPAddress", event.source_text),                    \
-		TEXT("vpcEndpointId", event.endpoint_id), TEXT("vpcEndpointAccountId", endpoint_account),              \
-		OBJECT("userIdentity", identity), OBJECT("addendum", addendum)
-static const struct node record_fields[] = {RECORD_FIELDS};
-static const struct node top_fields[] = {RECORD_FIELDS, OBJECT("detail", record_fields)};
-
-/* ---- reading */
-
-static const struct node *node_of(const struct node *nodes, size_t count, const struct walk_name *name)
-{
-	for (size_t i = 0; i < count; i++)
-		if (nodes[i].name_length == name->length && memcmp(nodes[i].name, name->text, name->length) == 0)
-			return &nodes[i];
-	return NULL;
-}
-
-/* A text that does not fit is not what the field should hold, but for the user agent, which may be cut. */
-static bool read_text(struct walk *walk, const struct node *node, struct raw *raw)
-{
-	char *to = (char *)raw + node->offset;
-	bool fits;
-	if (!walk_text(walk, to, node->size, &fits))
-		return false;
-	if (!fits && to != raw->event.user_agent)
-		*to = '\0';
-	return true;
-}
-
-/* As deep as the tables are. */
-static bool read_object(struct walk *walk, const struct node *nodes, size_t count, struct raw *raw)
-{
-	struct walk_name name;
-	if (!walk_enter(walk, '{'))
-		return false;
-	for (bool first = true;; first = false) {
-		enum walk_step step = walk_next(walk, first, &name);
-		if (step != WALK_MEMBER)
-			return step == WALK_END;
-		const struct node *node = node_of(nodes, count, &name);
-		char c = walk_peek(walk);
-		bool read;
-		if (nodes == top_fields && c == '"' && walk_name_is(&name, "CloudTrailEvent"))
-			raw->nested = walk->at;
-		if (node != NULL && node->children != NULL && c == '{')
-			read = read_object(walk, node->children, node->child_count, raw);
-		else if (node != NULL && node->children == NULL && c == '"')
-			read = read_text(walk, node, raw);
-		else
-			read = walk_skip(walk);
-		if (!read)
-			return false;
-	}
-}
+static const struct field record_fields[] = {
+	TEXT("eventTime", event_time),
+	TEXT("@timestamp", timestamp),
+	TEXT("eventID", event.id),
+	TEXT("eventVersion", event.version),
+	TEXT("eventSource", event.service),
+	TEXT("eventName", event.name),
+	TEXT("errorCode", event.error_code),
+	TEXT("awsRegion", event.region),
+	FIELD("userAgent", FIELD_CUT, struct raw, event.user_agent),
+	TEXT("recipientAccountId", recipient),
+	TEXT("sharedEventID", event.shared_id),
+	TEXT("requestID", event.request_id),
+	TEXT("eventCategory", category),
+	TEXT("eventType", type),
+	FIELD("sessionCredentialFromConsole", FIELD_FLAG, struct raw, event.is_console),
+	TEXT("sourceIPAddress", event.source_text),
+	TEXT("vpcEndpointId", event.endpoint_id),
+	TEXT("vpcEndpointAccountId", endpoint_account),
+	FIELDS("userIdentity", identity),
+	FIELDS("addendum", addendum),
+};
 
 /* ---- understanding */
 
@@ -201,12 +153,16 @@ static void understand(struct raw *raw)
 	struct event *event = &raw->event;
 	if (!clock_parse(raw->event_time, &event->at_us) && !clock_parse(raw->timestamp, &event->at_us))
 		event->at_us = 0;
+	if (!clock_parse(raw->created, &event->issued_us))
+		event->issued_us = 0;
 	take_account(event->account_id, raw->account);
 	take_account(event->recipient_account, raw->recipient);
 	take_account(event->endpoint_account, raw->endpoint_account);
 	take_source(event);
 	take_endpoint(event);
 	take_session(raw);
+	event->is_network = strcmp(raw->category, "NetworkActivity") == 0 || text_starts(raw->type, "AwsVpceEvent");
+	event->is_console = event->is_console || strcmp(raw->type, "AwsConsoleSignIn") == 0;
 	event->is_addendum = raw->addendum_reason[0] != '\0' || event->replaces[0] != '\0';
 }
 
@@ -222,25 +178,13 @@ static void take_digest(struct event *event, const char *bytes, size_t length)
 bool event_read(const char *bytes, size_t length, struct event *ret)
 {
 	struct raw raw = {0};
-	struct walk walk = {bytes, bytes + length};
-	CLEANUP_FREE char *inner = NULL;
-	if (!read_object(&walk, top_fields, ARRAY_LENGTH(top_fields), &raw))
+	CLEANUP(record_text_done) struct record_text text = {0};
+	if (!record_text_find(bytes, length, &text) ||
+	    !fields_read(&text, record_fields, ARRAY_LENGTH(record_fields), &raw))
 		return false;
-	if (raw.nested != NULL) {
-		walk.at = raw.nested;
-		inner = malloc(length + 1);
-		raw = (struct raw){0};
-		if (inner == NULL || !walk_text(&walk, inner, length + 1, NULL))
-			return false;
-		bytes = inner;
-		length = strlen(inner);
-		walk = (struct walk){inner, inner + length};
-		if (!read_object(&walk, record_fields, ARRAY_LENGTH(record_fields), &raw))
-			return false;
-	}
 	understand(&raw);
 	if (raw.event.id[0] == '\0')
-		take_digest(&raw.event, bytes, length);
+		take_digest(&raw.event, text.bytes, text.length);
 	*ret = raw.event;
 	return true;
 }

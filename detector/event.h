@@ -36,7 +36,9 @@ struct event {
 	char region[REGION_BYTES];
 	char user_agent[EVENT_LONG_BYTES];
 	char recipient_account[ACCOUNT_BYTES];
-	char shared_id[EVENT_TEXT_BYTES];
+	char shared_id[EVENT_TEXT_BYTES], request_id[EVENT_TEXT_BYTES];
+	bool is_network; /* a NetworkActivity record: an endpoint's owner's view of somebody's call */
+	bool is_console; /* a sign-in, or a call with a session that the console made */
 	bool is_addendum;
 	char replaces[EVENT_TEXT_BYTES]; /* addendum.originalEventID */
 
@@ -44,7 +46,9 @@ struct event {
 	char principal_id[EVENT_LONG_BYTES];
 	char identity_type[32];
 	char account_id[ACCOUNT_BYTES];        /* userIdentity.accountId */
+	char user_name[ROLE_BYTES];            /* of an IAM user */
 	char role[ROLE_BYTES];                 /* of sessionIssuer */
+	int64_t issued_us;                     /* creationDate of the session; 0 unknown */
 	char role_delivery[8];                 /* ec2RoleDelivery, 1.0 or 2.0 */
 	char session_instance[INSTANCE_BYTES]; /* of principalId, else of inScopeOf */
 	char scope_account[ACCOUNT_BYTES];     /* inScopeOf, for EC2 instances */

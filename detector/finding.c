@@ -4,14 +4,17 @@
  * from the use alone, so that the order of the input cannot show. */
 #include "detector/finding.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/text.h"
 #include "detector/map.h"
 
 /* What is taken off the certainty when the ledger does not vouch for the key. */
 #define KEY_UNKNOWN_COST 15
 #define LEDGER_UNKNOWN_COST 30
+#define PRINCIPAL_COST 10 /* a derived key whose parent is known by its principal only */
 
 static const char *or_null(const char *text)
 {
@@ -26,12 +29,60 @@ static const char *first_of(const char *first, const char *second)
 static json_t *owner_of(const struct use *use)
 {
 	const struct tracked_key *key = use->key;
+	const struct derived *derived = use->derived;
+	const char *instance = use->event->session_instance, *role = use->event->role;
 	json_t *owner = json_object();
+	if (key == NULL && derived != NULL) {
+		key = derived->root_key;
+		instance = derived->root_instance;
+		role = NULL;
+	}
 	json_put_text(owner, "account_id", or_null(use->home_account));
-	json_put_text(owner, "instance_id",
-	              or_null(first_of(key != NULL ? key->instance_id : NULL, use->event->session_instance)));
-	json_put_text(owner, "role", or_null(first_of(key != NULL ? key->role : NULL, use->event->role)));
+	json_put_text(owner, "instance_id", or_null(first_of(key != NULL ? key->instance_id : NULL, instance)));
+	json_put_text(owner, "role", or_null(first_of(key != NULL ? key->role : NULL, role)));
 	return owner;
+}
+
+/* ---- lineage: from what was handed out down to what was used */
+
+static json_t *root_step(const struct derived *derived)
+{
+	const struct tracked_key *key = derived->root_key;
+	json_t *step = json_object();
+	json_put_text(step, "access_key_id", key != NULL ? key->id : NULL);
+	json_put_text(step, "principal_id", or_null(derived->root_principal));
+	json_put_text(step, "user", NULL);
+	json_put_text(step, "account_id", or_null(derived->root_account));
+	json_put_text(step, "action", NULL);
+	json_put_time(step, "at", key != NULL ? key->first_delivered_us : 0);
+	json_put_text(step, "event_id", NULL);
+	return step;
+}
+
+static json_t *derived_step(const struct derived *derived)
+{
+	json_t *step = json_object();
+	bool is_login = derived->kind == LINK_LOGIN;
+	json_put_text(step, "access_key_id", derived->kind == LINK_KEY ? derived->name : NULL);
+	json_put_text(step, "principal_id", is_login ? NULL : or_null(derived->principal));
+	json_put_text(step, "user", is_login ? derived->name : NULL);
+	json_put_text(step, "account_id", or_null(derived->account));
+	json_put_text(step, "action", derived->action);
+	json_put_time(step, "at", derived->at_us);
+	json_put_text(step, "event_id", derived->event_id);
+	return step;
+}
+
+static json_t *lineage_of(const struct use *use)
+{
+	json_t *steps = json_array();
+	const struct derived *derived = use->derived;
+	for (const struct derived *at = derived; at != NULL;
+	     at = at->parent != DERIVED_NONE ? &use->lineage->derived[at->parent] : NULL)
+		(void)json_array_insert_new(steps, 0, derived_step(at));
+	if (derived != NULL)
+		(void)json_array_insert_new(steps, 0, root_step(derived));
+	return steps;
 }
 
 static json_t *remote_of(const struct origin *origin)
@@ -45,6 +96,32 @@ static json_t *remote_of(const struct origin *origin)
 	return remote;
 }
 
+/* How the key is known to be ours. */
+static void say_subject(const struct use *use, json_t *evidence)
+{
+	const struct derived *derived = use->derived;
+	char text[ORIGIN_EVIDENCE_BYTES], at[CLOCK_TEXT_BYTES];
+	if (use->key != NULL)
+		return;
+	if (derived != NULL) {
+		const char *root = derived->root_key != NULL ? derived->root_key->id : derived->root_principal;
+		(void)snprintf(text, sizeof(text), "it descends from %s: %s at %s (event %s)%s", root, derived->action,
+		               clock_format(derived->at_us, at), derived->event_id,
+		               derived->by_key ? "" : "; the parent is known by its principal only");
+		(void)json_array_append_new(evidence, json_from_bytes(text, strlen(text)));
+	}
+	if (derived != NULL)
+		return;
+	if (use->is_session_tracked)
+		(void)json_array_append_new(evidence,
+		                            json_string("the instance is in the ledger, but this key of its was not "
+		                                        "handed out by the proxy there"));
+	else
+		(void)json_array_append_new(evidence,
+		                            json_string("without a ledger: judged as a session of an instance, not "
+		                                        "as a key known to have been handed out"));
+}
+
 static json_t *evidence_of(const struct use *use, const struct ruling *ruling)
 {
 	json_t *evidence = json_array();
@@ -54,20 +131,18 @@ static json_t *evidence_of(const struct use *use, const struct ruling *ruling)
 	for (size_t i = 0; i < origin->evidence_count; i++)
 		(void)json_array_append_new(evidence,
 		                            json_from_bytes(origin->evidence[i], strlen(origin->evidence[i])));
-	if (use->key == NULL && use->is_session_tracked)
-		(void)json_array_append_new(evidence,
-		                            json_string("the instance is in the ledger, but this key of its was not "
-		                                        "handed out by the proxy there"));
-	else if (use->key == NULL)
-		(void)json_array_append_new(evidence,
-		                            json_string("without a ledger: judged as a session of an instance, not "
-		                                        "as a key known to have been handed out"));
+	say_subject(use, evidence);
 	return evidence;
 }
 
 static int confidence_of(const struct use *use, const struct ruling *ruling)
 {
-	int cost = use->key != NULL ? 0 : use->is_session_tracked ? KEY_UNKNOWN_COST : LEDGER_UNKNOWN_COST;
+	const struct derived *derived = use->derived;
+	int cost = 0;
+	if (use->key == NULL && derived == NULL)
+		cost = use->is_session_tracked ? KEY_UNKNOWN_COST : LEDGER_UNKNOWN_COST;
+	else if (derived != NULL)
+		cost = (derived->root_key == NULL ? KEY_UNKNOWN_COST : 0) + (derived->by_key ? 0 : PRINCIPAL_COST);
 	return ruling->confidence > cost ? ruling->confidence - cost : 1;
 }
 
@@ -87,6 +162,7 @@ int finding_make(const struct rule *rule, const struct use *use, const struct ru
 	json_put(facts, "owner", owner_of(use));
 	json_put(facts, "remote", remote_of(origin));
 	json_put(facts, "evidence", evidence_of(use, ruling));
+	json_put(facts, "lineage", lineage_of(use));
 
 	*ret = (struct finding){.facts = facts};
 	ret->use = (struct findings_use){

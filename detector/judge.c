@@ -14,23 +14,36 @@ static const char *first_of(const char *first, const char *second)
 	return first != NULL && first[0] != '\0' ? first : second;
 }
 
-static const struct tracked_key *key_of(const struct judge *judge, const struct event *event)
-{
-	const char *id = event->access_key_id;
-	return id[0] != '\0' ? tracked_key(&judge->setup->tracked, id, strlen(id)) : NULL;
-}
+/* By what a call was made, as far as anybody knows. */
+struct subject {
+	const struct tracked_key *key;           /* handed out, as a ledger says */
+	const struct derived *derived;           /* or descended from such a key or session */
+	const struct tracked_instance *instance; /* or at least of an instance that a ledger knows */
+	bool is_session;                         /* without a ledger: of any instance */
+};
 
-static const struct tracked_instance *instance_of(const struct judge *judge, const struct event *event)
+static struct subject subject_of(const struct judge *judge, const struct event *event)
 {
-	const char *id = event->session_instance;
-	return id[0] != '\0' ? tracked_instance(&judge->setup->tracked, id, strlen(id)) : NULL;
+	const struct setup *setup = judge->setup;
+	const char *id = event->access_key_id, *instance = event->session_instance;
+	char room[USER_BYTES];
+	struct subject subject = {0};
+	if (id[0] != '\0')
+		subject.key = tracked_key(&setup->tracked, id, strlen(id));
+	if (subject.key == NULL && judge->learned->lineage.count > 0) {
+		const struct caller caller = caller_of(event, room);
+		subject.derived = lineage_find(&judge->learned->lineage, &caller);
+	}
+	if (instance[0] != '\0')
+		subject.instance = tracked_instance(&setup->tracked, instance, strlen(instance));
+	subject.is_session = setup->without_ledger && instance[0] != '\0';
+	return subject;
 }
 
 bool judge_is_ours(const struct judge *judge, const struct event *event)
 {
-	if (judge->setup->without_ledger)
-		return event->session_instance[0] != '\0';
-	return key_of(judge, event) != NULL || instance_of(judge, event) != NULL;
+	const struct subject subject = subject_of(judge, event);
+	return subject.key != NULL || subject.derived != NULL || subject.instance != NULL || subject.is_session;
 }
 
 static void count(struct judge *judge, const struct event *event, const struct origin *origin)
@@ -84,24 +97,92 @@ MUST_USE static int apply_rules(struct judge *judge, const struct use *use, stru
 	return result;
 }
 
-int judge_event(struct judge *judge, const struct event *event, struct error *err)
+/* Whose the credentials are: those of the key, or of what it descends from. */
+static struct origin_home home_of(const struct judge *judge, const struct event *event, const struct subject *subject)
 {
-	const struct tracked_key *key = key_of(judge, event);
-	const struct tracked_instance *instance = instance_of(judge, event);
-	const char *known_home = key != NULL ? key->home_account : NULL;
-	if (known_home == NULL || known_home[0] == '\0')
-		known_home = instance != NULL ? instance->home_account : NULL;
-
-	struct origin_home home = {.account_id =
-	                                   first_of(known_home, first_of(event->scope_account, event->account_id))};
-	const char *instance_id = first_of(key != NULL ? key->instance_id : NULL, event->session_instance);
+	const struct derived *derived = subject->derived;
+	const char *account = "", *instance_id = "";
+	if (subject->key != NULL) {
+		account = subject->key->home_account;
+		instance_id = subject->key->instance_id;
+	} else if (derived != NULL) {
+		account = derived->root_account;
+		instance_id = derived->root_instance;
+	}
+	if (account[0] == '\0' && derived == NULL && subject->instance != NULL)
+		account = subject->instance->home_account;
+	if (derived == NULL)
+		account = first_of(account, first_of(event->scope_account, event->account_id));
+	struct origin_home home = {.account_id = account};
+	instance_id = first_of(instance_id, event->session_instance);
 	home.placements = tracked_placements(&judge->setup->tracked, instance_id, event->at_us, &home.placement_count);
+	return home;
+}
 
-	struct origin origin;
+MUST_USE static int judge_now(struct judge *judge, const struct event *event, struct error *err)
+{
+	const struct subject subject = subject_of(judge, event);
+	const struct origin_home home = home_of(judge, event, &subject);
 	const struct origin_world world = {judge->setup->inventory, judge->setup->ranges};
+	struct origin origin;
 	origin_judge(event, &home, &world, &origin);
 	count(judge, event, &origin);
 
-	const struct use use = {event, &origin, key, home.account_id, instance != NULL};
+	const struct use use = {
+		.event = event,
+		.origin = &origin,
+		.key = subject.key,
+		.derived = subject.derived,
+		.lineage = &judge->learned->lineage,
+		.home_account = home.account_id,
+		.is_session_tracked = subject.instance != NULL,
+	};
 	return apply_rules(judge, &use, err);
+}
+
+static uint64_t hash_of(const char *text)
+{
+	return map_hash(text, strlen(text));
+}
+
+/* A call across accounts is recorded in both, and only one of the records names the key: the other is the same use once
+ * more, unless the first is missing. */
+int judge_event(struct judge *judge, const struct event *event, const char *bytes, size_t length, struct error *err)
+{
+	bool is_shared = event->shared_id[0] != '\0';
+	if (is_shared && event->access_key_id[0] == '\0')
+		return spool_put(&judge->partial, bytes, length, err);
+	if (is_shared)
+		(void)seen_first(&judge->shared, hash_of(event->shared_id));
+	return judge_now(judge, event, err);
+}
+
+int judge_finish(struct judge *judge, struct error *err)
+{
+	struct error problem = {0};
+	const char *bytes;
+	size_t length;
+	struct event event;
+	if (spool_rewind(&judge->partial, err) < 0)
+		return -1;
+	while ((bytes = spool_next(&judge->partial, &length, &problem)) != NULL)
+		if (event_read(bytes, length, &event) && !seen_holds(&judge->shared, hash_of(event.shared_id)) &&
+		    judge_now(judge, &event, err) < 0)
+			return -1;
+	return problem.code != ERROR_NONE ? error_set(err, problem.code, "%s", problem.text) : 0;
+}
+
+void judge_done(struct judge *judge)
+{
+	seen_done(&judge->seen);
+	seen_done(&judge->shared);
+	spool_done(&judge->partial);
+}
+
+int judge_restart(struct judge *judge, struct error *err)
+{
+	struct detect_summary *summary = judge->summary;
+	judge_done(judge);
+	summary->uses = summary->uses_at_home = summary->uses_by_aws = summary->uses_unknown = 0;
+	return findings_restart(judge->setup->findings, err);
 }

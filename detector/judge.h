@@ -2,18 +2,31 @@
 #pragma once
 
 #include "detector/event.h"
+#include "detector/learned.h"
 #include "detector/seen.h"
 #include "detector/setup.h"
+#include "detector/spool.h"
 
 /* One event: is it ours, where did it come from, what do the rules say. */
 struct judge {
 	const struct setup *setup;
+	const struct learned *learned;
 	struct detect_summary *summary;
 	struct seen seen;
+	struct seen shared;   /* shared ids of uses whose records name the key */
+	struct spool partial; /* records that may be another view of such a use: judged at the end */
 };
 
 /* Is a key or session of this event ours to judge? */
 bool judge_is_ours(const struct judge *judge, const struct event *event);
 
-/* For an event that is ours and has a time: counts it and hands its findings to the store. */
-MUST_USE int judge_event(struct judge *judge, const struct event *event, struct error *err);
+/* For an event that is ours and has a time: counts it and hands its findings to the store. `bytes` is its record. */
+MUST_USE int judge_event(struct judge *judge, const struct event *event, const char *bytes, size_t length,
+                         struct error *err);
+
+/* After the last event: those that had to wait. */
+MUST_USE int judge_finish(struct judge *judge, struct error *err);
+
+/* Forgets all that was judged, to begin anew. */
+MUST_USE int judge_restart(struct judge *judge, struct error *err);
+void judge_done(struct judge *judge);

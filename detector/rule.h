@@ -2,6 +2,7 @@
 #pragma once
 
 #include "detector/event.h"
+#include "detector/lineage.h"
 #include "detector/origin.h"
 #include "detector/tracked.h"
 #include "store/findings.h"
@@ -11,6 +12,8 @@ struct use {
 	const struct event *event;
 	const struct origin *origin;
 	const struct tracked_key *key; /* NULL: the ledgers do not know the key, only the instance (or nothing) */
+	const struct derived *derived; /* or what it descends from; NULL: not derived */
+	const struct lineage *lineage; /* that `derived` belongs to */
 	const char *home_account;      /* "" unknown */
 	bool is_session_tracked;       /* the ledgers know the instance */
 };

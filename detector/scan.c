@@ -114,7 +114,9 @@ INLINE uint64_t find_hints(const char *at, uint64_t word)
 	uint64_t second = load(at + 1), third = load(at + 2), fourth = load(at + 3);
 	uint64_t key = equal(word, 'A') & equal(third, 'I') & equal(fourth, 'A');
 	uint64_t session = (equal(word, ':') | equal(word, '/')) & equal(second, 'i') & equal(third, '-');
-	return key | session;
+	uint64_t name = equal(word, 't') & equal(second, 'N') & equal(third, 'a');
+	uint64_t network = equal(word, 'k') & equal(second, 'A') & equal(third, 'c');
+	return key | session | name | network;
 }
 
 INLINE void look_portable(const char *bytes, struct raw *ret)
@@ -161,20 +163,24 @@ AVX2 INLINE uint64_t gather_avx2(__m256i marks)
 
 AVX2 INLINE struct raw look_half(const char *at)
 {
-	__m256i first = load_avx2(at), third = load_avx2(at + 2);
+	__m256i first = load_avx2(at), second = load_avx2(at + 1), third = load_avx2(at + 2);
 	__m256i curly = _mm256_or_si256(first, _mm256_set1_epi8(0x20));
 	__m256i key = _mm256_and_si256(_mm256_and_si256(equal_avx2(first, 'A'), equal_avx2(third, 'I')),
 	                               equal_avx2(load_avx2(at + 3), 'A'));
 	__m256i mark = _mm256_or_si256(equal_avx2(first, ':'), equal_avx2(first, '/'));
-	__m256i session =
-		_mm256_and_si256(_mm256_and_si256(mark, equal_avx2(third, '-')), equal_avx2(load_avx2(at + 1), 'i'));
+	__m256i session = _mm256_and_si256(_mm256_and_si256(mark, equal_avx2(third, '-')), equal_avx2(second, 'i'));
+	__m256i name = _mm256_and_si256(_mm256_and_si256(equal_avx2(first, 't'), equal_avx2(second, 'N')),
+	                                equal_avx2(third, 'a'));
+	__m256i network = _mm256_and_si256(_mm256_and_si256(equal_avx2(first, 'k'), equal_avx2(second, 'A')),
+	                                   equal_avx2(third, 'c'));
+	__m256i hint = _mm256_or_si256(_mm256_or_si256(key, session), _mm256_or_si256(name, network));
 	return (struct raw){
 		.quote = gather_avx2(equal_avx2(first, '"')),
 		.backslash = gather_avx2(equal_avx2(first, '\\')),
 		.open = gather_avx2(equal_avx2(curly, '{')),
 		.close = gather_avx2(equal_avx2(curly, '}')),
 		.newline = gather_avx2(equal_avx2(first, '\n')),
-		.hint = gather_avx2(_mm256_or_si256(key, session)),
+		.hint = gather_avx2(hint),
 	};
 }
 

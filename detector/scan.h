@@ -8,10 +8,11 @@
 /* What stands where in 64 bytes of JSON, one bit a byte, lowest bit first: what the walk over records decides by. */
 struct scan_block {
 	uint64_t open, close;  /* { or [, } or ], outside of strings */
-	uint64_t hint;         /* where an access key id (A?IA) or an instance session (:i- or /i-) may begin */
+	uint64_t hint;         /* where an access key id (A?IA), an instance session (:i- or /i-), the tail of eventName
+	                          (tNa) or of NetworkActivity (kAc) may begin */
 	uint64_t broken;       /* line feeds within strings: no JSON from there on */
 	uint8_t opens, closes; /* bits set */
-	bool may_hide;         /* an escape here may spell out a byte of a key id or a session */
+	bool may_hide;         /* an escape here may spell out a byte of what `hint` looks for */
 };
 
 /* Between blocks. Starts as {0} outside of a string. */

@@ -47,6 +47,12 @@ bool seen_first(struct seen *seen, uint64_t hash)
 	return true;
 }
 
+bool seen_holds(const struct seen *seen, uint64_t hash)
+{
+	hash = hash != 0 ? hash : 1;
+	return seen->capacity > 0 && *slot_of(seen, hash) == hash;
+}
+
 void seen_done(struct seen *seen)
 {
 	free(seen->slots);

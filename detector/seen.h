@@ -17,6 +17,8 @@ struct seen {
 
 /* True the first time. Beyond SEEN_MAX events, or without memory, always true for events that are not held. */
 bool seen_first(struct seen *seen, uint64_t hash);
+/* Is it held? */
+bool seen_holds(const struct seen *seen, uint64_t hash);
 void seen_done(struct seen *seen);
 
 #define SEEN_MAX ((size_t)4 << 20) /* 64 MiB */

@@ -245,7 +245,12 @@ static void weigh_newness(struct ranking *ranking)
 
 static void weigh(struct ranking *ranking, const json_t *finding)
 {
+	const json_t *derivation = json_array_get(json_at(finding, "lineage"), 1);
 	int64_t first_use_us = time_at(finding, "first_seen");
+	int64_t derived_us = time_at(derivation, "at");
+	/* What was used later was made of the key by then. */
+	if (derived_us != 0 && derived_us < first_use_us)
+		first_use_us = derived_us;
 	for (size_t i = 0; i < ranking->count; i++) {
 		struct suspect *suspect = &ranking->suspects[i];
 		suspect->reasons = json_array();
@@ -300,7 +305,8 @@ static json_t *object_of(const struct suspect *suspect, size_t rank)
 int suspects_put(json_t *finding, struct ledger *const *ledgers, size_t count, struct error *err)
 {
 	CLEANUP(ranking_done) struct ranking ranking = {0};
-	const char *key = json_text_at(finding, "access_key_id");
+	const json_t *root = json_array_get(json_at(finding, "lineage"), 0);
+	const char *key = json_text_at(root != NULL ? root : finding, "access_key_id");
 	const struct ledger_filter filter = {.access_key_id = key, .credentials_only = true, .oldest_first = true};
 	json_t *list = json_array();
 	json_put(finding, "suspects", list);

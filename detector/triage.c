@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The cheap question that is asked of every record before any parsing: is one of our keys or sessions named anywhere in
- * its bytes? Where in the record does not matter here; that is for the parser. Pure. */
+/* The cheap question that is asked of every record before any parsing: is one of our keys or sessions, or a call
+ * that teaches, named anywhere in its bytes? Where in the record does not matter here; that is for the parser. Pure. */
 #include "detector/triage.h"
 
 #include <ctype.h>
+#include <string.h>
 
+#include "detector/lesson.h"
 #include "store/model.h"
 
 #define INSTANCE_DIGITS_OLD 8
@@ -29,17 +31,59 @@ size_t triage_instance_id(const char *at, const char *end)
 	return behind < end && is_word(*behind) ? 0 : digits + 2;
 }
 
+static bool is_known_key(const struct triage *triage, const char *at, const char *end)
+{
+	size_t length = 0;
+	while (length < KEY_ID_BYTES && at + length < end && is_word(at[length]))
+		length++;
+	return tracked_key(triage->tracked, at, length) != NULL ||
+	       (triage->lineage != NULL && lineage_key(triage->lineage, at, length) != NULL);
+}
+
+/* Over `text` and white space; NULL if something else stands there. */
+static const char *skip(const char *at, const char *end, const char *text)
+{
+	size_t length = strlen(text);
+	if (at == NULL || (size_t)(end - at) < length || memcmp(at, text, length) != 0)
+		return NULL;
+	for (at += length; at < end && isspace((unsigned char)*at);)
+		at++;
+	return at;
+}
+
+/* The name of a call that teaches; also behind escaped quotes, where the record is a string in the record. */
+static bool is_lesson(const struct triage *triage, const char *at, const char *end)
+{
+	const char *name = skip(at, end, "tName\"");
+	const char *plain = skip(skip(name, end, ":"), end, "\"");
+	if (name == NULL)
+		plain = skip(skip(skip(at, end, "tName\\\""), end, ":"), end, "\\\"");
+	size_t length = 0;
+	while (plain != NULL && plain + length < end && is_word(plain[length]))
+		length++;
+	enum lesson lesson = plain != NULL ? lesson_of(plain, length) : LESSON_NONE;
+	return lesson == LESSON_SIGN_IN || (lesson != LESSON_NONE && triage->learns);
+}
+
+static bool is_known_session(const struct triage *triage, const char *at, const char *end)
+{
+	size_t length = triage_instance_id(at, end);
+	if (length == 0)
+		return false;
+	return triage->every_session || tracked_instance(triage->tracked, at, length) != NULL;
+}
+
 bool triage_hint(const void *context, const char *at, const char *end)
 {
 	const struct triage *triage = context;
-	if (*at == 'A') {
-		size_t length = 0;
-		while (length < KEY_ID_BYTES && at + length < end && is_word(at[length]))
-			length++;
-		return tracked_key(triage->tracked, at, length) != NULL;
+	switch (*at) {
+	case 'A':
+		return is_known_key(triage, at, end);
+	case 't':
+		return is_lesson(triage, at, end);
+	case 'k':
+		return skip(at, end, "kActivity") != NULL;
+	default:
+		return is_known_session(triage, at + 1, end);
 	}
-	size_t length = triage_instance_id(at + 1, end);
-	if (length == 0)
-		return false;
-	return triage->every_session || tracked_instance(triage->tracked, at + 1, length) != NULL;
 }

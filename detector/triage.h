@@ -3,17 +3,20 @@
 
 #include <stdbool.h>
 
+#include "detector/lineage.h"
 #include "detector/tracked.h"
 
 /* What makes a record worth parsing. May err only towards parsing. Read-only, safe from any thread. */
 struct triage {
 	const struct tracked *tracked;
-	bool every_session; /* without a ledger: any instance session */
-	bool everything;    /* parse all: for keys of an odd form, and to hold triage against */
+	const struct lineage *lineage; /* may be NULL */
+	bool learns;                   /* records that teach count, too (lesson.h) */
+	bool every_session;            /* without a ledger: any instance session */
+	bool everything;               /* parse all: for keys of an odd form, and to hold triage against */
 };
 
-/* Does the text at `at`, which the scan took for a key id or a session, name a key or session to judge? For use as
- * the hint function of records.h. */
+/* Does the text at `at`, which the scan took for a key id, a session, the name of a call or a category, name a key or
+ * session to judge, or a call to learn from? For use as the hint function of records.h. */
 bool triage_hint(const void *triage, const char *at, const char *end);
 
 /* The length of an instance id (`i-` and 8 or 17 lower-case hexadecimal digits, nothing of a word behind it) at the

@@ -223,6 +223,11 @@ int findings_judge(struct findings *findings, const struct findings_event *event
 	return 0;
 }
 
+int findings_restart(struct findings *findings, struct error *err)
+{
+	return store_exec(findings->db, forget_run, err);
+}
+
 /* ---- making findings from their uses */
 
 int findings_read_row(sqlite3_stmt *row, int column, json_t **ret, struct error *err)
@@ -268,7 +273,6 @@ MUST_USE static int make_finding(struct findings *findings, const char *id, sqli
 	json_put_int(finding, "count", sqlite3_column_int64(sum, 0));
 	json_put_time(finding, "first_seen", sqlite3_column_int64(sum, 1));
 	json_put_time(finding, "last_seen", sqlite3_column_int64(sum, 2));
-	json_put(finding, "lineage", json_array());
 	json_put(finding, "suspects", json_array());
 	for (size_t i = 0; i < ARRAY_LENGTH(lists); i++)
 		if (put_list(findings, id, finding, i, err) < 0)

@@ -40,7 +40,8 @@ struct findings_use {
 	int rung;
 	int confidence; /* 0 to 100 */
 	const char *service, *name, *error_code, *region, *user_agent, *address;
-	/* What is the same in many uses: access_key_id, principal_id, owner, remote, evidence of a finding. */
+	/* What is the same in many uses: access_key_id, principal_id, owner, remote, evidence, lineage of a finding.
+	 */
 	const json_t *facts;
 };
 
@@ -56,6 +57,9 @@ struct findings_event {
 	size_t use_count;
 };
 MUST_USE int findings_judge(struct findings *findings, const struct findings_event *event, struct error *err);
+
+/* Forgets what findings_judge was given in this run. */
+MUST_USE int findings_restart(struct findings *findings, struct error *err);
 
 /* Completes a finding whose uses have changed (it may add members: suspects). */
 typedef int findings_complete(void *context, json_t *finding, struct error *err);

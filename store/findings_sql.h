@@ -69,6 +69,9 @@ static const char run_tables[] =
 	"CREATE TEMP TABLE touched(finding TEXT PRIMARY KEY) WITHOUT ROWID;"
 	"CREATE TEMP TABLE shown(finding TEXT PRIMARY KEY) WITHOUT ROWID;";
 
+static const char forget_run[] =
+	"DELETE FROM temp.run_use; DELETE FROM temp.run_event; DELETE FROM temp.run_facts;";
+
 enum statement {
 	OLDER_VERSION, FORGET_USES, ADD_EVENT, CLEAR_EVENT, ADD_FACTS, ADD_USE,
 	ALL_TOUCHED, SUM, BEST, PUT_FINDING, DROP_FINDING, STATEMENT_COUNT

@@ -12,12 +12,16 @@
 static bool matches(const struct use *use, struct ruling *ret)
 {
 	char expired[CLOCK_TEXT_BYTES];
-	if (use->key == NULL || use->key->expires_at_us == 0 || use->origin->verdict == VERDICT_AWS ||
-	    use->event->at_us <= use->key->expires_at_us + SLACK_US)
+	int64_t expires_us = 0;
+	if (use->key != NULL)
+		expires_us = use->key->expires_at_us;
+	else if (use->derived != NULL && use->derived->kind == LINK_KEY && use->event->access_key_id[0] != '\0')
+		expires_us = use->derived->expires_us;
+	if (expires_us == 0 || use->origin->verdict == VERDICT_AWS || use->event->at_us <= expires_us + SLACK_US)
 		return false;
 	*ret = (struct ruling){.severity = SEVERITY_LOW, .rung = use->origin->rung, .confidence = 80};
 	(void)snprintf(ret->evidence, sizeof(ret->evidence), "the key expired at %s",
-	               clock_format(use->key->expires_at_us, expired));
+	               clock_format(expires_us, expired));
 	return true;
 }
 

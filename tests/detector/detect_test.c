@@ -3,6 +3,7 @@
 /* Whole runs: what the summary counts, what is complained of, which findings stand. */
 #include "tests/detector/support.h"
 
+#include <sys/wait.h>
 #include <zlib.h>
 
 #include "detector/detect.h"
@@ -436,6 +437,76 @@ static void test_addendum(void **state)
 	}
 }
 
+/* ---- derived keys: a second pass */
+
+#define STEP(id, minute, from, principal, to)                                                                          \
+	"{\"eventTime\":\"2020-09-14T01:" minute ":00Z\",\"eventID\":\"" id                                            \
+	"\",\"eventSource\":\"sts.amazonaws.com\",\"eventName\":\"AssumeRole\",\"sourceIPAddress\":\"AWS Internal\","  \
+	"\"userIdentity\":{\"type\":\"AssumedRole\",\"accessKeyId\":\"" from "\",\"principalId\":\"" principal         \
+	"\"},\"responseElements\":{\"credentials\":{\"accessKeyId\":\"" to                                             \
+	"\"},\"assumedRoleUser\":{\"assumedRoleId\":\"AROA" to ":s\"}}}"
+#define DERIVED_USE                                                                                                    \
+	"{\"eventTime\":\"2020-09-14T01:30:00Z\",\"eventID\":\"use\",\"eventName\":\"GetCallerIdentity\","             \
+	"\"sourceIPAddress\":\"1.2.3.4\",\"userIdentity\":{\"type\":\"AssumedRole\",\"accessKeyId\":"                  \
+	"\"ASIADERIVEDTWO\"}}"
+
+static void test_derived(void **state)
+{
+	static const char *const records[] = {
+		DERIVED_USE, STEP("2", "20", "ASIADERIVEDONE", "AROAASIADERIVEDONE:s", "ASIADERIVEDTWO"),
+		STEP("1", "10", OTRF_KEY, "AROAHOME:" OTRF_INSTANCE, "ASIADERIVEDONE")};
+	static const int orders[][3] = {{0, 1, 2}, {2, 1, 0}, {1, 0, 2}, {0, 2, 1}, {2, 0, 1}, {1, 2, 0}};
+	CLEANUP_BUFFER struct buffer first = {0};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(orders); i++) {
+		CLEANUP_BUFFER struct buffer text = {0};
+		for (int j = 0; j < 3; j++)
+			assert_int_equal(buffer_printf(&text, NULL, "%s\n", records[orders[i][j]]), 0);
+		detect_one(support_write_text("derived.jsonl", text.bytes), "known.db", NULL);
+		assert_int_equal(run.summary.records, 3); /* counted once */
+		assert_int_equal(run.summary.uses, 3);
+		assert_int_equal(run.summary.uses_by_aws, 2);
+		CLEANUP_JSON json_t *finding = only_finding();
+		const json_t *lineage = json_at(finding, "lineage");
+		assert_string_equal(json_text_at(finding, "access_key_id"), "ASIADERIVEDTWO");
+		assert_string_equal(json_text_at(finding, "owner.instance_id"), OTRF_INSTANCE);
+		assert_int_equal(json_array_size(lineage), 3);
+		assert_string_equal(json_text_at(json_array_get(lineage, 0), "access_key_id"), OTRF_KEY);
+		assert_string_equal(json_text_at(json_array_get(lineage, 1), "action"), "sts:AssumeRole");
+		assert_string_equal(json_text_at(json_array_get(lineage, 2), "event_id"), "2");
+		assert_int_equal(json_array_size(json_at(finding, "suspects")), 1);
+		if (i == 0)
+			assert_int_equal(buffer_append(&first, run.findings.bytes, run.findings.length, NULL), 0);
+		assert_string_equal(run.findings.bytes, first.bytes);
+	}
+}
+
+/* What the second pass cannot read any more is said. */
+static void test_derived_again(void **state)
+{
+	CLEANUP_BUFFER struct buffer text = {0};
+	const char *ledger = support_path("known.db"), *source = support_path("once");
+	const struct detect_options options = {
+		.sources = &source, .source_count = 1, .ledgers = &ledger, .ledger_count = 1, .findings = ""};
+	(void)state;
+	assert_int_equal(buffer_printf(&text, NULL, "%s\n%s\n", DERIVED_USE,
+	                               STEP("1", "10", OTRF_KEY, "AROAHOME:" OTRF_INSTANCE, "ASIADERIVEDTWO")),
+	                 0);
+	assert_int_equal(mkfifo(source, 0600), 0);
+	pid_t writer = fork();
+	if (writer == 0) {
+		int fd = open(source, O_WRONLY | O_CLOEXEC);
+		bool written = write(fd, text.bytes, text.length) == (ssize_t)text.length;
+		(void)remove(source);
+		_exit(written ? 0 : 1);
+	}
+	assert_int_equal(detect(&options), 0);
+	assert_int_equal(waitpid(writer, NULL, 0), writer);
+	assert_int_equal(run.summary.files, 1);
+	assert_int_equal(run.summary.files_unreadable, 1);
+	assert_non_null(strstr(run.complaints.bytes, "only once"));
+}
+
 static void test_beside_the_ledger(void **state)
 {
 	const char *ledger = support_path("known.db"), *source = OTRF_FILE;
@@ -511,6 +582,8 @@ int main(void)
 		cmocka_unit_test(test_order_does_not_show),
 		cmocka_unit_test(test_judged_anew),
 		cmocka_unit_test(test_addendum),
+		cmocka_unit_test(test_derived),
+		cmocka_unit_test(test_derived_again),
 		cmocka_unit_test(test_beside_the_ledger),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -61,7 +61,11 @@ static void test_rules(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
 		const struct event event = {.at_us = cases[i].at_us};
-		const struct use use = {&event, &cases[i].origin, cases[i].key, OTRF_ACCOUNT, true};
+		const struct use use = {.event = &event,
+		                        .origin = &cases[i].origin,
+		                        .key = cases[i].key,
+		                        .home_account = OTRF_ACCOUNT,
+		                        .is_session_tracked = true};
 		char found[200] = "";
 		for (size_t rule = 0; rule < RULE_COUNT; rule++) {
 			struct ruling ruling;
@@ -90,7 +94,11 @@ static struct finding make(const struct tracked_key *key, bool is_session_tracke
 {
 	static const struct event event = {
 		.access_key_id = OTRF_KEY, .principal_id = "AROA:" OTRF_INSTANCE, .session_instance = OTRF_INSTANCE};
-	const struct use use = {&event, origin, key, OTRF_ACCOUNT, is_session_tracked};
+	const struct use use = {.event = &event,
+	                        .origin = origin,
+	                        .key = key,
+	                        .home_account = OTRF_ACCOUNT,
+	                        .is_session_tracked = is_session_tracked};
 	const struct ruling ruling = {.severity = SEVERITY_HIGH, .rung = 6, .confidence = 80};
 	struct finding finding;
 	assert_int_equal(finding_make(&rule_outside_aws, &use, &ruling, &finding, NULL), 0);

@@ -32,6 +32,9 @@ static void scan_plain(const char *bytes, size_t length, struct scan_state *stat
 			state->in_string = !state->in_string;
 		block->may_hide = block->may_hide || may_hide(c);
 		block->hint |= c[0] == 'A' && c[2] == 'I' && c[3] == 'A' ? bit : 0;
+		block->hint |=
+			(c[0] == 't' && c[1] == 'N' && c[2] == 'a') || (c[0] == 'k' && c[1] == 'A' && c[2] == 'c') ? bit
+														   : 0;
 		block->hint |= (c[0] == ':' || c[0] == '/') && c[1] == 'i' && c[2] == '-' ? bit : 0;
 		block->broken |= *c == '\n' && state->in_string ? bit : 0;
 		if (!state->in_string && (*c == '{' || *c == '[')) {
@@ -75,7 +78,7 @@ static void check(const char *bytes, size_t length)
 static void test_forms_agree(void **state)
 {
 	/* Often the bytes that matter and their neighbours in the tables of bits, sometimes any. */
-	static const char often[] = "\"\\{}[]\n:/i-ASIAKIA;Z|^~!#\x7b\x5b\xdb\xfb\xdd\x80\x00\xff";
+	static const char often[] = "\"\\{}[]\n:/i-ASIAKIA;tNakAcZ|^~!#\x7b\x5b\xdb\xfb\xdd\x80\x00\xff";
 	char bytes[BYTES + SCAN_PADDING];
 	(void)state;
 	srand(7);
