@@ -150,12 +150,10 @@ static int take_fail_on(struct reading *reading, const struct argument *argument
 
 static int take_form(struct reading *reading, const struct argument *argument, const char *value)
 {
-	static const char *const later[] = {"asff", "ocsf", "guardduty", "timesketch"};
-	for (size_t i = 0; i < ARRAY_LENGTH(later); i++)
-		if (strcmp(later[i], value) == 0)
-			return refuse(reading, argument, value,
-			              "not served by this version, expected table, json, jsonl or csv");
-	int index = word_index(reading, argument, value);
+	bool takes_others = (reading->command->options & OPTIONS_FORMS) != 0;
+	struct argument own = *argument;
+	own.name_count = takes_others ? FORM_COUNT : FORM_OWN_COUNT;
+	int index = word_index(reading, &own, value);
 	if (index < 0)
 		return -1;
 	reading->arguments->form = (enum form)index;
@@ -229,7 +227,9 @@ _Static_assert(ARRAY_LENGTH(fail_on_names) == FAIL_ON_NONE + 1, "one name a seve
 
 static const struct argument table[] = {
 	{"output", 'o', "FORM", OPTIONS_OUTPUT, take_form, WORDS(form_names, FORM_COUNT),
-         .help = "table, json, jsonl or csv (default: table on a terminal, else jsonl)"},
+         .help = "table, json, jsonl or csv (default: table on a terminal, else jsonl). `detect` and `findings` also: "
+                 "asff, "
+                 "ocsf, guardduty, timesketch"},
 	{"config", 'c', "FILE", OPTIONS_SETTINGS, take_text, AT(settings),
          .help = "settings (default /etc/keytrail/keytrail.conf, which need not exist)"},
 	{"ledger", 0, "FILE", OPTIONS_LEDGER, take_ledger,

@@ -24,6 +24,7 @@ enum option_group {
 	OPTIONS_SOURCE = 1 << 13,  /* which of CloudTrail's files are read */
 	OPTIONS_SEAL = 1 << 20,    /* --yes */
 	OPTIONS_REVIEW = 1 << 21,  /* --note TEXT */
+	OPTIONS_FORMS = 1 << 22,   /* -o also takes the forms of other tools: what it shows are findings */
 	OPTIONS_DAEMON = 1 << 10,  /* none of its own: the command asks the daemon */
 };
 

@@ -102,6 +102,8 @@ MUST_USE static int list_rules(const struct arguments *arguments, struct error *
 {
 	CLEANUP_OUTPUT struct output *output = NULL;
 	struct output_options form = {.form = arguments->form, .columns = &columns_rules, .stream = stdout};
+	if (arguments->form >= FORM_OWN_COUNT)
+		return error_set(err, ERROR_USAGE, "--rules: no findings, expected -o table, json, jsonl or csv");
 	if (output_open(&form, &output, err) < 0)
 		return -1;
 	for (size_t i = 0; i < RULE_COUNT; i++) {
@@ -167,7 +169,7 @@ const struct command command_detect = {
 	.examples = "  keytrail detect /var/log/cloudtrail\n"
 		    "  zcat trail.json.gz | keytrail detect -\n"
 		    "  keytrail detect --ledger a.db --ledger b.db --fail-on HIGH -o json logs\n",
-	.options = OPTIONS_OUTPUT | OPTIONS_SETTINGS | OPTIONS_LEDGER | OPTIONS_DETECT | OPTIONS_SOURCE,
+	.options = OPTIONS_OUTPUT | OPTIONS_FORMS | OPTIONS_SETTINGS | OPTIONS_LEDGER | OPTIONS_DETECT | OPTIONS_SOURCE,
 	.minimum = 1,
 	.maximum = -1,
 	.run = run,

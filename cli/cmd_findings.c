@@ -191,8 +191,8 @@ const struct command command_findings = {
 	.examples = "  keytrail findings --severity HIGH --state new\n"
 		    "  keytrail findings --account 210987654321 -o json\n"
 		    "  keytrail findings close 3f2a9b00 --note 'our own scanner, ticket 4711'\n",
-	.options =
-		OPTIONS_OUTPUT | OPTIONS_SETTINGS | OPTIONS_LEDGER | OPTIONS_FINDINGS | OPTIONS_STORED | OPTIONS_REVIEW,
+	.options = OPTIONS_OUTPUT | OPTIONS_FORMS | OPTIONS_SETTINGS | OPTIONS_LEDGER | OPTIONS_FINDINGS |
+                   OPTIONS_STORED | OPTIONS_REVIEW,
 	.maximum = -1,
 	.run = run,
 };

@@ -10,12 +10,24 @@
 
 #include "cli/csv.h"
 #include "cli/table.h"
+#include "detector/output_form.h"
 
 const char *const form_names[FORM_COUNT] = {
-	[FORM_TABLE] = "table",
-	[FORM_JSON] = "json",
-	[FORM_JSONL] = "jsonl",
-	[FORM_CSV] = "csv",
+	[FORM_TABLE] = "table", [FORM_JSON] = "json", [FORM_JSONL] = "jsonl",         [FORM_CSV] = "csv",
+	[FORM_ASFF] = "asff",   [FORM_OCSF] = "ocsf", [FORM_GUARDDUTY] = "guardduty", [FORM_TIMESKETCH] = "timesketch",
+};
+
+/* How each form is written: as one list, which Security Hub takes; else one object a line. Those of other tools first
+ * make other objects of each. */
+static const struct {
+	bool is_list;
+	const struct output_form *other;
+} styles[FORM_COUNT] = {
+	[FORM_JSON] = {.is_list = true},
+	[FORM_ASFF] = {.is_list = true, .other = &output_asff},
+	[FORM_OCSF] = {.other = &output_ocsf},
+	[FORM_GUARDDUTY] = {.other = &output_guardduty},
+	[FORM_TIMESKETCH] = {.other = &output_timesketch},
 };
 
 struct output {
@@ -58,20 +70,17 @@ MUST_USE static int put_json(struct output *output, const json_t *object, struct
 MUST_USE static int begin(struct output *output, struct error *err)
 {
 	struct table_look look;
-	switch (output->options.form) {
-	case FORM_TABLE:
+	if (output->options.form == FORM_TABLE) {
 		look = table_look_at(output->options.stream);
 		look.steady = output->options.steady;
 		return table_new(output->options.columns, &look, &output->table, err);
-	case FORM_JSON:
+	}
+	if (styles[output->options.form].is_list)
 		return put_text(output, output->options.opening != NULL ? output->options.opening : "[", err);
-	case FORM_CSV:
+	if (output->options.form == FORM_CSV) {
 		if (csv_heading(&output->line, output->options.columns, err) < 0)
 			return -1;
 		return put(output, output->line.bytes, output->line.length, err);
-	case FORM_JSONL:
-	case FORM_COUNT:
-		break;
 	}
 	return 0;
 }
@@ -88,30 +97,43 @@ int output_open(const struct output_options *options, struct output **ret, struc
 	return 0;
 }
 
+MUST_USE static int put_object(struct output *output, const json_t *object, struct error *err)
+{
+	bool is_list = styles[output->options.form].is_list, is_first = !output->has_rows;
+	output->has_rows = true;
+	if (is_list && put_text(output, is_first ? "\n" : ",\n", err) < 0)
+		return -1;
+	if (put_json(output, object, err) < 0)
+		return -1;
+	return is_list ? 0 : put_text(output, "\n", err);
+}
+
+MUST_USE static int put_others(struct output *output, const struct output_form *form, const json_t *finding,
+                               struct error *err)
+{
+	CLEANUP_JSON json_t *objects = json_array();
+	if (form->make(finding, objects, err) < 0)
+		return -1;
+	for (size_t i = 0; i < json_array_size(objects); i++)
+		if (put_object(output, json_array_get(objects, i), err) < 0)
+			return -1;
+	return 0;
+}
+
 int output_row(void *context, const json_t *object, struct error *err)
 {
 	struct output *output = context;
-	bool is_first = !output->has_rows;
-	output->has_rows = true;
-	switch (output->options.form) {
-	case FORM_TABLE:
+	const struct output_form *other = styles[output->options.form].other;
+	if (other != NULL)
+		return put_others(output, other, object, err);
+	if (output->options.form == FORM_TABLE)
 		return table_add(output->table, object, err);
-	case FORM_JSON:
-		if (put_text(output, is_first ? "\n" : ",\n", err) < 0)
-			return -1;
-		return put_json(output, object, err);
-	case FORM_CSV:
-		buffer_clear(&output->line);
-		if (csv_row(&output->line, output->options.columns, object, err) < 0)
-			return -1;
-		return put(output, output->line.bytes, output->line.length, err);
-	case FORM_JSONL:
-	case FORM_COUNT:
-		break;
-	}
-	if (put_json(output, object, err) < 0)
+	if (output->options.form != FORM_CSV)
+		return put_object(output, object, err);
+	buffer_clear(&output->line);
+	if (csv_row(&output->line, output->options.columns, object, err) < 0)
 		return -1;
-	return put_text(output, "\n", err);
+	return put(output, output->line.bytes, output->line.length, err);
 }
 
 int output_flush(struct output *output, struct error *err)
@@ -127,7 +149,7 @@ int output_flush(struct output *output, struct error *err)
 int output_close(struct output *output, struct error *err)
 {
 	CLEANUP_OUTPUT struct output *closing = output;
-	if (closing->options.form == FORM_JSON) {
+	if (styles[closing->options.form].is_list) {
 		const char *end = closing->options.closing != NULL ? closing->options.closing : "]\n";
 		if ((closing->has_rows && put_text(closing, "\n", err) < 0) || put_text(closing, end, err) < 0)
 			return -1;

@@ -7,9 +7,20 @@
 #include "cli/columns.h"
 #include "common/json.h"
 
-/* THE PLACE where a list of objects becomes one of the four forms. Rows are written as they come, but for tables, whose
+/* THE PLACE where a list of objects becomes one of the forms. Rows are written as they come, but for tables, whose
  * widths are known only at the end. Not shared between threads. */
-enum form { FORM_TABLE, FORM_JSON, FORM_JSONL, FORM_CSV, FORM_COUNT };
+enum form {
+	FORM_TABLE,
+	FORM_JSON,
+	FORM_JSONL,
+	FORM_CSV,
+	FORM_OWN_COUNT, /* of all commands; those of other tools follow, for findings alone */
+	FORM_ASFF = FORM_OWN_COUNT,
+	FORM_OCSF,
+	FORM_GUARDDUTY,
+	FORM_TIMESKETCH,
+	FORM_COUNT,
+};
 extern const char *const form_names[FORM_COUNT];
 
 struct output;

@@ -147,7 +147,7 @@ def open_folder():
     (["who", "ASIA"], 2, "who ASIA: no key, expected an access key id"),
     (["who", "ASIAIOSFODNN7EXAMPLE'--"], 2, "no key"),
     (["detect"], 2, "expected `keytrail detect [OPTION...] SOURCE...`"),
-    (["detect", "-o", "ocsf", "x"], 2, "not served by this version"),
+    (["deliveries", "-o", "ocsf"], 2, "expected one of table, json, jsonl, csv"),
     (["policy"], 2, "expected `keytrail policy [OPTION...] simulate FILE`"),
     (["policy", "simulate"], 2, "expected `keytrail policy [OPTION...] simulate FILE`"),
     (["policy", "enforce", "x"], 2, "policy enforce: unknown, expected simulate"),
