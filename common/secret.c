@@ -14,6 +14,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/folder.h"
+
 int secret_set(struct secret *secret, const void *bytes, size_t length, struct error *err)
 {
 	if (length > sizeof(secret->bytes))
@@ -93,7 +95,8 @@ MUST_USE static int key_create(const char *path, struct secret_key *ret, struct 
 	if (result == 0 && link(temporary, path) < 0 && errno != EEXIST)
 		result = error_errno(err, "%s", path);
 	(void)unlink(temporary);
-	if (result < 0)
+	/* What is made with a key must not outlive it. */
+	if (result < 0 || folder_sync_of(path, err) < 0)
 		return -1;
 	return secret_key_open(path, ret, err); /* whoever won, this is the key from now on */
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "store/chain.h"
+#include "store/intact.h"
 #include "store/store.h"
 
 #define CHECKPOINT_FRAMES 1000 /* of 4 KB: the WAL stays near 4 MB */
@@ -26,14 +27,19 @@ struct appender {
 	sqlite3_stmt *statements[SQL_COUNT];
 	int64_t seq; /* of the newest row */
 	uint8_t head[DIGEST_BYTES];
-	int frames; /* in the WAL */
+	int frames;        /* in the WAL */
+	int checkpoint_at; /* how many there are to be before the next checkpoint */
+	struct intact intact;
 };
 
 static int on_commit(void *context, sqlite3 *db, const char *name, int frames)
 {
 	(void)db;
 	(void)name;
-	((struct appender *)context)->frames = frames;
+	struct appender *appender = context;
+	if (frames < appender->frames) /* it has begun anew */
+		appender->checkpoint_at = CHECKPOINT_FRAMES;
+	appender->frames = frames;
 	return SQLITE_OK;
 }
 
@@ -78,6 +84,8 @@ int appender_open(const char *path, struct appender **ret, struct error *err)
 	}
 	/* Also switches SQLite's own checkpoints off, which would run while a client waits for COMMIT. */
 	(void)sqlite3_wal_hook(appender->db, on_commit, appender);
+	appender->checkpoint_at = CHECKPOINT_FRAMES;
+	intact_note(appender->db, &appender->intact);
 	*ret = appender;
 	return 0;
 }
@@ -90,6 +98,17 @@ void appender_close(struct appender *appender)
 		(void)sqlite3_finalize(appender->statements[i]);
 	store_close(appender->db);
 	free(appender);
+}
+
+void appender_abandon(struct appender *appender, bool is_damaged)
+{
+	/* What lies in a WAL that was deleted alone still reaches the database from here. Out of an overwritten one, or
+	 * into an overwritten database, nothing must be copied. */
+	if (is_damaged)
+		(void)sqlite3_db_config(appender->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	else
+		(void)sqlite3_wal_checkpoint_v2(appender->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	appender_close(appender);
 }
 
 int appender_begin(struct appender *appender, struct error *err)
@@ -199,13 +218,9 @@ int appender_insert(struct appender *appender, const struct packed *packed, stru
 
 int appender_commit(struct appender *appender, struct error *err)
 {
-	int moved = 0;
 	if (store_exec(appender->db, "COMMIT", err) < 0)
 		return -1;
-	/* What was deleted or replaced can still be written to, and nobody will ever read it. */
-	if (sqlite3_file_control(appender->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved != 0)
-		return error_set(err, ERROR_MISSING, "the ledger was deleted or replaced while it was open");
-	return 0;
+	return intact_check(appender->db, &appender->intact, appender->frames > 0, err);
 }
 
 void appender_rollback(struct appender *appender)
@@ -227,8 +242,10 @@ int64_t appender_seq(const struct appender *appender)
 
 void appender_checkpoint(struct appender *appender)
 {
-	if (appender->frames < CHECKPOINT_FRAMES)
+	int frames = 0, moved = 0;
+	if (appender->frames < appender->checkpoint_at)
 		return;
-	(void)sqlite3_wal_checkpoint_v2(appender->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-	appender->frames = 0;
+	int code = sqlite3_wal_checkpoint_v2(appender->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &frames, &moved);
+	/* Held up by a reader, it is not tried after each commit. */
+	appender->checkpoint_at = CHECKPOINT_FRAMES + (code == SQLITE_OK && frames == moved ? 0 : appender->frames);
 }

@@ -8,11 +8,13 @@ struct appender;
 
 MUST_USE int appender_open(const char *path, struct appender **ret, struct error *err);
 void appender_close(struct appender *appender);
+/* Closes what is not at its path any more, or (is_damaged) was overwritten. */
+void appender_abandon(struct appender *appender, bool is_damaged);
 
 MUST_USE int appender_begin(struct appender *appender, struct error *err);
 /* A row whose id is there already is passed over: a journal may be replayed twice. */
 MUST_USE int appender_insert(struct appender *appender, const struct packed *packed, struct error *err);
-/* Durable on return. ERROR_MISSING: the file is not at its path any more, and what was committed is lost with it. */
+/* Durable on return. ERROR_MISSING, ERROR_DAMAGED: committed to files that nobody will read (store/intact.h). */
 MUST_USE int appender_commit(struct appender *appender, struct error *err);
 void appender_rollback(struct appender *appender);
 

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "common/buffer.h"
+#include "common/folder.h"
 
 #define GAP_BYTES 4096 /* the reason is cut long before */
 #define GAP_REASON_BYTES 1024
@@ -37,7 +38,7 @@ MUST_USE static int put_file(const char *path, const char *line, struct error *e
 	if (fd < 0 || stat(folder, &owner) < 0 || (geteuid() == 0 && fchown(fd, owner.st_uid, owner.st_gid) < 0) ||
 	    write(fd, line, length) != (ssize_t)length || fsync(fd) < 0 || rename(temporary, path) < 0)
 		return error_errno(err, "%s", path);
-	return 0;
+	return folder_sync(folder, err);
 }
 
 int gap_begin(const char *ledger_path, const struct gap *gap, struct error *err)

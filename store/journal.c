@@ -6,12 +6,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "common/buffer.h"
 #include "common/digest.h"
+#include "common/folder.h"
 
 struct head {
 	char magic[8];
@@ -25,6 +28,7 @@ struct frame {
 };
 
 struct journal {
+	char path[PATH_MAX];
 	int fd;
 	uint64_t generation;
 	off_t end;           /* where the next frame goes */
@@ -64,21 +68,23 @@ MUST_USE static int head_write(struct journal *journal, struct error *err)
 	return 0;
 }
 
+MUST_USE static int set_aside(int fd, struct error *err)
+{
+	struct stat status;
+	if (fstat(fd, &status) < 0)
+		return error_errno(err, "journal");
+	errno = status.st_size < JOURNAL_BYTES ? posix_fallocate(fd, 0, JOURNAL_BYTES) : 0;
+	return errno == 0 ? 0 : error_errno(err, "cannot set aside %d bytes for the journal", JOURNAL_BYTES);
+}
+
 MUST_USE static int load(struct journal *journal, struct error *err)
 {
 	struct head head;
 	struct frame frame;
-	struct stat status;
 	CLEANUP_BUFFER struct buffer line = {0};
 	journal->end = sizeof(head);
-	if (fstat(journal->fd, &status) < 0)
-		return error_errno(err, "journal");
-	if (status.st_size < JOURNAL_BYTES) {
-		int problem = posix_fallocate(journal->fd, 0, JOURNAL_BYTES);
-		errno = problem;
-		if (problem != 0)
-			return error_errno(err, "cannot set aside %d bytes for the journal", JOURNAL_BYTES);
-	}
+	if (set_aside(journal->fd, err) < 0 || folder_sync_of(journal->path, err) < 0)
+		return -1;
 	if (pread(journal->fd, &head, sizeof(head), 0) != (ssize_t)sizeof(head) ||
 	    memcmp(head.magic, magic, sizeof(magic)) != 0) {
 		journal->generation = 1;
@@ -90,18 +96,52 @@ MUST_USE static int load(struct journal *journal, struct error *err)
 	return 0;
 }
 
+static int open_file(const char *path)
+{
+	return open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
+
 int journal_open(const char *path, struct journal **ret, struct error *err)
 {
 	struct journal *journal = calloc(1, sizeof(*journal));
 	if (journal == NULL)
 		return error_set(err, ERROR_MEMORY, "no memory for the journal");
-	journal->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	(void)snprintf(journal->path, sizeof(journal->path), "%s", path);
+	journal->fd = open_file(path);
 	int result = journal->fd < 0 ? error_errno(err, "%s", path) : load(journal, err);
 	if (result < 0)
 		journal_close(journal);
 	else
 		*ret = journal;
 	return result;
+}
+
+static bool is_at_its_path(const struct journal *journal)
+{
+	struct stat ours, there;
+	return fstat(journal->fd, &ours) == 0 && lstat(journal->path, &there) == 0 && ours.st_ino == there.st_ino &&
+	       ours.st_dev == there.st_dev;
+}
+
+/* Somebody took the file away: what it holds goes into a new one, since nobody would ever find it. */
+MUST_USE static int move_to_new_file(struct journal *journal, struct error *err)
+{
+	size_t length = (size_t)journal->end;
+	CLEANUP_FREE char *bytes = malloc(length);
+	if (bytes == NULL)
+		return error_set(err, ERROR_MEMORY, "no memory for the journal");
+	(void)unlink(journal->path); /* or what stands there in its place */
+	CLEANUP_FD int fd = open_file(journal->path);
+	if (fd < 0)
+		return error_errno(err, "%s", journal->path);
+	if (set_aside(fd, err) < 0)
+		return -1;
+	if (pread(journal->fd, bytes, length, 0) != (ssize_t)length ||
+	    pwrite(fd, bytes, length, 0) != (ssize_t)length || fdatasync(fd) < 0)
+		return error_errno(err, "journal");
+	(void)close(journal->fd);
+	journal->fd = steal_fd(&fd);
+	return folder_sync_of(journal->path, err);
 }
 
 void journal_close(struct journal *journal)
@@ -119,6 +159,8 @@ int journal_append(struct journal *journal, const char *line, size_t length, str
 	struct frame frame = {.generation = journal->generation, .length = length};
 	if (journal->end + (off_t)(sizeof(frame) + length) > JOURNAL_BYTES)
 		return error_set(err, ERROR_LIMIT, "the journal is full");
+	if (!is_at_its_path(journal) && move_to_new_file(journal, err) < 0)
+		return -1;
 	if (journal->head_is_unsure && head_write(journal, err) < 0)
 		return -1;
 	if (digest_of(line, length, frame.digest, err) < 0 || buffer_append(&bytes, &frame, sizeof(frame), err) < 0 ||

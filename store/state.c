@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/folder.h"
 #include "common/text.h"
 
 #define ARCHIVE "archive"
@@ -98,12 +99,6 @@ int state_instance_read(const char *folder, char ret[static INSTANCE_BYTES], str
 	return 0;
 }
 
-MUST_USE static int sync_folder(const char *path, struct error *err)
-{
-	CLEANUP_FD int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 || fsync(fd) < 0 ? error_errno(err, "%s", path) : 0;
-}
-
 int state_instance_write(const char *folder, const char *id, struct error *err)
 {
 	char path[PATH_MAX], fresh[PATH_MAX];
@@ -112,7 +107,7 @@ int state_instance_write(const char *folder, const char *id, struct error *err)
 	CLEANUP_FD int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (fd < 0 || dprintf(fd, "%s\n", id) < 0 || fsync(fd) < 0 || rename(fresh, path) < 0)
 		return error_errno(err, "%s", path);
-	return sync_folder(folder, err);
+	return folder_sync(folder, err);
 }
 
 /* ---- all of it at once */
@@ -195,15 +190,15 @@ int state_archive(const char *ledger, const char *id, int64_t now_us, char ret[s
 		return error_errno(err, "%s", archives);
 	if (mkdir(moving, 0750) < 0 && errno != EEXIST)
 		return error_errno(err, "%s", moving);
-	if (each_file(&place, put_aside, &moved, err) < 0 || sync_folder(place.folder, err) < 0 ||
-	    sync_folder(moving, err) < 0)
+	if (each_file(&place, put_aside, &moved, err) < 0 || folder_sync(place.folder, err) < 0 ||
+	    folder_sync(moving, err) < 0)
 		return -1;
 	/* Fails where it is empty: nothing was moved now, nor before a crash. */
 	bool was_empty = unlinkat(AT_FDCWD, moving, AT_REMOVEDIR) == 0;
 	if (!was_empty && rename(moving, to) < 0)
 		return error_errno(err, "%s", to);
 	(void)text_copy(ret, STATE_ARCHIVE_BYTES, was_empty ? "" : name);
-	return sync_folder(archives, err);
+	return folder_sync(archives, err);
 }
 
 struct emptying {
@@ -248,5 +243,5 @@ int state_empty(const char *ledger, int *ret_removed, int *ret_others, struct er
 		return error_errno(err, "%s", archives);
 	*ret_removed = emptying.removed;
 	*ret_others = emptying.others;
-	return sync_folder(place.folder, err);
+	return folder_sync(place.folder, err);
 }

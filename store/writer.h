@@ -14,7 +14,10 @@ struct writer_options {
 	bool held;                   /* nothing is written before writer_release */
 	struct upkeep_limits limits; /* how long rows stay */
 	const char *jsonl;           /* also append each row as a line to this file; NULL or "": no */
+	int64_t patience_ms;         /* 0: WRITER_PATIENCE_MS */
 };
+
+#define WRITER_PATIENCE_MS 5000 /* for a disk that does not answer; clients have given up by then */
 
 MUST_USE int writer_open(const struct writer_options *options, struct writer **ret, struct error *err);
 
@@ -31,7 +34,8 @@ void writer_release(struct writer *writer, const struct entry *first);
 /* Other limits, from now on. */
 void writer_limit(struct writer *writer, const struct upkeep_limits *limits);
 
-/* Returns 0 once the row is durable, in the ledger or, failing that, in the journal; -1 when it is in neither. */
+/* Returns 0 once the row is durable, in the ledger or, failing that, in the journal; -1 when it is in neither, or
+ * (ERROR_TIMEOUT) not known to be: it may still become durable, and nothing must be answered on its word. */
 MUST_USE int writer_append(struct writer *writer, const struct entry *entry, struct error *err);
 
 /* Queues a row that nobody waits for; it is durable at the latest with the next waited-for one. Dropped rows (queue

@@ -335,6 +335,31 @@ static void says_when_there_is_no_room_to_set_aside(void **state)
 	assert_int_equal(unit_in_child(open_without_room, NULL), 0);
 }
 
+/* Taken away or replaced while it is open: what it held is in the file that stands at its path afterwards. */
+static void is_made_anew_where_it_was_taken_away(void **state)
+{
+	static const char *const names[] = {"deleted", "moved", "replaced"};
+	char elsewhere[PATH_MAX];
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+		struct journal *journal = open_journal();
+		add(journal, "a");
+		add(journal, "b");
+		if (i == 0)
+			CHECK_NUMBER(names[i], unlink(path), 0);
+		else
+			CHECK_NUMBER(names[i], rename(path, unit_path(elsewhere, folder, "elsewhere")), 0);
+		if (i == 2)
+			unit_write(path, "another file", 12);
+		add(journal, "c");
+		add(journal, "d");
+		check_content(journal, "a;b;c;d;");
+		journal_close(journal);
+		check_content_of_file("a;b;c;d;");
+		(void)unlink(path);
+	}
+}
+
 #define IN_A_FOLDER(test) cmocka_unit_test_setup_teardown(test, start, stop)
 
 int main(void)
@@ -353,6 +378,7 @@ int main(void)
 		IN_A_FOLDER(forgets_for_good),
 		IN_A_FOLDER(stops_when_told),
 		IN_A_FOLDER(fills_up_by_lines),
+		IN_A_FOLDER(is_made_anew_where_it_was_taken_away),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
