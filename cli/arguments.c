@@ -292,6 +292,8 @@ static const struct argument table[] = {
 	{"account", 0, "ACCOUNT", OPTIONS_SOURCE, take_source_account,
          .help = "only files of this account, 12 digits; may be repeated"},
 	{"region", 0, "REGION", OPTIONS_SOURCE, take_region, .help = "only files of this region; may be repeated"},
+	{"profile", 0, "NAME", OPTIONS_SOURCE, take_text, AT(profile),
+         .help = "profile of AWS's shared files whose credentials are used (default: the environment's)"},
 	{"rules", 0, NULL, OPTIONS_DETECT, take_flag, AT(list_rules), .help = "list the rules and do nothing else"},
 	{"dry-run", 'n', NULL, OPTIONS_REDIRECT, take_flag, AT(dry_run),
          .help = "print what would be done, change nothing"},

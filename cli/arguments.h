@@ -50,7 +50,8 @@ struct arguments {
 	const char *inventory, *ip_ranges;
 	struct source_filter from; /* which files, by what their names say; lists are borrowed from below */
 	const char **accounts, **regions;
-	int fail_on; /* enum severity, or FAIL_ON_NONE */
+	const char *profile; /* --profile NAME: whose credentials; NULL: as the environment has it */
+	int fail_on;         /* enum severity, or FAIL_ON_NONE */
 	bool list_rules;
 	bool yes;
 	bool dry_run, quiet, accept_existing;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/access.h"
 #include "cli/columns.h"
 #include "cli/complain.h"
 #include "cli/detect_verdict.h"
@@ -121,6 +122,7 @@ static int run(const struct arguments *arguments, enum status *ret, struct error
 {
 	struct place place;
 	const char *ledger;
+	CLEANUP_AWS struct aws *aws = NULL;
 	CLEANUP_OUTPUT struct output *output = NULL;
 	struct output_options form = {.form = arguments->form, .columns = &columns_findings, .stream = stdout};
 	struct shown shown = {.percent = -1};
@@ -141,6 +143,9 @@ static int run(const struct arguments *arguments, enum status *ret, struct error
 		*ret = STATUS_FINE;
 		return list_rules(arguments, err);
 	}
+	if (access_open(arguments, NULL, &aws, err) < 0)
+		return -1;
+	options.from.aws = aws;
 	if (choose_ledgers(arguments, &place, &ledger, &options, err) < 0 || output_open(&form, &output, err) < 0)
 		return -1;
 	shown.output = output;
@@ -160,14 +165,15 @@ const struct command command_detect = {
 	.name = "detect",
 	.operands = "SOURCE...",
 	.summary = "Look through CloudTrail for keys of this ledger that were used where they should not be",
-	.details =
-		"A SOURCE is a file, a folder, or - for standard input, plain or gzip. In folders *.json, *.jsonl and "
-		"their .gz are read; files that are named are always read. The summary goes to standard error. Exit "
-		"status: 3 with findings at or above --fail-on, 4 when there are none but some input could not be "
-		"read, "
-		"1 when nothing could be read.",
+	.details = "A SOURCE is a file, a folder, s3://BUCKET/PREFIX, or - for standard input, plain or gzip. In "
+		   "folders *.json, *.jsonl and "
+		   "their .gz are read; files that are named are always read. The summary goes to standard error. Exit "
+		   "status: 3 with findings at or above --fail-on, 4 when there are none but some input could not be "
+		   "read, "
+		   "1 when nothing could be read.",
 	.examples = "  keytrail detect /var/log/cloudtrail\n"
 		    "  zcat trail.json.gz | keytrail detect -\n"
+		    "  keytrail detect --since 2d --region eu-west-1 s3://trail-logs/AWSLogs\n"
 		    "  keytrail detect --ledger a.db --ledger b.db --fail-on HIGH -o json logs\n",
 	.options = OPTIONS_OUTPUT | OPTIONS_FORMS | OPTIONS_SETTINGS | OPTIONS_LEDGER | OPTIONS_DETECT | OPTIONS_SOURCE,
 	.minimum = 1,

@@ -72,6 +72,20 @@ int secret_mac(const struct secret_key *key, const struct secret_piece *pieces, 
 	return 0;
 }
 
+int secret_hmac(const void *key, size_t key_length, const void *bytes, size_t length,
+                uint8_t ret[static SECRET_MAC_BYTES], struct error *err)
+{
+	size_t made = 0;
+	uint8_t mac[SECRET_MAC_BYTES];
+	if (EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, key, key_length, bytes, length, mac, sizeof(mac), &made) ==
+	            NULL ||
+	    made != sizeof(mac))
+		return error_set(err, ERROR_SYSTEM, "HMAC-SHA256 failed");
+	memcpy(ret, mac, sizeof(mac));
+	OPENSSL_cleanse(mac, sizeof(mac));
+	return 0;
+}
+
 bool secret_equal(const void *a, const void *b, size_t length)
 {
 	return CRYPTO_memcmp(a, b, length) == 0;

@@ -37,6 +37,10 @@ struct secret_piece {
 MUST_USE int secret_mac(const struct secret_key *key, const struct secret_piece *pieces, size_t count,
                         uint8_t ret[static SECRET_MAC_BYTES], struct error *err);
 
+/* HMAC-SHA256 of RFC 2104 over bytes as they are, for protocols of others. `ret` may be the key itself. */
+MUST_USE int secret_hmac(const void *key, size_t key_length, const void *bytes, size_t length,
+                         uint8_t ret[static SECRET_MAC_BYTES], struct error *err);
+
 /* Takes the same time whatever differs. */
 bool secret_equal(const void *a, const void *b, size_t length);
 

@@ -9,7 +9,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-static const struct source_backend *const backends[] = {&source_stdin, &source_folder};
+static const struct source_backend *const backends[] = {&source_stdin, &source_bucket, &source_folder};
 
 int source_open(const char *name, const struct source_options *options, struct log_source **ret, struct error *err)
 {
@@ -42,7 +42,33 @@ int source_each(struct log_source *source, const struct source_reader *reader, s
 
 int source_fetch(const struct source_file *file, int *ret_fd, struct error *err)
 {
-	return file->source->backend->fetch(file, ret_fd, err);
+	return file->source->backend->fetch(file, ret_fd, NULL, err);
+}
+
+int source_fetch_digest(const struct source_file *file, int *ret_fd, char signature[static SOURCE_SIGNATURE_BYTES],
+                        struct error *err)
+{
+	signature[0] = '\0';
+	return file->source->backend->fetch(file, ret_fd, signature, err);
+}
+
+int source_temporary(int *ret_fd, struct error *err)
+{
+	const char *folder = getenv("TMPDIR");
+	CLEANUP_FREE char *path = NULL;
+	if (folder == NULL || folder[0] == '\0')
+		folder = "/tmp";
+	*ret_fd = open(folder, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+	if (*ret_fd >= 0)
+		return 0;
+	/* Not every file system has files without names. */
+	if (asprintf(&path, "%s/keytrail-XXXXXX", folder) < 0)
+		return error_set(err, ERROR_MEMORY, "no memory for a path");
+	*ret_fd = mkostemp(path, O_CLOEXEC);
+	if (*ret_fd < 0)
+		return error_errno(err, "%s", path);
+	(void)unlink(path);
+	return 0;
 }
 
 static void leave_out(const struct source_reader *reader, const char *name)
@@ -88,9 +114,10 @@ static int each_stdin(struct log_source *source, const struct source_reader *rea
 	return reader->file(reader->context, &file, err);
 }
 
-static int fetch_stdin(const struct source_file *file, int *ret_fd, struct error *err)
+static int fetch_stdin(const struct source_file *file, int *ret_fd, char *signature, struct error *err)
 {
 	(void)file;
+	(void)signature;
 	*ret_fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
 	return *ret_fd >= 0 ? 0 : error_errno(err, "standard input");
 }

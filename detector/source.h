@@ -52,6 +52,12 @@ MUST_USE int source_each(struct log_source *source, const struct source_reader *
  * it, also after the walk, with a copy of what the walk gave. */
 MUST_USE int source_fetch(const struct source_file *file, int *ret_fd, struct error *err);
 
+/* The same for a digest. `signature`: in hexadecimal, as S3 keeps it beside the object (x-amz-meta-signature), or as it
+ * stands in FILE.sig beside a file; "" where there is none. */
+#define SOURCE_SIGNATURE_BYTES 2049
+MUST_USE int source_fetch_digest(const struct source_file *file, int *ret_fd,
+                                 char signature[static SOURCE_SIGNATURE_BYTES], struct error *err);
+
 static inline void cleanup_source(struct log_source **source)
 {
 	source_close(*source);

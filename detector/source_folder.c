@@ -10,6 +10,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/buffer.h"
+#include "common/text.h"
+
 #define VERSION_BYTES 64
 
 /* Names, not the order of the disk: the same folder gives the same run. */
@@ -94,10 +97,23 @@ static int each_path(struct log_source *source, const struct source_reader *read
 	return reader->file(reader->context, &file, err);
 }
 
-static int fetch_path(const struct source_file *file, int *ret_fd, struct error *err)
+/* Whoever copies digests out of S3 loses their metadata: the signature may be put beside. */
+static void read_signature(const char *name, char *signature)
+{
+	CLEANUP_FREE char *path = NULL;
+	CLEANUP_BUFFER struct buffer text = {.limit = SOURCE_SIGNATURE_BYTES - 1};
+	if (asprintf(&path, "%s.sig", name) >= 0 && buffer_read_file(&text, path, NULL) == 0 && text.bytes != NULL)
+		(void)text_copy(signature, SOURCE_SIGNATURE_BYTES, text_trim(text.bytes));
+}
+
+static int fetch_path(const struct source_file *file, int *ret_fd, char *signature, struct error *err)
 {
 	*ret_fd = open(file->name, O_RDONLY | O_CLOEXEC);
-	return *ret_fd >= 0 ? 0 : error_errno(err, "cannot be opened");
+	if (*ret_fd < 0)
+		return error_errno(err, "cannot be opened");
+	if (signature != NULL)
+		read_signature(file->name, signature);
+	return 0;
 }
 
 const struct source_backend source_folder = {is_path, each_path, fetch_path};

@@ -15,9 +15,13 @@ struct log_source {
 struct source_backend {
 	bool (*is_mine)(const char *name);
 	int (*each)(struct log_source *source, const struct source_reader *reader, struct error *err);
-	int (*fetch)(const struct source_file *file, int *ret_fd, struct error *err);
+	/* `signature`, SOURCE_SIGNATURE_BYTES long, may be NULL. */
+	int (*fetch)(const struct source_file *file, int *ret_fd, char *signature, struct error *err);
 };
-extern const struct source_backend source_stdin, source_folder;
+extern const struct source_backend source_stdin, source_bucket, source_folder;
+
+/* A file without a name in TMPDIR, for what comes from far away. */
+MUST_USE int source_temporary(int *ret_fd, struct error *err);
 
 /* Hands one file of a folder or bucket to the reader that it is for, if any. */
 MUST_USE int source_take(const struct source_file *file, const struct source_reader *reader, struct error *err);

@@ -27,7 +27,8 @@ check_library() {
 	bad=1
 }
 check_library 'microhttpd\.h' '-'
-check_library 'curl/' 'detector/aws\.c'
+check_library 'curl/' 'detector/aws_http\.c'
+check_library 'expat\.h' 'detector/aws_answer\.c'
 check_library 'openssl/' 'common/secret\.c|common/digest\.c'
 check_library 'jansson\.h' 'common/json\.h'
 check_library 'sqlite3\.h' 'store/'

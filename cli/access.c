@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Who asks AWS: nobody, unless something to be read is there. */
+#include "cli/access.h"
+
+#include "common/text.h"
+
+static bool is_far(const struct arguments *arguments)
+{
+	for (int i = 0; i < arguments->operand_count; i++)
+		if (text_starts(arguments->operands[i], "s3://"))
+			return true;
+	return false;
+}
+
+int access_open(const struct arguments *arguments, const volatile sig_atomic_t *stop, struct aws **ret,
+                struct error *err)
+{
+	const struct aws_options options = {.profile = arguments->profile, .stop = stop};
+	return is_far(arguments) ? aws_open(&options, ret, err) : 0;
+}
