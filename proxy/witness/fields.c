@@ -101,7 +101,8 @@ static bool has_our_users(const struct subject *subject)
 static void put_user(const struct subject *subject, int64_t uid, json_t *object)
 {
 	char name[USERS_NAME_BYTES];
-	bool has_name = uid >= 0 && has_our_users(subject) && users_name((uid_t)uid, name);
+	bool has_name =
+		uid >= 0 && has_our_users(subject) && users_name(subject->reader->machine.root, (uid_t)uid, name);
 	json_put_text(object, "user", has_name ? name : NULL);
 }
 

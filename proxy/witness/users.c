@@ -3,12 +3,16 @@
 /* A few users ask again and again, and each look-up reads the whole list. */
 #include "proxy/witness/users.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <pwd.h>
 #include <stdint.h>
+#include <stdio.h>
 
+#include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/text.h"
+#include "proxy/witness/machine.h"
 
 #define REMEMBERED_MAX 64
 
@@ -20,15 +24,38 @@ static struct {
 	char name[USERS_NAME_BYTES];
 } remembered[REMEMBERED_MAX];
 
-static bool look_up(uid_t uid, char ret[static USERS_NAME_BYTES])
+/* The list of a machine that we see only from a container: no service of names is ours to ask. */
+static bool look_up_in(int list, uid_t uid, char ret[static USERS_NAME_BYTES])
 {
 	char bytes[4096];
 	struct passwd entry, *found = NULL;
+	CLEANUP_FILE FILE *lines = fdopen(dup(list), "r");
+	while (lines != NULL && fgetpwent_r(lines, &entry, bytes, sizeof(bytes), &found) == 0)
+		if (found->pw_uid == uid)
+			return text_copy(ret, USERS_NAME_BYTES, found->pw_name);
+	return false;
+}
+
+static bool is_ours(int list)
+{
+	struct statx there, here;
+	return machine_statx(list, "", &there) && machine_statx(AT_FDCWD, "/etc/passwd", &here) &&
+	       there.stx_ino == here.stx_ino && there.stx_dev_major == here.stx_dev_major &&
+	       there.stx_dev_minor == here.stx_dev_minor;
+}
+
+static bool look_up(int root, uid_t uid, char ret[static USERS_NAME_BYTES])
+{
+	char bytes[4096];
+	struct passwd entry, *found = NULL;
+	CLEANUP_FD int list = openat(root, "etc/passwd", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (list >= 0 && !is_ours(list))
+		return look_up_in(list, uid, ret);
 	return getpwuid_r(uid, &entry, bytes, sizeof(bytes), &found) == 0 && found != NULL &&
 	       text_copy(ret, USERS_NAME_BYTES, found->pw_name);
 }
 
-bool users_name(uid_t uid, char ret[static USERS_NAME_BYTES])
+bool users_name(int root, uid_t uid, char ret[static USERS_NAME_BYTES])
 {
 	const int64_t now_ms = clock_monotonic_ms();
 	const size_t place = uid % REMEMBERED_MAX;
@@ -41,7 +68,7 @@ bool users_name(uid_t uid, char ret[static USERS_NAME_BYTES])
 	if (is_known)
 		return is_there;
 
-	is_there = look_up(uid, ret); /* may take its time: nobody else waits for it */
+	is_there = look_up(root, uid, ret); /* may take its time: nobody else waits for it */
 	(void)pthread_mutex_lock(&mutex);
 	remembered[place].uid = uid;
 	remembered[place].until_ms = now_ms + USERS_REMEMBERED_MS;

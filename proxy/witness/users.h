@@ -9,5 +9,6 @@
 #define USERS_NAME_BYTES 64
 #define USERS_REMEMBERED_MS 10000
 
-/* False: there is none (or none that fits). */
-bool users_name(uid_t uid, char ret[static USERS_NAME_BYTES]);
+/* `root`: the machine's "/" (struct machine), which is not ours where the daemon runs in a container: then its
+ * /etc/passwd alone is asked. Always the same one. False: there is none (or none that fits). */
+bool users_name(int root, uid_t uid, char ret[static USERS_NAME_BYTES]);
