@@ -13,6 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / folder) for folder in ("interop", "world", "support", "e2e")]
 os.environ.setdefault("KEYTRAIL_BIN", str(ROOT / "build/release/bin"))
 
+import debian as debian_12  # noqa: E402
 import transcript  # noqa: E402
 from place import bare_place, kept_place, set_stage  # noqa: E402
 
@@ -50,6 +51,22 @@ def audited(stage):
     with kept_place(stage, mode="audit") as place:
         place.imds.set("tokens", "optional")
         yield place
+
+
+@pytest.fixture(scope="session")
+def debian(tmp_path_factory):
+    """A folder with Debian 12 in it, not to be changed."""
+    folder = tmp_path_factory.mktemp("debian") / "root"
+    try:
+        debian_12.bootstrap(folder)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory):
+    return debian_12.pack(tmp_path_factory.mktemp("packages"))
 
 
 @pytest.fixture(scope="session")
