@@ -101,6 +101,8 @@ static int take_record(void *context, const struct record *record, struct error 
 static int take_window(void *context, const struct window *window, size_t *ret_used, struct error *err)
 {
 	struct run *run = context;
+	if (window->is_full)
+		records_drop(&run->records);
 	if (records_feed(&run->records, window->bytes, window->length, window->is_last, ret_used, err) < 0)
 		return -1;
 	run->input->bytes += *ret_used;
@@ -131,7 +133,8 @@ MUST_USE static int open_stdin(struct run *run, int *ret_fd, struct error *err)
 static int take_file(void *context, const struct source_file *file, struct error *err)
 {
 	struct run *run = context;
-	const struct records_reader reader = {take_record, complain_record, triage_hint, run, &run->setup.triage};
+	const struct records_reader reader = {take_record, complain_record,    triage_hint,
+	                                      run,         &run->setup.triage, &run->setup.triage.sieve};
 	struct error problem = {0};
 	CLEANUP_FD int fd = -1;
 	bool is_stdin = strcmp(file->name, "-") == 0;
@@ -249,6 +252,7 @@ MUST_USE static int read_sources(struct run *run, struct error *err)
 static void arm(struct run *run)
 {
 	run->setup.triage.lineage = &run->learned.lineage;
+	triage_follow(&run->setup.triage);
 	run->setup.triage.learns = !run->is_second;
 	run->setup.triage.everything = run->setup.tracked.has_odd_key || run->learned.lineage.has_principals;
 }

@@ -62,3 +62,8 @@ enum lesson lesson_of(const char *name, size_t length)
 			return lessons[i].lesson;
 	return LESSON_NONE;
 }
+
+const char *lesson_name(size_t i)
+{
+	return i < ARRAY_LENGTH(lessons) ? lessons[i].name : NULL;
+}

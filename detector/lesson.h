@@ -16,3 +16,6 @@ enum lesson {
 
 /* By eventName. Pure. */
 enum lesson lesson_of(const char *name, size_t length);
+
+/* The names themselves, NULL behind the last. */
+const char *lesson_name(size_t i);

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* The walk over a window: 64 bytes at a time, counting brackets outside of strings. Nearly all blocks lie wholly inside
- * a record and cost two population counts; only where a record can begin or end are single brackets looked at. The
+ * a record, and the scan passes over them; only where a record can begin or end are single brackets looked at. The
  * text is not trusted: a line that is cut costs that line, a file that is cut what stands behind the cut. */
 #include "detector/records.h"
 
 #include <string.h>
 
-#define BATCH 32         /* blocks: 2 KiB of text, 1.5 KiB of bits */
 #define RESYNCS_MAX 1000 /* a file with more broken lines than this is not CloudTrail */
 
 void records_begin(struct records *records, const struct records_reader *reader)
@@ -57,25 +56,26 @@ static void open_top(struct records *records, const char *bytes, size_t at, size
  * records have their first line end elsewhere. */
 static bool is_cut_line(const struct records *records, const char *bytes, size_t at)
 {
-	return records->in_record && records->level == 0 && at > records->start + 2 && bytes[at] == '{' &&
-	       bytes[at - 1] == '\n' && memchr(bytes + records->start, '\n', at - 1 - records->start) == NULL;
+	return records->in_record && !records->is_dropping && records->level == 0 && at > records->start + 2 &&
+	       bytes[at] == '{' && bytes[at - 1] == '\n' &&
+	       memchr(bytes + records->start, '\n', at - 1 - records->start) == NULL;
 }
 
 /* 1: the text is broken here. */
 MUST_USE static int take_open(struct records *records, const char *bytes, size_t at, size_t length)
 {
-	if (records->depth == 0) {
+	if (records->state.depth == 0) {
 		open_top(records, bytes, at, length);
 	} else if (is_cut_line(records, bytes, at)) {
 		return 1;
-	} else if (records->depth == 1 && records->level < 0 && at == records->array) {
+	} else if (records->state.depth == 1 && records->level < 0 && at == records->array) {
 		records->level = 2;
 		records->gap = at + 1;
 		records->array = SIZE_MAX;
-		records->depth++;
+		records->state.depth++;
 		return 0;
 	}
-	if (records->depth == records->level) {
+	if (records->state.depth == records->level) {
 		if (records->level > 0)
 			check_gap(records, bytes, at);
 		records->in_record = true;
@@ -83,7 +83,7 @@ MUST_USE static int take_open(struct records *records, const char *bytes, size_t
 		records->is_object = bytes[at] == '{';
 		records->start = at;
 	}
-	records->depth++;
+	records->state.depth++;
 	return 0;
 }
 
@@ -91,6 +91,11 @@ MUST_USE static int end_record(struct records *records, const char *bytes, size_
 {
 	records->in_record = false;
 	records->gap = at + 1;
+	if (records->is_dropping) {
+		records->is_dropping = false;
+		records->number++;
+		return 0;
+	}
 	if (!records->is_object) {
 		complain(records, records->start, "a record, which is an object");
 		return 0;
@@ -109,16 +114,16 @@ MUST_USE static int end_record(struct records *records, const char *bytes, size_
 /* -1: an error of the reader; 1: a closing bracket too many. */
 MUST_USE static int take_close(struct records *records, const char *bytes, size_t at, struct error *err)
 {
-	if (records->depth == 0)
+	if (records->state.depth == 0)
 		return 1;
-	records->depth--;
-	if (records->in_record && records->depth == records->level)
+	records->state.depth--;
+	if (records->in_record && records->state.depth == records->level)
 		return end_record(records, bytes, at, err);
-	if (!records->in_record && records->level > 0 && records->depth == records->level - 1) {
+	if (!records->in_record && records->level > 0 && records->state.depth == records->level - 1) {
 		check_gap(records, bytes, at);
 		records->level = -1;
 	}
-	if (records->depth == 0)
+	if (records->state.depth == 0)
 		records->gap = at + 1;
 	return 0;
 }
@@ -156,17 +161,6 @@ MUST_USE static int take_brackets(struct records *records, const struct view *vi
 	return SCAN_BLOCK_BYTES;
 }
 
-/* Is there a bracket that opens a line? It may end a record that was cut. */
-static bool opens_line(const struct view *view, size_t at, const struct scan_block *block)
-{
-	for (uint64_t bits = block->open; bits != 0; bits &= bits - 1) {
-		size_t i = at + (size_t)__builtin_ctzll(bits);
-		if (i > 0 && view->bytes[i - 1] == '\n')
-			return true;
-	}
-	return false;
-}
-
 /* As take_brackets. */
 MUST_USE static int take_block(struct records *records, const struct view *view, size_t at, struct scan_block *block,
                                struct error *err)
@@ -182,40 +176,42 @@ MUST_USE static int take_block(struct records *records, const struct view *view,
 	/* Whatever record an escape's block touches is suspect. */
 	records->may_hide = block->may_hide;
 	records->is_suspect = records->is_suspect || block->may_hide;
-	if (records->in_record && block->broken == 0 && records->depth - block->closes > records->level &&
-	    (records->level > 0 || !opens_line(view, at, block))) {
-		records->depth += block->opens - block->closes;
-		for (uint64_t bits = block->hint; bits != 0 && !records->is_suspect; bits &= bits - 1)
-			take_hint(records, view->bytes + at + __builtin_ctzll(bits), view->bytes + view->length);
-		return SCAN_BLOCK_BYTES;
-	}
 	int result = take_brackets(records, view, at, block, err);
 	return result == SCAN_BLOCK_BYTES ? stop : result;
 }
 
 /* ---- a window */
 
+/* Inside of a record all is passed over that neither ends it nor names a key of ours. */
+static struct scan_aim aim_of(const struct records *records)
+{
+	return (struct scan_aim){
+		.every = !records->in_record,
+		.floor = records->level,
+		.sieve = records->is_suspect || records->is_dropping ? NULL : records->reader->sieve,
+		.lines = records->level == 0,
+	};
+}
+
 /* From `at` to the end of the window, or to where the text is broken (then *ret_broken). */
 MUST_USE static int walk_window(struct records *records, const struct view *view, size_t *at, bool *ret_broken,
                                 struct error *err)
 {
-	struct scan_block blocks[BATCH];
 	while (*at < view->length) {
-		size_t left = view->length - *at;
-		size_t length = left < (size_t)BATCH * SCAN_BLOCK_BYTES ? left : (size_t)BATCH * SCAN_BLOCK_BYTES;
-		size_t count = (length + SCAN_BLOCK_BYTES - 1) / SCAN_BLOCK_BYTES;
-		records->scan(view->bytes + *at, length, &records->state, blocks);
-		for (size_t i = 0; i < count; i++) {
-			int stop = take_block(records, view, *at, &blocks[i], err);
-			if (stop < 0)
-				return -1;
-			*ret_broken = stop < SCAN_BLOCK_BYTES;
-			*at += (size_t)stop;
-			if (*ret_broken)
-				return 0;
-			if (*at > view->length)
-				*at = view->length;
-		}
+		struct scan_block block;
+		struct scan_aim aim = aim_of(records);
+		*at += records->scan(view->bytes + *at, view->length - *at, &records->state, &aim, &block);
+		if (*at == view->length)
+			return 0;
+		int stop = take_block(records, view, *at, &block, err);
+		if (stop < 0)
+			return -1;
+		*ret_broken = stop < SCAN_BLOCK_BYTES;
+		*at += (size_t)stop;
+		if (*ret_broken)
+			return 0;
+		if (*at > view->length)
+			*at = view->length;
 	}
 	return 0;
 }
@@ -223,16 +219,15 @@ MUST_USE static int walk_window(struct records *records, const struct view *view
 /* Behind a broken place: in JSON Lines the next line is as good as any; elsewhere nothing can be trusted any more. */
 static void resync(struct records *records, const struct view *view, size_t *at)
 {
-	bool is_lines = records->level == 0 || records->depth == 0;
-	size_t from = records->in_record ? records->start : *at;
+	bool is_lines = records->level == 0 || records->state.depth == 0;
+	size_t from = records->in_record && !records->is_dropping ? records->start : *at;
 	const char *line = is_lines ? memchr(view->bytes + from, '\n', view->length - from) : NULL;
 	complain(records, from, is_lines ? "one whole record a line" : "whole JSON text up to its end");
 	records->is_given_up = !is_lines || records->resyncs++ >= RESYNCS_MAX;
 	*at = line != NULL ? (size_t)(line - view->bytes) + 1 : view->length;
 	records->gap = *at;
-	records->depth = 0;
 	records->level = -1;
-	records->in_record = false;
+	records->in_record = records->is_dropping = false;
 	records->state = (struct scan_state){0};
 }
 
@@ -240,16 +235,23 @@ static void resync(struct records *records, const struct view *view, size_t *at)
 static size_t keep(struct records *records, const struct view *view)
 {
 	size_t used = view->length;
-	if (records->in_record) {
+	if (records->is_dropping) {
+		records->start = 0;
+	} else if (records->in_record) {
 		used = records->start;
-		records->depth = records->level;
 		records->in_record = false;
-		records->state = (struct scan_state){0};
-	} else if (records->depth == 0 || records->level > 0) {
+		records->state = (struct scan_state){.depth = records->level};
+	} else if (records->state.depth == 0 || records->level > 0) {
 		check_gap(records, view->bytes, view->length);
 	}
 	records->base += used;
 	return used;
+}
+
+void records_drop(struct records *records)
+{
+	complain(records, 0, "a record of at most 16 MiB");
+	records->is_dropping = true;
 }
 
 int records_feed(struct records *records, const char *bytes, size_t length, bool is_last, size_t *ret_used,
@@ -263,10 +265,10 @@ int records_feed(struct records *records, const char *bytes, size_t length, bool
 		bool is_broken = false;
 		if (walk_window(records, &view, &at, &is_broken, err) < 0)
 			return -1;
-		if (is_broken || (at == length && is_last && (records->depth > 0 || records->state.in_string)))
+		if (is_broken || (at == length && is_last && (records->state.depth > 0 || records->state.in_string)))
 			resync(records, &view, &at);
 	}
-	if (is_last && length == 0 && (records->depth > 0 || records->state.in_string))
+	if (is_last && length == 0 && (records->state.depth > 0 || records->state.in_string))
 		resync(records, &view, &at);
 	if (records->is_given_up) {
 		*ret_used = length;

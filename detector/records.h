@@ -30,6 +30,7 @@ struct records_reader {
 	bool (*hint)(const void *context, const char *at, const char *end);
 	void *context;
 	const void *hint_context;
+	const struct sieve *sieve; /* places that this does not let through are not asked about */
 };
 
 struct records {
@@ -37,9 +38,9 @@ struct records {
 	scan_function *scan;
 	uint64_t base;   /* offset of the window in the unpacked file */
 	uint64_t number; /* records seen */
-	int64_t depth;   /* open brackets */
 	int64_t level;   /* records open at this depth; -1 while outside of what holds records */
 	struct scan_state state;
+	bool is_dropping; /* the record at hand is too long to be kept: its end is looked for, no more */
 	bool is_given_up; /* what follows cannot be cut */
 	unsigned resyncs;
 	bool may_hide; /* the block at hand holds such an escape: whatever record it touches is suspect */
@@ -56,6 +57,10 @@ void records_begin(struct records *records, const struct records_reader *reader)
  * front of the next window. */
 MUST_USE int records_feed(struct records *records, const char *bytes, size_t length, bool is_last, size_t *ret_used,
                           struct error *err);
+
+/* The record that the next window begins with is too long: a complaint, and its bytes are passed over in this window
+ * and those that follow. */
+void records_drop(struct records *records);
 
 /* What a top-level object is: decided from its first members. */
 enum records_kind { RECORDS_ONE, RECORDS_HOLDER, RECORDS_UNDECIDED };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* 64 bytes at a time: eight words of eight bytes in the portable form, two AVX2 registers where the processor has
- * them; what follows from the bits is the same code, compiled for each. A test holds both against a byte-by-byte one.
- */
+/* 64 bytes at a time: eight words of eight bytes in the portable form, two AVX2 registers or one of AVX-512 where the
+ * processor has them; what follows from the bits is the same code, compiled for each. A test holds all of them against
+ * a byte-by-byte one. */
 #include "detector/scan.h"
 
 #include <ctype.h>
@@ -46,18 +46,19 @@ static uint64_t take_backslashes(const char *bytes, uint64_t backslashes, uint64
 	return escaped;
 }
 
+/* Bit i becomes the parity of the bits up to i. */
+typedef uint64_t parity_function(uint64_t bits);
+
 INLINE void understand(const char *bytes, const struct raw *raw, uint64_t valid, struct scan_state *state,
-                       struct scan_block *ret)
+                       struct scan_block *ret, parity_function *parity)
 {
 	uint64_t quotes = raw->quote & valid;
 	ret->may_hide = false;
 	if ((raw->backslash & valid) != 0 || state->is_escaped)
 		quotes &= ~take_backslashes(bytes, raw->backslash & valid, valid, state, &ret->may_hide);
 
-	/* Bit i becomes the parity of the quotes up to i: is byte i inside a string? */
-	for (unsigned shift = 1; shift < SCAN_BLOCK_BYTES; shift *= 2)
-		quotes ^= quotes << shift;
-	uint64_t strings = quotes ^ -(uint64_t)state->in_string;
+	/* Inside a string is what stands behind an odd number of quotes. */
+	uint64_t strings = parity(quotes) ^ -(uint64_t)state->in_string;
 	state->in_string = strings >> (SCAN_BLOCK_BYTES - 1) != 0;
 
 	uint64_t outside = valid & ~strings;
@@ -65,23 +66,64 @@ INLINE void understand(const char *bytes, const struct raw *raw, uint64_t valid,
 	ret->close = raw->close & outside;
 	ret->hint = raw->hint & valid;
 	ret->broken = raw->newline & strings & valid;
+	ret->line_opens = ret->open & (raw->newline << 1 | state->at_line);
+	state->at_line = raw->newline >> (SCAN_BLOCK_BYTES - 1) != 0;
 	ret->opens = (uint8_t)__builtin_popcountll(ret->open);
 	ret->closes = (uint8_t)__builtin_popcountll(ret->close);
 }
 
+/* Do the block's brackets ever leave no more than `floor` open? */
+INLINE bool comes_down(const struct scan_block *block, int64_t depth, int64_t floor)
+{
+	if (depth - block->closes > floor)
+		return false;
+	for (uint64_t bits = block->open | block->close; bits != 0; bits &= bits - 1) {
+		depth += (block->open & bits & -bits) != 0 ? 1 : -1;
+		if (depth <= floor)
+			return true;
+	}
+	return false;
+}
+
+INLINE bool names_one(const char *bytes, uint64_t hints, const struct sieve *sieve)
+{
+	for (; hints != 0; hints &= hints - 1)
+		if (sieve_may_begin(sieve, bytes + __builtin_ctzll(hints)))
+			return true;
+	return false;
+}
+
+INLINE bool is_of_interest(const char *bytes, const struct scan_block *block, int64_t depth, const struct scan_aim *aim)
+{
+	return aim->every || (block->broken != 0) | block->may_hide | (aim->lines & (block->line_opens != 0)) ||
+	       comes_down(block, depth, aim->floor) ||
+	       (aim->sieve != NULL && names_one(bytes, block->hint, aim->sieve));
+}
+
 typedef void look_function(const char *at, struct raw *ret);
 
-INLINE void scan(const char *bytes, size_t length, struct scan_state *state, struct scan_block *ret,
-                 look_function *look)
+INLINE size_t scan(const char *bytes, size_t length, struct scan_state *state, const struct scan_aim *aim,
+                   struct scan_block *ret, look_function *look, parity_function *parity)
 {
-	for (; length > 0; ret++, bytes += SCAN_BLOCK_BYTES) {
-		size_t part = length < SCAN_BLOCK_BYTES ? length : SCAN_BLOCK_BYTES;
+	struct scan_state here = *state;
+	struct scan_aim wanted = *aim;
+	size_t at = 0;
+	while (at < length) {
 		struct raw raw;
-		look(bytes, &raw);
-		uint64_t valid = length < SCAN_BLOCK_BYTES ? (UINT64_C(1) << length) - 1 : UINT64_MAX;
-		understand(bytes, &raw, valid, state, ret);
-		length -= part;
+		struct scan_block block;
+		size_t left = length - at;
+		look(bytes + at, &raw);
+		understand(bytes + at, &raw, left < SCAN_BLOCK_BYTES ? (UINT64_C(1) << left) - 1 : UINT64_MAX, &here,
+		           &block, parity);
+		if (is_of_interest(bytes + at, &block, here.depth, &wanted)) {
+			*ret = block;
+			break;
+		}
+		here.depth += block.opens - block.closes;
+		at += SCAN_BLOCK_BYTES;
 	}
+	*state = here;
+	return at < length ? at : length;
 }
 
 /* ---- portable */
@@ -112,11 +154,8 @@ INLINE uint64_t gather(uint64_t marks)
 INLINE uint64_t find_hints(const char *at, uint64_t word)
 {
 	uint64_t second = load(at + 1), third = load(at + 2), fourth = load(at + 3);
-	uint64_t key = equal(word, 'A') & equal(third, 'I') & equal(fourth, 'A');
-	uint64_t session = (equal(word, ':') | equal(word, '/')) & equal(second, 'i') & equal(third, '-');
-	uint64_t name = equal(word, 't') & equal(second, 'N') & equal(third, 'a');
-	uint64_t network = equal(word, 'k') & equal(second, 'A') & equal(third, 'c');
-	return key | session | name | network;
+	uint64_t id = (equal(third, 'I') & equal(fourth, 'A')) | (equal(second, 'i') & equal(third, '-'));
+	return id | (equal(word, 't') & equal(second, 'N')) | (equal(word, 'k') & equal(second, 'A'));
 }
 
 INLINE void look_portable(const char *bytes, struct raw *ret)
@@ -134,26 +173,50 @@ INLINE void look_portable(const char *bytes, struct raw *ret)
 	}
 }
 
-void scan_portable(const char *bytes, size_t length, struct scan_state *state, struct scan_block *ret)
+INLINE uint64_t parity_portable(uint64_t bits)
 {
-	scan(bytes, length, state, ret, look_portable);
+	for (unsigned shift = 1; shift < SCAN_BLOCK_BYTES; shift *= 2)
+		bits ^= bits << shift;
+	return bits;
 }
 
-/* ---- AVX2 */
+static size_t scan_portable(const char *bytes, size_t length, struct scan_state *state, const struct scan_aim *aim,
+                            struct scan_block *ret)
+{
+	return scan(bytes, length, state, aim, ret, look_portable, parity_portable);
+}
+
+/* ---- AVX2, AVX-512 */
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#define AVX2 __attribute__((target("avx2,popcnt,bmi")))
+#define AVX2 __attribute__((target("avx2,popcnt,bmi,pclmul")))
+#define AVX512 __attribute__((target("avx512bw,popcnt,bmi,pclmul")))
+
+/* A product without carries by all ones is the parity of all lower bits. */
+AVX2 INLINE uint64_t parity_multiplied(uint64_t bits)
+{
+	__m128i product = _mm_clmulepi64_si128(_mm_set_epi64x(0, (long long)bits), _mm_set1_epi8((char)0xff), 0);
+	return (uint64_t)_mm_cvtsi128_si64(product);
+}
 
 AVX2 INLINE __m256i load_avx2(const char *at)
 {
 	return _mm256_loadu_si256((const __m256i_u *)(const void *)at);
 }
 
+/* Kept in a register: the compiler would make it anew from a number each time. */
+AVX2 INLINE __m256i each_avx2(char byte)
+{
+	__m256i each = _mm256_set1_epi8(byte);
+	__asm__("" : "+x"(each));
+	return each;
+}
+
 AVX2 INLINE __m256i equal_avx2(__m256i bytes, char byte)
 {
-	return _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(byte));
+	return _mm256_cmpeq_epi8(bytes, each_avx2(byte));
 }
 
 AVX2 INLINE uint64_t gather_avx2(__m256i marks)
@@ -163,24 +226,20 @@ AVX2 INLINE uint64_t gather_avx2(__m256i marks)
 
 AVX2 INLINE struct raw look_half(const char *at)
 {
-	__m256i first = load_avx2(at), second = load_avx2(at + 1), third = load_avx2(at + 2);
+	__m256i first = load_avx2(at), second = load_avx2(at + 1), third = load_avx2(at + 2),
+		fourth = load_avx2(at + 3);
 	__m256i curly = _mm256_or_si256(first, _mm256_set1_epi8(0x20));
-	__m256i key = _mm256_and_si256(_mm256_and_si256(equal_avx2(first, 'A'), equal_avx2(third, 'I')),
-	                               equal_avx2(load_avx2(at + 3), 'A'));
-	__m256i mark = _mm256_or_si256(equal_avx2(first, ':'), equal_avx2(first, '/'));
-	__m256i session = _mm256_and_si256(_mm256_and_si256(mark, equal_avx2(third, '-')), equal_avx2(second, 'i'));
-	__m256i name = _mm256_and_si256(_mm256_and_si256(equal_avx2(first, 't'), equal_avx2(second, 'N')),
-	                                equal_avx2(third, 'a'));
-	__m256i network = _mm256_and_si256(_mm256_and_si256(equal_avx2(first, 'k'), equal_avx2(second, 'A')),
-	                                   equal_avx2(third, 'c'));
-	__m256i hint = _mm256_or_si256(_mm256_or_si256(key, session), _mm256_or_si256(name, network));
+	__m256i key = _mm256_and_si256(equal_avx2(third, 'I'), equal_avx2(fourth, 'A'));
+	__m256i session = _mm256_and_si256(equal_avx2(second, 'i'), equal_avx2(third, '-'));
+	__m256i name = _mm256_and_si256(equal_avx2(first, 't'), equal_avx2(second, 'N'));
+	__m256i category = _mm256_and_si256(equal_avx2(first, 'k'), equal_avx2(second, 'A'));
 	return (struct raw){
 		.quote = gather_avx2(equal_avx2(first, '"')),
 		.backslash = gather_avx2(equal_avx2(first, '\\')),
 		.open = gather_avx2(equal_avx2(curly, '{')),
 		.close = gather_avx2(equal_avx2(curly, '}')),
 		.newline = gather_avx2(equal_avx2(first, '\n')),
-		.hint = gather_avx2(hint),
+		.hint = gather_avx2(_mm256_or_si256(_mm256_or_si256(key, session), _mm256_or_si256(name, category))),
 	};
 }
 
@@ -197,18 +256,83 @@ AVX2 INLINE void look_avx2(const char *bytes, struct raw *ret)
 	};
 }
 
-AVX2 static void scan_avx2(const char *bytes, size_t length, struct scan_state *state, struct scan_block *ret)
+AVX2 static size_t scan_avx2(const char *bytes, size_t length, struct scan_state *state, const struct scan_aim *aim,
+                             struct scan_block *ret)
 {
-	scan(bytes, length, state, ret, look_avx2);
+	return scan(bytes, length, state, aim, ret, look_avx2, parity_multiplied);
+}
+
+AVX512 INLINE __m512i each_avx512(char byte)
+{
+	__m512i each = _mm512_set1_epi8(byte);
+	__asm__("" : "+v"(each));
+	return each;
+}
+
+AVX512 INLINE uint64_t equal_avx512(__m512i bytes, char byte)
+{
+	return _mm512_cmpeq_epi8_mask(bytes, each_avx512(byte));
+}
+
+AVX512 INLINE void look_avx512(const char *at, struct raw *ret)
+{
+	__m512i first = _mm512_loadu_si512(at), second = _mm512_loadu_si512(at + 1);
+	__m512i third = _mm512_loadu_si512(at + 2), fourth = _mm512_loadu_si512(at + 3);
+	__m512i curly = _mm512_or_si512(first, _mm512_set1_epi8(0x20));
+	*ret = (struct raw){
+		.quote = equal_avx512(first, '"'),
+		.backslash = equal_avx512(first, '\\'),
+		.open = equal_avx512(curly, '{'),
+		.close = equal_avx512(curly, '}'),
+		.newline = equal_avx512(first, '\n'),
+		.hint = (equal_avx512(third, 'I') & equal_avx512(fourth, 'A')) |
+	                (equal_avx512(second, 'i') & equal_avx512(third, '-')) |
+	                (equal_avx512(first, 't') & equal_avx512(second, 'N')) |
+	                (equal_avx512(first, 'k') & equal_avx512(second, 'A')),
+	};
+}
+
+AVX512 static size_t scan_avx512(const char *bytes, size_t length, struct scan_state *state, const struct scan_aim *aim,
+                                 struct scan_block *ret)
+{
+	return scan(bytes, length, state, aim, ret, look_avx512, parity_multiplied);
+}
+
+static bool has_avx2(void)
+{
+	return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt") && __builtin_cpu_supports("bmi") &&
+	       __builtin_cpu_supports("pclmul");
+}
+
+static bool has_avx512(void)
+{
+	return has_avx2() && __builtin_cpu_supports("avx512bw");
+}
+
+scan_function *scan_form(size_t i)
+{
+	switch (i) {
+	case 0:
+		return scan_portable;
+	case 1:
+		return has_avx2() ? scan_avx2 : scan_portable;
+	case 2:
+		return has_avx512() ? scan_avx512 : scan_form(1);
+	default:
+		return NULL;
+	}
 }
 
 scan_function *scan_best(void)
 {
-	bool has_all =
-		__builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt") && __builtin_cpu_supports("bmi");
-	return has_all ? scan_avx2 : scan_portable;
+	return scan_form(2);
 }
 #else
+scan_function *scan_form(size_t i)
+{
+	return i == 0 ? scan_portable : NULL;
+}
+
 scan_function *scan_best(void)
 {
 	return scan_portable;

@@ -5,12 +5,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "detector/sieve.h"
+
 /* What stands where in 64 bytes of JSON, one bit a byte, lowest bit first: what the walk over records decides by. */
 struct scan_block {
 	uint64_t open, close;  /* { or [, } or ], outside of strings */
-	uint64_t hint;         /* where an access key id (A?IA), an instance session (:i- or /i-), the tail of eventName
-	                          (tNa) or of NetworkActivity (kAc) may begin */
+	uint64_t hint;         /* where what triage looks for may begin: an access key id (??IA), an instance session
+	                          (?i-), the tail of eventName (tN) or of NetworkActivity (kA) */
 	uint64_t broken;       /* line feeds within strings: no JSON from there on */
+	uint64_t line_opens;   /* of `open`, those directly behind a line feed */
 	uint8_t opens, closes; /* bits set */
 	bool may_hide;         /* an escape here may spell out a byte of what `hint` looks for */
 };
@@ -19,14 +22,28 @@ struct scan_block {
 struct scan_state {
 	bool in_string;
 	bool is_escaped; /* the next byte is, by a backslash before it */
+	bool at_line;    /* the next byte is the first of a line */
+	int64_t depth;   /* open brackets */
+};
+
+/* Which blocks are of interest. All are that are broken or may hide something. */
+struct scan_aim {
+	bool every;
+	int64_t floor;             /* those after a bracket of which no more than so many are open */
+	const struct sieve *sieve; /* those with a hint that this lets through; NULL: hints are of no interest */
+	bool lines;                /* those with a line that begins with an opening bracket */
 };
 
 #define SCAN_BLOCK_BYTES 64
 #define SCAN_PADDING 128 /* bytes behind the last that are read too; what they hold does not matter */
 
-/* Fills one block for each 64 bytes begun. */
-typedef void scan_function(const char *bytes, size_t length, struct scan_state *state, struct scan_block *ret);
+/* Passes over blocks of no interest, counting their brackets in state->depth. Returns how many bytes that were; *ret is
+ * the block behind them, if there is one: `state` then stands behind it, but for the depth, which is that before it. */
+typedef size_t scan_function(const char *bytes, size_t length, struct scan_state *state, const struct scan_aim *aim,
+                             struct scan_block *ret);
 
-/* The fastest that this processor runs; scan_portable is for all others and for the tests. */
+/* The fastest that this processor runs. */
 scan_function *scan_best(void);
-void scan_portable(const char *bytes, size_t length, struct scan_state *state, struct scan_block *ret);
+
+/* All forms, slowest first; NULL ends them. One that the processor does not run is a slower one instead. For tests. */
+scan_function *scan_form(size_t i);

@@ -103,6 +103,10 @@ int setup_open(const struct detect_options *options, struct setup *ret, struct d
 		.every_session = options->without_ledger,
 		.everything = ret->tracked.has_odd_key,
 	};
+	if (triage_open(&ret->triage, err) < 0) {
+		setup_close(ret);
+		return -1;
+	}
 	(void)snprintf(summary->ranges_date, sizeof(summary->ranges_date), "%s", ranges_date(ret->ranges));
 	if (!options->without_ledger && ret->tracked.key_count == 0)
 		notice(summary, "the ledger holds no keys: nothing can be recognised by it");
@@ -114,6 +118,7 @@ void setup_close(struct setup *setup)
 	for (size_t i = 0; i < setup->ledger_count; i++)
 		ledger_close(setup->ledgers[i]);
 	free(setup->ledgers);
+	triage_close(&setup->triage);
 	tracked_done(&setup->tracked);
 	inventory_free(setup->inventory);
 	ranges_free(setup->ranges);

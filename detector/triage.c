@@ -73,9 +73,38 @@ static bool is_known_session(const struct triage *triage, const char *at, const 
 	return triage->every_session || tracked_instance(triage->tracked, at, length) != NULL;
 }
 
+int triage_open(struct triage *triage, struct error *err)
+{
+	const struct tracked *tracked = triage->tracked;
+	if (sieve_make(&triage->sieve, tracked->key_count + tracked->instance_count, err) < 0)
+		return -1;
+	triage->sieve.lets_all = triage->every_session;
+	for (size_t i = 0; i < tracked->key_count; i++)
+		sieve_add_key(&triage->sieve, tracked->keys[i].id);
+	for (size_t i = 0; i < tracked->instance_count; i++)
+		sieve_add_instance(&triage->sieve, tracked->instances[i].id);
+	for (size_t i = 0; lesson_name(i) != NULL; i++)
+		sieve_add_name(&triage->sieve, lesson_name(i));
+	return 0;
+}
+
+void triage_close(struct triage *triage)
+{
+	sieve_done(&triage->sieve);
+}
+
+void triage_follow(struct triage *triage)
+{
+	for (size_t i = 0; i < triage->lineage->count; i++)
+		if (triage->lineage->derived[i].kind == LINK_KEY)
+			sieve_add_key(&triage->sieve, triage->lineage->derived[i].name);
+}
+
 bool triage_hint(const void *context, const char *at, const char *end)
 {
 	const struct triage *triage = context;
+	if (!sieve_may_begin(&triage->sieve, at))
+		return false;
 	switch (*at) {
 	case 'A':
 		return is_known_key(triage, at, end);
@@ -83,7 +112,10 @@ bool triage_hint(const void *context, const char *at, const char *end)
 		return is_lesson(triage, at, end);
 	case 'k':
 		return skip(at, end, "kActivity") != NULL;
-	default:
+	case ':':
+	case '/':
 		return is_known_session(triage, at + 1, end);
+	default:
+		return false;
 	}
 }

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 
 #include "detector/lineage.h"
+#include "detector/sieve.h"
 #include "detector/tracked.h"
 
 /* What makes a record worth parsing. May err only towards parsing. Read-only, safe from any thread. */
@@ -13,7 +14,15 @@ struct triage {
 	bool learns;                   /* records that teach count, too (lesson.h) */
 	bool every_session;            /* without a ledger: any instance session */
 	bool everything;               /* parse all: for keys of an odd form, and to hold triage against */
+	struct sieve sieve;            /* lets through whatever triage_hint may say yes to */
 };
+
+/* Fills the sieve with what is known now. */
+MUST_USE int triage_open(struct triage *triage, struct error *err);
+void triage_close(struct triage *triage);
+
+/* Adds to the sieve what the lineage has come to know since. */
+void triage_follow(struct triage *triage);
 
 /* Does the text at `at`, which the scan took for a key id, a session, the name of a call or a category, name a key or
  * session to judge, or a call to learn from? For use as the hint function of records.h. */

@@ -34,10 +34,13 @@ static bool on_hint(const void *context, const char *at, const char *end)
 	return end - at >= 8 && memcmp(at, "ASIAKNOW", 8) == 0;
 }
 
-/* Feeds `text` in windows that grow by `step` bytes. */
-static void cut(const char *text, size_t step, scan_function *scan, struct seen_records *seen)
+/* All pass: what is a hint is for on_hint to say. */
+static struct sieve sieve = {.words = (uint64_t[]){0}, .lets_all = true};
+
+/* Feeds `text` in windows that grow by `step` bytes, up to `most`: a longer record is dropped. */
+static void cut_bounded(const char *text, size_t step, size_t most, scan_function *scan, struct seen_records *seen)
 {
-	const struct records_reader reader = {on_record, on_broken, on_hint, seen, NULL};
+	const struct records_reader reader = {on_record, on_broken, on_hint, seen, NULL, &sieve};
 	struct records records;
 	struct error err;
 	size_t total = strlen(text), start = 0, length = 0;
@@ -47,6 +50,10 @@ static void cut(const char *text, size_t step, scan_function *scan, struct seen_
 	for (bool is_last = false; !is_last;) {
 		size_t end = start + length + step < total ? start + length + step : total;
 		size_t used = 0;
+		if (end - start > most) {
+			end = start + length; /* the same again */
+			records_drop(&records);
+		}
 		length = end - start;
 		is_last = end == total;
 		memset(window, 0, total + INFLATE_PADDING);
@@ -56,6 +63,11 @@ static void cut(const char *text, size_t step, scan_function *scan, struct seen_
 		start += used;
 		length -= used;
 	}
+}
+
+static void cut(const char *text, size_t step, scan_function *scan, struct seen_records *seen)
+{
+	cut_bounded(text, step, SIZE_MAX, scan, seen);
 }
 
 #define E1 "{\"eventVersion\":\"1.08\",\"a\":{\"b\":[1,\"}\"]}}"
@@ -126,7 +138,7 @@ static void test_cases(void **state)
 		for (size_t step = 1; step < 300; step = step < 70 ? step + 1 : step * 2) {
 			for (int best = 0; best < 2; best++) {
 				struct seen_records seen = {0};
-				cut(cases[i].text, step, best != 0 ? scan_best() : scan_portable, &seen);
+				cut(cases[i].text, step, best != 0 ? scan_best() : scan_form(0), &seen);
 				if (!is_equal(seen.text.bytes != NULL ? seen.text.bytes : "", cases[i].records))
 					fail_msg("%s, step %zu: %s", cases[i].name, step, seen.text.bytes);
 				/* In small windows one piece of junk may be met twice. */
@@ -149,6 +161,36 @@ static void test_hints_are_of_their_record(void **state)
 	assert_string_equal(seen.text.bytes,
 	                    "{\"k\":\"ASIAKNOWN\"}*|{\"k\":\"ASIAOTHER\"}|{\"k\":\"ASIAKNOWN\"}*|{\"k\":1}|");
 	buffer_done(&seen.text);
+}
+
+/* A record that is too long to be kept is passed over, in however many windows; what stands behind it is read. */
+static void test_dropped(void **state)
+{
+	static const struct {
+		const char *name, *text, *records;
+		unsigned broken;
+	} long_cases[] = {
+		{"in an array",
+	         "[" E1 ",{\"eventTime\":\"{[\\\"0123456789012345678901234567890123456789\",\"b\":{}}," E2 "]",
+	         E1 "|" E2 "|", 1},
+		{"on a line", E1 "\n{\"eventTime\":\"0123456789012345678901234567890123456789012345678901\"}\n" E2 "\n",
+	         E1 "|" E2 "|", 1},
+		{"alone", "{\"eventTime\":\"01234567890123456789012345678901234567890123456789012345\"}", "", 1},
+		{"cut", "[" E1 ",{\"eventTime\":\"01234567890123456789012345678901234567890123456789012345", E1 "|", 2},
+		{"a line cut", E1 "\n{\"eventTime\":\"012345678901234567890123456789012345678901234567890\n" E2 "\n",
+	         E1 "|" E2 "|", 2},
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(long_cases); i++) {
+		for (size_t most = 46; most < 60; most++) {
+			struct seen_records seen = {0};
+			cut_bounded(long_cases[i].text, 7, most, scan_best(), &seen);
+			if (!is_equal(seen.text.bytes != NULL ? seen.text.bytes : "", long_cases[i].records) ||
+			    seen.broken != long_cases[i].broken)
+				fail_msg("%s, %zu: %u %s", long_cases[i].name, most, seen.broken, seen.text.bytes);
+			buffer_done(&seen.text);
+		}
+	}
 }
 
 /* Real files: what is cut is what jansson finds. */
@@ -217,9 +259,8 @@ static void test_look(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_cases),
-		cmocka_unit_test(test_hints_are_of_their_record),
-		cmocka_unit_test(test_real_files),
+		cmocka_unit_test(test_cases),   cmocka_unit_test(test_hints_are_of_their_record),
+		cmocka_unit_test(test_dropped), cmocka_unit_test(test_real_files),
 		cmocka_unit_test(test_look),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

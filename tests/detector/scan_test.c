@@ -20,6 +20,7 @@ static bool may_hide(const char *c)
 
 static void scan_plain(const char *bytes, size_t length, struct scan_state *state, struct scan_block *ret)
 {
+	bool at_line = false;
 	for (size_t i = 0; i < length; i++) {
 		const char *c = bytes + i;
 		struct scan_block *block = &ret[i / SCAN_BLOCK_BYTES];
@@ -31,20 +32,19 @@ static void scan_plain(const char *bytes, size_t length, struct scan_state *stat
 		if (*c == '"' && !is_escaped)
 			state->in_string = !state->in_string;
 		block->may_hide = block->may_hide || may_hide(c);
-		block->hint |= c[0] == 'A' && c[2] == 'I' && c[3] == 'A' ? bit : 0;
-		block->hint |=
-			(c[0] == 't' && c[1] == 'N' && c[2] == 'a') || (c[0] == 'k' && c[1] == 'A' && c[2] == 'c') ? bit
-														   : 0;
-		block->hint |= (c[0] == ':' || c[0] == '/') && c[1] == 'i' && c[2] == '-' ? bit : 0;
+		block->hint |= (c[2] == 'I' && c[3] == 'A') || (c[1] == 'i' && c[2] == '-') ? bit : 0;
+		block->hint |= (c[0] == 't' && c[1] == 'N') || (c[0] == 'k' && c[1] == 'A') ? bit : 0;
 		block->broken |= *c == '\n' && state->in_string ? bit : 0;
 		if (!state->in_string && (*c == '{' || *c == '[')) {
 			block->open |= bit;
+			block->line_opens |= at_line ? bit : 0;
 			block->opens++;
 		}
 		if (!state->in_string && (*c == '}' || *c == ']')) {
 			block->close |= bit;
 			block->closes++;
 		}
+		at_line = *c == '\n';
 	}
 }
 
@@ -54,31 +54,76 @@ static void compare(const struct scan_block *got, const struct scan_block *wante
 	assert_int_equal(got->close, wanted->close);
 	assert_int_equal(got->hint, wanted->hint);
 	assert_int_equal(got->broken, wanted->broken);
+	assert_int_equal(got->line_opens, wanted->line_opens);
 	assert_int_equal(got->opens, wanted->opens);
 	assert_int_equal(got->closes, wanted->closes);
 	assert_int_equal(got->may_hide, wanted->may_hide);
 }
 
+/* Why a block is of interest, by looking at each of its bytes. */
+static bool is_of_interest(const char *bytes, size_t length, const struct scan_block *block, int64_t depth,
+                           const struct scan_aim *aim)
+{
+	bool is = aim->every || block->broken != 0 || block->may_hide || (aim->lines && block->line_opens != 0);
+	for (size_t i = 0; i < length; i++) {
+		uint64_t bit = UINT64_C(1) << i;
+		depth += ((block->open & bit) != 0) - ((block->close & bit) != 0);
+		is = is || ((block->open | block->close) & bit && depth <= aim->floor) ||
+		     (aim->sieve != NULL && (block->hint & bit) != 0 && sieve_may_begin(aim->sieve, bytes + i));
+	}
+	return is;
+}
+
+static void check_form(scan_function *scan, const char *bytes, size_t length, const struct scan_block *wanted,
+                       const struct scan_aim *aim)
+{
+	struct scan_state state = {0};
+	struct scan_block got;
+	size_t at = scan(bytes, length, &state, aim, &got);
+	for (size_t i = 0; i * SCAN_BLOCK_BYTES < length; i++) {
+		size_t start = i * SCAN_BLOCK_BYTES;
+		size_t part = length - start < SCAN_BLOCK_BYTES ? length - start : SCAN_BLOCK_BYTES;
+		int64_t depth = 0;
+		for (size_t j = 0; j < i; j++)
+			depth += wanted[j].opens - wanted[j].closes;
+		bool is = is_of_interest(bytes + start, part, &wanted[i], depth, aim);
+		assert_int_equal(is, start == at);
+		if (is) {
+			assert_int_equal(state.depth, depth);
+			compare(&got, &wanted[i]);
+			state.depth += got.opens - got.closes;
+			at += part;
+			at += scan(bytes + at, length - at, &state, aim, &got);
+		}
+	}
+	assert_int_equal(at, length);
+}
+
 static void check(const char *bytes, size_t length)
 {
-	scan_function *const forms[] = {scan_portable, scan_best()};
-	struct scan_block wanted[BLOCKS], got[BLOCKS];
+	struct sieve sieve;
+	struct scan_block wanted[BLOCKS];
 	struct scan_state plain = {0};
 	scan_plain(bytes, length, &plain, wanted);
-	for (size_t form = 0; form < ARRAY_LENGTH(forms); form++) {
-		struct scan_state state = {0};
-		forms[form](bytes, length, &state, got);
-		for (size_t i = 0; i * SCAN_BLOCK_BYTES < length; i++)
-			compare(&got[i], &wanted[i]);
-		assert_int_equal(state.in_string, plain.in_string);
-		assert_int_equal(state.is_escaped, plain.is_escaped);
-	}
+	assert_int_equal(sieve_make(&sieve, 1, NULL), 0);
+	sieve_add_key(&sieve, "ASIAASIAASIA{{{{{{{{");
+	const struct scan_aim aims[] = {
+		{.every = true},
+		{.floor = INT64_MIN},
+		{.floor = 0, .lines = true},
+		{.floor = -3, .sieve = &sieve},
+		{.floor = INT64_MIN, .sieve = &sieve, .lines = true},
+	};
+	for (size_t form = 0; scan_form(form) != NULL; form++)
+		for (size_t i = 0; i < ARRAY_LENGTH(aims); i++)
+			check_form(scan_form(form), bytes, length, wanted, &aims[i]);
+	sieve_done(&sieve);
 }
 
 static void test_forms_agree(void **state)
 {
 	/* Often the bytes that matter and their neighbours in the tables of bits, sometimes any. */
-	static const char often[] = "\"\\{}[]\n:/i-ASIAKIA;tNakAcZ|^~!#\x7b\x5b\xdb\xfb\xdd\x80\x00\xff";
+	static const char often[] = "\"\\{}[]\n:/i-ASIAKIAtNkA;Z|^~!#\x7b\x5b\xdb\xfb\xdd\x80\x00\xff";
 	char bytes[BYTES + SCAN_PADDING];
 	(void)state;
 	srand(7);
@@ -87,6 +132,8 @@ static void test_forms_agree(void **state)
 			bytes[i] = rand() % 4 != 0 ? often[(size_t)rand() % (sizeof(often) - 1)] : (char)rand();
 		for (int i = 0; i < round % 20; i++)
 			(void)memcpy(bytes + (size_t)rand() % BYTES, i % 2 != 0 ? "\\u004" : "\"ASIA", 5);
+		for (int i = 0; i < round % 7; i++)
+			(void)memcpy(bytes + (size_t)rand() % BYTES, "ASIAASIAASIA{{{{{{{{", 20);
 		if (round % 3 == 0) /* runs of backslashes, over the ends of blocks */
 			memset(bytes + 64 * (size_t)(rand() % BLOCKS), '\\', (size_t)(rand() % 130));
 		check(bytes, BYTES);

@@ -14,6 +14,7 @@
 #define OTHER_KEY "ASIAP5CT9NN8EYVU1FXV" /* of stratus/…steal-instance-credentials */
 
 static struct tracked tracked;
+static struct triage triage = {.tracked = &tracked};
 static unsigned ours; /* records that a parser finds to be ours */
 
 static bool is_ours(const struct event *event)
@@ -45,8 +46,7 @@ static void on_broken(void *context, uint64_t number, uint64_t offset, const cha
 
 static void read_all(const char *bytes, size_t length, scan_function *scan)
 {
-	const struct triage triage = {.tracked = &tracked};
-	const struct records_reader reader = {on_record, on_broken, triage_hint, NULL, &triage};
+	const struct records_reader reader = {on_record, on_broken, triage_hint, NULL, &triage, &triage.sieve};
 	struct records records;
 	size_t used;
 	CLEANUP_FREE char *window = calloc(1, length + INFLATE_PADDING);
@@ -84,7 +84,7 @@ static void try_file(const char *path, int rounds)
 	CLEANUP_BUFFER struct buffer changed = {0};
 	assert_int_equal(buffer_read_file(&text, path, NULL), 0);
 	read_all(text.bytes, text.length, scan_best());
-	read_all(text.bytes, text.length, scan_portable);
+	read_all(text.bytes, text.length, scan_form(0));
 	for (int i = 0; i < rounds; i++) {
 		mutate(&changed, text.bytes, text.length);
 		read_all(changed.bytes, changed.length, scan_best());
@@ -95,6 +95,8 @@ static void track(const char *key, const char *instance)
 {
 	assert_int_equal(map_add(&tracked.key_index, key, strlen(key), 0, NULL, NULL), 0);
 	assert_int_equal(map_add(&tracked.instance_index, instance, strlen(instance), 0, NULL, NULL), 0);
+	sieve_add_key(&triage.sieve, key);
+	sieve_add_instance(&triage.sieve, instance);
 }
 
 static int setup(void **state)
@@ -105,6 +107,7 @@ static int setup(void **state)
 	tracked.keys = &key;
 	tracked.instances = &instance;
 	srand(11);
+	assert_int_equal(triage_open(&triage, NULL), 0);
 	track(OTRF_KEY, OTRF_INSTANCE);
 	track(OTHER_KEY, "i-0123456789abcdef0");
 	return 0;
@@ -113,6 +116,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
+	triage_close(&triage);
 	map_done(&tracked.key_index);
 	map_done(&tracked.instance_index);
 	return 0;
@@ -165,13 +169,14 @@ static void test_hints(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
 		const char *end = cases[i].text + strlen(cases[i].text);
-		struct triage triage = {.tracked = &tracked};
+		triage.every_session = triage.sieve.lets_all = false;
 		if (triage_hint(&triage, cases[i].text, end) != cases[i].is_known)
 			fail_msg("%s", cases[i].text);
-		triage.every_session = true;
+		triage.every_session = triage.sieve.lets_all = true;
 		if (triage_hint(&triage, cases[i].text, end) != cases[i].is_known_without_ledger)
 			fail_msg("without a ledger: %s", cases[i].text);
 	}
+	triage.every_session = triage.sieve.lets_all = false;
 }
 
 int main(void)
