@@ -183,7 +183,7 @@ MUST_USE static int run_windows(const struct reading *reading, struct error *err
 {
 	struct inflate_space *space = &reading->inflate->space;
 	size_t size = INFLATE_WINDOW_BYTES, length = 0;
-	bool is_last = false;
+	bool is_last = false, is_full = false;
 	while (!is_last) {
 		struct error problem = {0};
 		ssize_t got = 1;
@@ -193,19 +193,16 @@ MUST_USE static int run_windows(const struct reading *reading, struct error *err
 		is_last = got == 0;
 
 		size_t used = 0;
-		struct window window = {space->bytes, length, is_last, reading->input->total};
+		struct window window = {space->bytes, length, is_last, reading->input->total, is_full};
 		memset(space->bytes + length, 0, INFLATE_PADDING);
 		if (reading->visit(reading->context, &window, &used, err) < 0)
 			return -1;
 		if (got < 0)
 			return error_set(err, problem.code, "%s", problem.text);
-		if (used == 0 && length == size && !is_last) {
-			if (size >= INFLATE_RECORD_BYTES)
-				return error_set(err, ERROR_LIMIT, "a record is longer than %zu bytes", size);
-			size *= 2;
-			if (!inflate_space_grow(space, size))
-				return error_set(err, ERROR_MEMORY, "no memory for a window of %zu bytes", size);
-		}
+		bool is_stuck = used == 0 && length == size && !is_last;
+		is_full = is_stuck && size >= INFLATE_RECORD_BYTES;
+		if (is_stuck && !is_full && !inflate_space_grow(space, size *= 2))
+			return error_set(err, ERROR_MEMORY, "no memory for a window of %zu bytes", size);
 		length -= used;
 		memmove(space->bytes, space->bytes + used, length);
 	}
@@ -239,7 +236,7 @@ int inflate_run(struct inflate *inflate, int fd, inflate_visit *visit, void *con
 	    inflate_whole_run(inflate->whole, inflate->packed.bytes, length, &inflate->space, &unpacked) ==
 	            INFLATE_WHOLE_DONE) {
 		memset(inflate->space.bytes + unpacked, 0, INFLATE_PADDING);
-		struct window window = {inflate->space.bytes, unpacked, true, length};
+		struct window window = {inflate->space.bytes, unpacked, true, length, false};
 		return visit(context, &window, &used, err);
 	}
 	struct input input = {.fd = fd, .head = inflate->packed.bytes, .head_length = length};

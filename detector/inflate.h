@@ -22,6 +22,7 @@ struct window {
 	size_t length;
 	bool is_last;
 	uint64_t file_bytes; /* of the file as it lies, read so far: for progress */
+	bool is_full;        /* no more is put behind it than this: all of it must be used */
 };
 
 /* Says how many bytes from the start it is done with; the rest comes again, with more behind it. */
@@ -31,7 +32,7 @@ MUST_USE int inflate_new(struct inflate **ret, struct error *err);
 void inflate_free(struct inflate *inflate);
 
 /* Reads `fd` to its end. ERROR_INPUT: the gzip data are cut or damaged (what stood before was visited; is_last never
- * came); ERROR_LIMIT: one record is longer than we take; an error of the visitor is passed on and ends the reading. */
+ * came); an error of the visitor is passed on and ends the reading. */
 MUST_USE int inflate_run(struct inflate *inflate, int fd, inflate_visit *visit, void *context, struct error *err);
 
 /* Unpacks gzip held in memory as a whole. Two implementations, one of them built: inflate_whole_libdeflate.c, and
