@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "detector/sieve.h"
+
 #define RESYNCS_MAX 1000 /* a file with more broken lines than this is not CloudTrail */
 
 void records_begin(struct records *records, const struct records_reader *reader)
@@ -132,7 +134,7 @@ MUST_USE static int take_close(struct records *records, const char *bytes, size_
 
 static void take_hint(struct records *records, const char *at, const char *end)
 {
-	if (records->in_record && !records->is_suspect)
+	if (records->in_record && !records->is_suspect && sieve_may_begin(records->reader->sieve, at))
 		records->is_suspect = records->reader->hint(records->reader->hint_context, at, end);
 }
 
@@ -182,13 +184,12 @@ MUST_USE static int take_block(struct records *records, const struct view *view,
 
 /* ---- a window */
 
-/* Inside of a record all is passed over that neither ends it nor names a key of ours. */
+/* Inside of a record all is passed over that does not end it. */
 static struct scan_aim aim_of(const struct records *records)
 {
 	return (struct scan_aim){
 		.every = !records->in_record,
 		.floor = records->level,
-		.sieve = records->is_suspect || records->is_dropping ? NULL : records->reader->sieve,
 		.lines = records->level == 0,
 	};
 }
@@ -199,8 +200,13 @@ MUST_USE static int walk_window(struct records *records, const struct view *view
 {
 	while (*at < view->length) {
 		struct scan_block block;
-		struct scan_aim aim = aim_of(records);
-		*at += records->scan(view->bytes + *at, view->length - *at, &records->state, &aim, &block);
+		const struct scan_aim aim = aim_of(records);
+		struct scan_hints hints;
+		const char *from = view->bytes + *at;
+		hints.count = 0;
+		*at += records->scan(from, view->length - *at, &records->state, &aim, &hints, &block);
+		for (size_t i = 0; i < hints.count; i++)
+			take_hint(records, from + hints.at[i], view->bytes + view->length);
 		if (*at == view->length)
 			return 0;
 		int stop = take_block(records, view, *at, &block, err);

@@ -12,6 +12,8 @@
  * {"Events":[...]} of LookupEvents, bare arrays, and records one after the other (JSON Lines, or one alone). Strings
  * and escapes are respected; what is inside a record is the reader's business. A cutter serves one file at a time. */
 
+struct sieve;
+
 struct record {
 	const char *bytes; /* lent; ends with its closing bracket */
 	size_t length;

@@ -29,54 +29,62 @@ static bool escape_may_hide(const char *at)
 	return *end == '\0' && code > 0 && (isalnum((int)code) || strchr("-:/_", (int)code) != NULL);
 }
 
-/* Bits of the bytes that are escaped. `valid`: the bytes of the block that there are. */
-static uint64_t take_backslashes(const char *bytes, uint64_t backslashes, uint64_t valid, struct scan_state *state,
-                                 bool *may_hide)
+struct escapes {
+	uint64_t escaped; /* bits of the bytes that are */
+	uint64_t carry;   /* 1: the next byte is, too */
+	bool may_hide;
+};
+
+/* `valid`: the bytes of the block that there are. */
+static struct escapes take_backslashes(const char *bytes, uint64_t backslashes, uint64_t valid, uint64_t carry)
 {
-	uint64_t last = valid ^ valid >> 1;
-	uint64_t escaped = state->is_escaped ? 1 : 0;
+	struct escapes escapes = {.escaped = carry};
 	for (uint64_t bits = backslashes; bits != 0; bits &= bits - 1) {
 		int i = __builtin_ctzll(bits);
 		/* Also behind an escaped backslash: the record may be a string of JSON in the record. */
-		*may_hide = *may_hide || escape_may_hide(bytes + i);
-		if ((escaped >> i & 1) == 0 && i < SCAN_BLOCK_BYTES - 1)
-			escaped |= UINT64_C(2) << i;
+		escapes.may_hide = escapes.may_hide || escape_may_hide(bytes + i);
+		if ((escapes.escaped >> i & 1) == 0 && i < SCAN_BLOCK_BYTES - 1)
+			escapes.escaped |= UINT64_C(2) << i;
 	}
-	state->is_escaped = (backslashes & ~escaped & last) != 0;
-	return escaped;
+	escapes.carry = (backslashes & ~escapes.escaped & (valid ^ valid >> 1)) != 0;
+	return escapes;
 }
 
 /* Bit i becomes the parity of the bits up to i. */
 typedef uint64_t parity_function(uint64_t bits);
 
-INLINE void understand(const char *bytes, const struct raw *raw, uint64_t valid, struct scan_state *state,
-                       struct scan_block *ret, parity_function *parity)
+/* struct scan_state while the scan runs: all bits or none, so that no step has to branch. */
+struct flow {
+	uint64_t in_string, escaped, at_line;
+};
+
+INLINE struct scan_block understand(const char *bytes, const struct raw *raw, uint64_t valid, struct flow *flow,
+                                    parity_function *parity)
 {
+	struct scan_block block = {.hint = raw->hint & valid};
 	uint64_t quotes = raw->quote & valid;
-	ret->may_hide = false;
-	if ((raw->backslash & valid) != 0 || state->is_escaped)
-		quotes &= ~take_backslashes(bytes, raw->backslash & valid, valid, state, &ret->may_hide);
-
+	if (((raw->backslash & valid) | flow->escaped) != 0) {
+		struct escapes escapes = take_backslashes(bytes, raw->backslash & valid, valid, flow->escaped);
+		block.may_hide = escapes.may_hide;
+		flow->escaped = escapes.carry;
+		quotes &= ~escapes.escaped;
+	}
 	/* Inside a string is what stands behind an odd number of quotes. */
-	uint64_t strings = parity(quotes) ^ -(uint64_t)state->in_string;
-	state->in_string = strings >> (SCAN_BLOCK_BYTES - 1) != 0;
-
-	uint64_t outside = valid & ~strings;
-	ret->open = raw->open & outside;
-	ret->close = raw->close & outside;
-	ret->hint = raw->hint & valid;
-	ret->broken = raw->newline & strings & valid;
-	ret->line_opens = ret->open & (raw->newline << 1 | state->at_line);
-	state->at_line = raw->newline >> (SCAN_BLOCK_BYTES - 1) != 0;
-	ret->opens = (uint8_t)__builtin_popcountll(ret->open);
-	ret->closes = (uint8_t)__builtin_popcountll(ret->close);
+	uint64_t strings = parity(quotes) ^ flow->in_string;
+	flow->in_string = -(strings >> (SCAN_BLOCK_BYTES - 1));
+	block.open = raw->open & ~strings & valid;
+	block.close = raw->close & ~strings & valid;
+	block.broken = raw->newline & strings & valid;
+	block.line_opens = block.open & (raw->newline << 1 | flow->at_line);
+	flow->at_line = raw->newline >> (SCAN_BLOCK_BYTES - 1);
+	block.opens = (uint8_t)__builtin_popcountll(block.open);
+	block.closes = (uint8_t)__builtin_popcountll(block.close);
+	return block;
 }
 
 /* Do the block's brackets ever leave no more than `floor` open? */
 INLINE bool comes_down(const struct scan_block *block, int64_t depth, int64_t floor)
 {
-	if (depth - block->closes > floor)
-		return false;
 	for (uint64_t bits = block->open | block->close; bits != 0; bits &= bits - 1) {
 		depth += (block->open & bits & -bits) != 0 ? 1 : -1;
 		if (depth <= floor)
@@ -85,44 +93,42 @@ INLINE bool comes_down(const struct scan_block *block, int64_t depth, int64_t fl
 	return false;
 }
 
-INLINE bool names_one(const char *bytes, uint64_t hints, const struct sieve *sieve)
+/* Most blocks have none, some one: that is written down without a branch, which could not be foretold. */
+INLINE void note_hints(uint64_t hints, size_t at, struct scan_hints *to)
 {
-	for (; hints != 0; hints &= hints - 1)
-		if (sieve_may_begin(sieve, bytes + __builtin_ctzll(hints)))
-			return true;
-	return false;
-}
-
-INLINE bool is_of_interest(const char *bytes, const struct scan_block *block, int64_t depth, const struct scan_aim *aim)
-{
-	return aim->every || (block->broken != 0) | block->may_hide | (aim->lines & (block->line_opens != 0)) ||
-	       comes_down(block, depth, aim->floor) ||
-	       (aim->sieve != NULL && names_one(bytes, block->hint, aim->sieve));
+	to->at[to->count] = (uint32_t)at + (uint32_t)__builtin_ctzll(hints | UINT64_C(1) << (SCAN_BLOCK_BYTES - 1));
+	to->count += hints != 0;
+	for (hints &= hints - 1; hints != 0; hints &= hints - 1)
+		to->at[to->count++] = (uint32_t)at + (uint32_t)__builtin_ctzll(hints);
 }
 
 typedef void look_function(const char *at, struct raw *ret);
 
 INLINE size_t scan(const char *bytes, size_t length, struct scan_state *state, const struct scan_aim *aim,
-                   struct scan_block *ret, look_function *look, parity_function *parity)
+                   struct scan_hints *hints, struct scan_block *ret, look_function *look, parity_function *parity)
 {
-	struct scan_state here = *state;
-	struct scan_aim wanted = *aim;
+	const uint64_t every = aim->every ? 1 : 0, lines = aim->lines ? UINT64_MAX : 0;
+	const int64_t floor = aim->floor;
+	struct flow flow = {state->in_string ? UINT64_MAX : 0, state->is_escaped, state->at_line};
+	int64_t depth = state->depth;
 	size_t at = 0;
-	while (at < length) {
+	for (; at < length; at += SCAN_BLOCK_BYTES) {
 		struct raw raw;
-		struct scan_block block;
 		size_t left = length - at;
 		look(bytes + at, &raw);
-		understand(bytes + at, &raw, left < SCAN_BLOCK_BYTES ? (UINT64_C(1) << left) - 1 : UINT64_MAX, &here,
-		           &block, parity);
-		if (is_of_interest(bytes + at, &block, here.depth, &wanted)) {
+		struct scan_block block =
+			understand(bytes + at, &raw, left < SCAN_BLOCK_BYTES ? (UINT64_C(1) << left) - 1 : UINT64_MAX,
+		                   &flow, parity);
+		uint64_t odd = every | block.broken | (block.line_opens & lines) | block.may_hide;
+		if (odd != 0 || (depth - block.closes <= floor && comes_down(&block, depth, floor)) ||
+		    hints->count >= SCAN_HINTS) {
 			*ret = block;
 			break;
 		}
-		here.depth += block.opens - block.closes;
-		at += SCAN_BLOCK_BYTES;
+		note_hints(block.hint, at, hints);
+		depth += block.opens - block.closes;
 	}
-	*state = here;
+	*state = (struct scan_state){flow.in_string != 0, flow.escaped != 0, flow.at_line != 0, depth};
 	return at < length ? at : length;
 }
 
@@ -181,9 +187,9 @@ INLINE uint64_t parity_portable(uint64_t bits)
 }
 
 static size_t scan_portable(const char *bytes, size_t length, struct scan_state *state, const struct scan_aim *aim,
-                            struct scan_block *ret)
+                            struct scan_hints *hints, struct scan_block *ret)
 {
-	return scan(bytes, length, state, aim, ret, look_portable, parity_portable);
+	return scan(bytes, length, state, aim, hints, ret, look_portable, parity_portable);
 }
 
 /* ---- AVX2, AVX-512 */
@@ -257,9 +263,9 @@ AVX2 INLINE void look_avx2(const char *bytes, struct raw *ret)
 }
 
 AVX2 static size_t scan_avx2(const char *bytes, size_t length, struct scan_state *state, const struct scan_aim *aim,
-                             struct scan_block *ret)
+                             struct scan_hints *hints, struct scan_block *ret)
 {
-	return scan(bytes, length, state, aim, ret, look_avx2, parity_multiplied);
+	return scan(bytes, length, state, aim, hints, ret, look_avx2, parity_multiplied);
 }
 
 AVX512 INLINE __m512i each_avx512(char byte)
@@ -293,9 +299,9 @@ AVX512 INLINE void look_avx512(const char *at, struct raw *ret)
 }
 
 AVX512 static size_t scan_avx512(const char *bytes, size_t length, struct scan_state *state, const struct scan_aim *aim,
-                                 struct scan_block *ret)
+                                 struct scan_hints *hints, struct scan_block *ret)
 {
-	return scan(bytes, length, state, aim, ret, look_avx512, parity_multiplied);
+	return scan(bytes, length, state, aim, hints, ret, look_avx512, parity_multiplied);
 }
 
 static bool has_avx2(void)

@@ -5,8 +5,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "detector/sieve.h"
-
 /* What stands where in 64 bytes of JSON, one bit a byte, lowest bit first: what the walk over records decides by. */
 struct scan_block {
 	uint64_t open, close;  /* { or [, } or ], outside of strings */
@@ -29,18 +27,26 @@ struct scan_state {
 /* Which blocks are of interest. All are that are broken or may hide something. */
 struct scan_aim {
 	bool every;
-	int64_t floor;             /* those after a bracket of which no more than so many are open */
-	const struct sieve *sieve; /* those with a hint that this lets through; NULL: hints are of no interest */
-	bool lines;                /* those with a line that begins with an opening bracket */
+	int64_t floor; /* those after a bracket of which no more than so many are open */
+	bool lines;    /* those with a line that begins with an opening bracket */
+};
+
+#define SCAN_HINTS 64
+
+/* Hints of blocks that were passed over, to be looked at together: where they stand, from the start of the text. */
+struct scan_hints {
+	uint32_t at[SCAN_HINTS + 64]; /* room for those of one block more */
+	size_t count;                 /* when it has come to SCAN_HINTS the next block is of interest */
 };
 
 #define SCAN_BLOCK_BYTES 64
 #define SCAN_PADDING 128 /* bytes behind the last that are read too; what they hold does not matter */
 
-/* Passes over blocks of no interest, counting their brackets in state->depth. Returns how many bytes that were; *ret is
- * the block behind them, if there is one: `state` then stands behind it, but for the depth, which is that before it. */
+/* Passes over blocks of no interest, counting their brackets in state->depth and gathering their hints. Returns how
+ * many bytes that were; *ret is the block behind them, if there is one: `state` then stands behind it, but for the
+ * depth, which is that before it. At most 4 GiB at a time. */
 typedef size_t scan_function(const char *bytes, size_t length, struct scan_state *state, const struct scan_aim *aim,
-                             struct scan_block *ret);
+                             struct scan_hints *hints, struct scan_block *ret);
 
 /* The fastest that this processor runs. */
 scan_function *scan_best(void);

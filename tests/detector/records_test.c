@@ -5,6 +5,7 @@
 
 #include "detector/inflate.h"
 #include "detector/records.h"
+#include "detector/sieve.h"
 
 struct seen_records {
 	struct buffer text; /* the records, a `|` behind each; a `!` for each complaint */
