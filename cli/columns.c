@@ -217,6 +217,11 @@ static const struct column anchor[] = {
 	{.path = "kind"},
 };
 
+static const struct column steps[] = {
+	{.path = "id"},     {.path = "target"}, {.path = "title"},  {.path = "why"},
+	{.path = "breaks"}, {.path = "undo"},   {.path = "policy"}, {.path = "commands"},
+};
+
 #define COLUMNS(table)                                                                                                 \
 	{                                                                                                              \
 		.column = (table), .count = ARRAY_LENGTH(table)                                                        \
@@ -254,3 +259,4 @@ const struct columns columns_anchor = COLUMNS(anchor);
 const struct columns columns_seal = COLUMNS(seal);
 const struct columns columns_pruning = COLUMNS(pruning);
 const struct columns columns_matches = COLUMNS(matches);
+const struct columns columns_steps = COLUMNS(steps);

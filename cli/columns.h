@@ -37,3 +37,4 @@ extern const struct columns columns_deliveries, columns_keys, columns_processes,
 	columns_simulation, columns_verification, columns_anchor, columns_pruning, columns_seal, columns_matches;
 extern const struct columns columns_who;    /* deliveries and findings in one CSV, told apart by `kind` */
 extern const struct columns columns_status; /* CSV only */
+extern const struct columns columns_steps;  /* CSV only: of `contain` */

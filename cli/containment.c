@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Orders to contain a key, put together. A derived key has several targets, itself and what it came from: ending the
+ * one does not end the other. */
+#include "cli/containment.h"
+
+#include <string.h>
+
+#include "cli/steps.h"
+#include "common/clock.h"
+#include "detector/verdict.h"
+
+/* What it came from, and what came of it. The newest first: it is the one in use. */
+static json_t *all_steps(const json_t *finding, const struct target *root, int64_t now_us)
+{
+	json_t *list = json_array();
+	const json_t *lineage = json_at(finding, "lineage");
+	for (size_t i = json_array_size(lineage); i-- > 1;) {
+		const struct target derived = target_derived(json_array_get(lineage, i), now_us);
+		steps_add(list, &derived);
+	}
+	steps_add(list, root);
+	return list;
+}
+
+/* ---- what to collect before anything is changed */
+
+static void collect(json_t *list, const char *what, const char *const *words)
+{
+	CLEANUP_JSON json_t *commands = json_array();
+	steps_add_command(commands, words);
+	(void)json_array_append_new(list,
+	                            json_pack("{s:s, s:O?}", "what", what, "command", json_array_get(commands, 0)));
+}
+#define COLLECT(list, what, ...) collect((list), (what), (const char *const[]){__VA_ARGS__, NULL})
+
+static json_t *collection(const struct subject *subject, const json_t *finding, const struct target *root)
+{
+	char attribute[KEY_ID_BYTES + 64], specification[INSTANCE_BYTES + 32], pid_text[24];
+	const char *region = json_text_at(json_array_get(json_at(finding, "regions"), 0), "region");
+	json_t *list = json_array();
+	int64_t pid;
+	if (subject->key[0] != '\0') {
+		COLLECT(list, "All that is known, as one page", "keytrail", "report", subject->key, "--file",
+		        "keytrail-report.html");
+		COLLECT(list, "The deliveries, for programs", "keytrail", "deliveries", "--key", subject->root, "-o",
+		        "jsonl");
+	}
+	COLLECT(list, "Proof that the ledger is not rewritten later", "keytrail", "ledger", "anchor");
+	if (json_int_at(json_array_get(json_at(finding, "suspects"), 0), "process.pid", &pid)) {
+		(void)snprintf(pid_text, sizeof(pid_text), "%lld", (long long)pid);
+		COLLECT(list, "What else the likeliest receiver was handed, on its machine", "keytrail", "processes",
+		        pid_text);
+	}
+	if (root->instance != NULL && target_is_plain(root->instance, "") && root->kind != TARGET_USER) {
+		(void)snprintf(specification, sizeof(specification), "InstanceId=%.32s", root->instance);
+		COLLECT(list, "The disks, before the machine changes", "aws", "ec2", "create-snapshots",
+		        "--instance-specification", specification, "--region",
+		        root->region != NULL ? root->region : "REPLACE_WITH_REGION");
+	}
+	if (subject->key[0] != '\0') {
+		(void)snprintf(attribute, sizeof(attribute), "AttributeKey=AccessKeyId,AttributeValue=%s",
+		               subject->key);
+		COLLECT(list, "What was called with it in this region (90 days, management events)", "aws",
+		        "cloudtrail", "lookup-events", "--lookup-attributes", attribute, "--region",
+		        region != NULL ? region : "REPLACE_WITH_REGION");
+	}
+	if (root->role != NULL)
+		COLLECT(list, "What the role may do", "aws", "iam", "list-attached-role-policies", "--role-name",
+		        root->role);
+	return list;
+}
+
+/* ---- all */
+
+MUST_USE static int put_sentences(json_t *plan, const json_t *finding, struct error *err)
+{
+	CLEANUP_BUFFER struct buffer verdict = {0};
+	CLEANUP_BUFFER struct buffer suspect = {0};
+	if (finding == NULL) {
+		json_put_text(plan, "verdict", "No finding is known on this key.");
+		json_put_text(plan, "suspect", NULL);
+		return 0;
+	}
+	if (verdict_sentence(finding, &verdict, err) < 0 || verdict_suspect(finding, &suspect, err) < 0)
+		return -1;
+	json_put_text(plan, "verdict", verdict.bytes);
+	json_put_text(plan, "suspect", suspect.bytes);
+	return 0;
+}
+
+MUST_USE static int put_findings(json_t *plan, const json_t *findings, struct error *err)
+{
+	static const char *const copied[] = {"id", "type", "severity", "state"};
+	json_t *list = json_array();
+	json_put(plan, "findings", list);
+	for (size_t i = 0; i < json_array_size(findings); i++) {
+		const json_t *finding = json_array_get(findings, i);
+		CLEANUP_BUFFER struct buffer text = {0};
+		json_t *brief = json_object();
+		(void)json_array_append_new(list, brief);
+		for (size_t j = 0; j < ARRAY_LENGTH(copied); j++)
+			json_put_text(brief, copied[j], json_text_at(finding, copied[j]));
+		if (verdict_sentence(finding, &text, err) < 0)
+			return -1;
+		json_put_text(brief, "verdict", text.bytes);
+	}
+	return 0;
+}
+
+/* A sentence if the delivered key is good for nothing any more. */
+static const char *say_expired(const struct subject *subject, int64_t now_us)
+{
+	const char *expires = json_text_at(subject->delivered, "expires_at");
+	int64_t expires_us;
+	if (expires == NULL || !clock_parse(expires, &expires_us) || expires_us > now_us)
+		return NULL;
+	return "It has expired. What came of it may not have: keys made with it, and newer keys of the same machine.";
+}
+
+static json_t *nobody(void)
+{
+	return json_pack("{s:n, s:n, s:n, s:n, s:s, s:s, s:s, s:s}", "account_id", "address", "vpc_endpoint_id",
+	                 "network", "relation", "unknown", "certainty", certainty_names[CERTAINTY_NONE], "text",
+	                 "Nothing is known of anybody who used it: no finding is stored.", "advice",
+	                 "Let `keytrail detect` read CloudTrail first, if there is time; stopping a key does no harm "
+	                 "to evidence.");
+}
+
+int containment_make(const struct subject *subject, int64_t now_us, json_t **ret, struct error *err)
+{
+	const json_t *finding = json_array_get(subject->findings, 0);
+	CLEANUP_JSON json_t *plan = json_object();
+	const struct target root = target_root(subject, finding, now_us);
+	const json_t *lineage = json_at(finding, "lineage");
+	const char *account = root.account;
+	char encoded[ACCOUNT_BYTES] = "";
+	if (plan == NULL)
+		return error_set(err, ERROR_MEMORY, "no memory for a plan");
+	key_account(subject->key, encoded);
+	json_put_text(plan, "kind", "containment");
+	json_put_text(plan, "access_key_id", subject->key[0] != '\0' ? subject->key : NULL);
+	json_put(plan, "steps", all_steps(finding, &root, now_us));
+	json_put(plan, "collect", collection(subject, finding, &root));
+	json_put_text(
+		plan, "key_kind",
+		target_kind_names
+			[json_array_size(lineage) > 1
+	                         ? target_derived(json_array_get(lineage, json_array_size(lineage) - 1), now_us).kind
+	                         : root.kind]);
+	json_put_text(plan, "account_id", account);
+	json_put_text(plan, "encoded_account_id", encoded[0] != '\0' ? encoded : NULL);
+	json_put_text(plan, "role", root.role);
+	json_put_text(plan, "instance_id", root.instance);
+	json_put_text(plan, "expires_at", json_text_at(subject->delivered, "expires_at"));
+	json_put_text(plan, "expired", say_expired(subject, now_us));
+	json_put(plan, "lineage", lineage != NULL ? json_deep_copy(lineage) : json_array());
+	json_t *side = finding != NULL ? verdict_other_side(finding) : nobody();
+	json_put(plan, "other_side", side);
+	json_put(plan, "report", finding != NULL ? containment_draft(subject, side) : NULL);
+	if (put_sentences(plan, finding, err) < 0 || put_findings(plan, subject->findings, err) < 0)
+		return -1;
+	*ret = steal_pointer(&plan);
+	return 0;
+}
