@@ -274,6 +274,7 @@ static const struct argument table[] = {
          .help = "account from which the key was used, 12 digits"},
 	{"state", 0, "NAME", OPTIONS_FINDINGS, take_word, AT(found.state),
          WORDS(review_state_names, REVIEW_STATE_COUNT), .help = "new, acknowledged or closed"},
+	{"file", 0, "FILE", OPTIONS_REPORT, take_text, AT(file), .help = "write there (default: standard output)"},
 	{"note", 0, "TEXT", OPTIONS_REVIEW, take_text, AT(note),
          .help = "with ack, close, reopen and note: what to remember"},
 	{"inventory", 0, "FILE", OPTIONS_DETECT, take_text, AT(inventory),

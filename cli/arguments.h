@@ -24,6 +24,7 @@ enum option_group {
 	OPTIONS_SOURCE = 1 << 13,  /* which of CloudTrail's files are read */
 	OPTIONS_SEAL = 1 << 20,    /* --yes */
 	OPTIONS_REVIEW = 1 << 21,  /* --note TEXT */
+	OPTIONS_REPORT = 1 << 23,  /* --file FILE */
 	OPTIONS_FORMS = 1 << 22,   /* -o also takes the forms of other tools: what it shows are findings */
 	OPTIONS_DAEMON = 1 << 10,  /* none of its own: the command asks the daemon */
 };
@@ -47,6 +48,7 @@ struct arguments {
 	const char *host_key; /* --host-key FILE; NULL: beside the ledger */
 	const char *reported; /* --finding FILE|- */
 	const char *note;     /* --note TEXT */
+	const char *file;     /* --file FILE; NULL: standard output */
 	const char *inventory, *ip_ranges;
 	struct source_filter from; /* which files, by what their names say; lists are borrowed from below */
 	const char **accounts, **regions;
