@@ -27,6 +27,7 @@ struct run {
 	struct detect_summary *input;   /* where what was read is counted: the second pass counts nothing twice */
 	struct setup setup;
 	struct learned learned;
+	struct covered covered;
 	struct judge judge;
 	struct inflate *inflate;
 	struct records records;
@@ -278,11 +279,15 @@ MUST_USE static int read_again(struct run *run, struct error *err)
 
 MUST_USE static int read_all(struct run *run, struct error *err)
 {
-	bool has_news = false;
+	bool news[LEARNED_KINDS];
+	struct detect_summary *summary = run->summary;
 	arm(run);
-	if (read_sources(run, err) < 0 || learned_close(&run->learned, &has_news, err) < 0 ||
-	    (has_news && read_again(run, err) < 0))
+	if (read_sources(run, err) < 0 || learned_close(&run->learned, news, err) < 0 ||
+	    (judge_is_touched(&run->judge, news) && read_again(run, err) < 0))
 		return -1;
+	if (summary->notice[0] == '\0' && (run->learned.owners.is_full || run->learned.activity.is_full))
+		(void)snprintf(summary->notice, sizeof(summary->notice),
+		               "the logs say more of the owners of addresses and endpoints than is remembered");
 	return judge_finish(&run->judge, err);
 }
 
@@ -317,6 +322,7 @@ static void run_close(struct run *run)
 	inflate_free(run->inflate);
 	judge_done(&run->judge);
 	learned_done(&run->learned);
+	covered_done(&run->covered);
 	if (run->stdin_fd >= 0)
 		(void)close(run->stdin_fd);
 	setup_close(&run->setup);
@@ -328,12 +334,15 @@ int detect_run(const struct detect_options *options, const struct detect_output 
 	struct detect_summary summary = {0};
 	CLEANUP(run_close) struct run run = {.options = options, .output = output, .stdin_fd = -1};
 	run.summary = run.input = &summary;
-	run.judge = (struct judge){.setup = &run.setup, .learned = &run.learned, .summary = &summary};
+	run.judge = (struct judge){
+		.setup = &run.setup, .learned = &run.learned, .covered = &run.covered, .summary = &summary};
 	run.learned.lineage.tracked = &run.setup.tracked;
 	run.learned.lineage.every_session = options->without_ledger;
 	if (options->source_count == 0)
 		return error_set(err, ERROR_USAGE, "no source to read");
-	if (setup_open(options, &run.setup, &summary, err) < 0 || inflate_new(&run.inflate, err) < 0)
+	int opened = setup_open(options, &run.setup, &summary, err);
+	covered_init(&run.covered, run.setup.ledgers, run.setup.ledger_count);
+	if (opened < 0 || inflate_new(&run.inflate, err) < 0)
 		return -1;
 	measure_sources(&run);
 	if (read_all(&run, err) < 0 || finish(&run, err) < 0)

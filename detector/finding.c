@@ -96,6 +96,41 @@ static json_t *remote_of(const struct origin *origin)
 	return remote;
 }
 
+/* MITRE ATT&CK: those of the rule, and of each step from the delivered key to the used one. */
+static json_t *techniques_of(const struct rule *rule, const struct use *use)
+{
+	static const struct {
+		enum link_kind kind;
+		const char *action; /* NULL: any */
+		const char *id;
+	} steps[] = {
+		{LINK_KEY, "iam:CreateAccessKey", "T1098.001"},
+		{LINK_KEY, NULL, "T1550.001"},
+		{LINK_USER, NULL, "T1136.003"},
+		{LINK_LOGIN, NULL, "T1098.001"},
+		{LINK_CONSOLE, NULL, "T1550.001"},
+	};
+	json_t *ids = json_array();
+	bool is_done[ARRAY_LENGTH(steps)] = {false};
+	for (size_t i = 0; i < RULE_TECHNIQUES && rule->techniques[i] != NULL; i++)
+		(void)json_array_append_new(ids, json_string(rule->techniques[i]));
+	for (const struct derived *at = use->derived; at != NULL;
+	     at = at->parent != DERIVED_NONE ? &use->lineage->derived[at->parent] : NULL) {
+		size_t i = 0;
+		while (steps[i].kind != at->kind ||
+		       (steps[i].action != NULL && strcmp(steps[i].action, at->action) != 0))
+			i++;
+		is_done[i] = true;
+	}
+	/* Passwords and access keys are one technique. */
+	is_done[3] = is_done[3] && !is_done[0];
+	is_done[4] = is_done[4] && !is_done[1];
+	for (size_t i = 0; i < ARRAY_LENGTH(steps); i++)
+		if (is_done[i])
+			(void)json_array_append_new(ids, json_string(steps[i].id));
+	return ids;
+}
+
 /* How the key is known to be ours. */
 static void say_subject(const struct use *use, json_t *evidence)
 {
@@ -163,6 +198,7 @@ int finding_make(const struct rule *rule, const struct use *use, const struct ru
 	json_put(facts, "remote", remote_of(origin));
 	json_put(facts, "evidence", evidence_of(use, ruling));
 	json_put(facts, "lineage", lineage_of(use));
+	json_put(facts, "techniques", techniques_of(rule, use));
 
 	*ret = (struct finding){.facts = facts};
 	ret->use = (struct findings_use){

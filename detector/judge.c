@@ -113,31 +113,11 @@ static struct origin_home home_of(const struct judge *judge, const struct event 
 		account = subject->instance->home_account;
 	if (derived == NULL)
 		account = first_of(account, first_of(event->scope_account, event->account_id));
-	struct origin_home home = {.account_id = account};
-	instance_id = first_of(instance_id, event->session_instance);
+	if (derived == NULL)
+		instance_id = first_of(instance_id, event->session_instance);
+	struct origin_home home = {.account_id = account, .instance_id = instance_id};
 	home.placements = tracked_placements(&judge->setup->tracked, instance_id, event->at_us, &home.placement_count);
 	return home;
-}
-
-MUST_USE static int judge_now(struct judge *judge, const struct event *event, struct error *err)
-{
-	const struct subject subject = subject_of(judge, event);
-	const struct origin_home home = home_of(judge, event, &subject);
-	const struct origin_world world = {judge->setup->inventory, judge->setup->ranges};
-	struct origin origin;
-	origin_judge(event, &home, &world, &origin);
-	count(judge, event, &origin);
-
-	const struct use use = {
-		.event = event,
-		.origin = &origin,
-		.key = subject.key,
-		.derived = subject.derived,
-		.lineage = &judge->learned->lineage,
-		.home_account = home.account_id,
-		.is_session_tracked = subject.instance != NULL,
-	};
-	return apply_rules(judge, &use, err);
 }
 
 static uint64_t hash_of(const char *text)
@@ -145,15 +125,122 @@ static uint64_t hash_of(const char *text)
 	return map_hash(text, strlen(text));
 }
 
-/* A call across accounts is recorded in both, and only one of the records names the key: the other is the same use once
- * more, unless the first is missing. */
+static void note_places(struct judge *judge, const struct event *event, const struct origin *origin,
+                        const struct subject *subject)
+{
+	if (origin->address[0] != '\0')
+		(void)seen_first(&judge->places, hash_of(origin->address));
+	if (origin->endpoint_id[0] != '\0')
+		(void)seen_first(&judge->places, hash_of(origin->endpoint_id));
+	if (subject->key == NULL && subject->derived == NULL)
+		(void)seen_first(&judge->places, hash_of(event->access_key_id));
+}
+
+/* Is any of these texts among the places? A set that is full knows too little to say no. */
+static bool is_any_noted(const struct judge *judge, const struct map *texts)
+{
+	for (size_t i = 0; i < texts->capacity; i++)
+		if (texts->slots[i].text != NULL && seen_holds(&judge->places, hash_of(texts->slots[i].text)))
+			return true;
+	return judge->places.is_full && texts->count > 0;
+}
+
+bool judge_is_touched(const struct judge *judge, const bool news[static LEARNED_KINDS])
+{
+	const struct learned *learned = judge->learned;
+	return news[LEARNED_LINEAGE] || news[LEARNED_ACTIVITY] ||
+	       (news[LEARNED_OWNERS] && (is_any_noted(judge, &learned->owners.by_address) ||
+	                                 is_any_noted(judge, &learned->owners.by_endpoint))) ||
+	       (news[LEARNED_ISSUED] && is_any_noted(judge, &learned->issued.by_key));
+}
+
+/* A key of a known instance that no ledger handed out: issued when, and could it have been handed out unseen? */
+MUST_USE static int find_bypass(const struct judge *judge, const struct event *event, const struct subject *subject,
+                                const struct origin_home *home, struct bypass *ret, bool *ret_found, struct error *err)
+{
+	const struct issue *issue = issued_find(&judge->learned->issued, event->access_key_id);
+	bool is_version_1 = strcmp(event->role_delivery, "1.0") == 0;
+	if (subject->key != NULL || subject->derived != NULL || subject->instance == NULL || event->is_infrastructure ||
+	    event->access_key_id[0] == '\0')
+		return 0;
+	if (issue != NULL && strcmp(issue->instance, event->session_instance) != 0)
+		issue = NULL;
+	*ret = (struct bypass){
+		.issued_us = issue != NULL  ? issue->at_us
+	                     : is_version_1 ? event->issued_us
+	                                    : 0,
+		.issue_event = issue != NULL ? issue->event_id : NULL,
+		.is_version_1 = is_version_1,
+	};
+	if (ret->issued_us == 0 || event->at_us < ret->issued_us)
+		return 0;
+	int64_t offset_us = home->placement_count > 0 ? home->placements[0].clock_offset_us : 0;
+	*ret_found = true;
+	return covered_ask(judge->covered, event->session_instance, ret->issued_us - offset_us,
+	                   event->at_us - offset_us, &ret->is_covered, err);
+}
+
+MUST_USE static int judge_now(struct judge *judge, const struct event *event, struct error *err)
+{
+	const struct subject subject = subject_of(judge, event);
+	const struct origin_home home = home_of(judge, event, &subject);
+	const struct origin_world world = {
+		.inventory = judge->setup->inventory,
+		.ranges = judge->setup->ranges,
+		.owners = &judge->learned->owners,
+		.activity = &judge->learned->activity,
+	};
+	struct origin origin;
+	struct bypass bypass;
+	bool may_bypass = false;
+	origin_judge(event, &home, &world, &origin);
+	count(judge, event, &origin);
+	note_places(judge, event, &origin, &subject);
+	if (find_bypass(judge, event, &subject, &home, &bypass, &may_bypass, err) < 0)
+		return -1;
+
+	const struct use use = {
+		.event = event,
+		.origin = &origin,
+		.key = subject.key,
+		.derived = subject.derived,
+		.lineage = &judge->learned->lineage,
+		.bypass = may_bypass ? &bypass : NULL,
+		.home_account = home.account_id,
+		.is_session_tracked = subject.instance != NULL,
+	};
+	return apply_rules(judge, &use, err);
+}
+
+/* May this record be another view of a use that another record names the key of? A call across accounts is recorded in
+ * both, and by the owner of the endpoint that it came through; the others see no key. */
+static bool is_partial(const struct event *event)
+{
+	bool joins = event->shared_id[0] != '\0' || (event->is_network && event->request_id[0] != '\0');
+	return joins && (event->access_key_id[0] == '\0' || event->is_network);
+}
+
+static void note_call(struct judge *judge, const struct event *event)
+{
+	uint64_t shared = activity_shared(event), request = activity_request(event);
+	if (shared != 0)
+		(void)seen_first(&judge->calls, shared);
+	if (request != 0 && judge->learned->activity.count > 0)
+		(void)seen_first(&judge->calls, ~request);
+}
+
+static bool is_noted(const struct judge *judge, const struct event *event)
+{
+	uint64_t shared = activity_shared(event), request = activity_request(event);
+	return (shared != 0 && seen_holds(&judge->calls, shared)) ||
+	       (event->is_network && request != 0 && seen_holds(&judge->calls, ~request));
+}
+
 int judge_event(struct judge *judge, const struct event *event, const char *bytes, size_t length, struct error *err)
 {
-	bool is_shared = event->shared_id[0] != '\0';
-	if (is_shared && event->access_key_id[0] == '\0')
+	if (is_partial(event))
 		return spool_put(&judge->partial, bytes, length, err);
-	if (is_shared)
-		(void)seen_first(&judge->shared, hash_of(event->shared_id));
+	note_call(judge, event);
 	return judge_now(judge, event, err);
 }
 
@@ -166,8 +253,7 @@ int judge_finish(struct judge *judge, struct error *err)
 	if (spool_rewind(&judge->partial, err) < 0)
 		return -1;
 	while ((bytes = spool_next(&judge->partial, &length, &problem)) != NULL)
-		if (event_read(bytes, length, &event) && !seen_holds(&judge->shared, hash_of(event.shared_id)) &&
-		    judge_now(judge, &event, err) < 0)
+		if (event_read(bytes, length, &event) && !is_noted(judge, &event) && judge_now(judge, &event, err) < 0)
 			return -1;
 	return problem.code != ERROR_NONE ? error_set(err, problem.code, "%s", problem.text) : 0;
 }
@@ -175,7 +261,8 @@ int judge_finish(struct judge *judge, struct error *err)
 void judge_done(struct judge *judge)
 {
 	seen_done(&judge->seen);
-	seen_done(&judge->shared);
+	seen_done(&judge->calls);
+	seen_done(&judge->places);
 	spool_done(&judge->partial);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "detector/covered.h"
 #include "detector/event.h"
 #include "detector/learned.h"
 #include "detector/seen.h"
@@ -11,9 +12,11 @@
 struct judge {
 	const struct setup *setup;
 	const struct learned *learned;
+	struct covered *covered; /* shared by all judges */
 	struct detect_summary *summary;
 	struct seen seen;
-	struct seen shared;   /* shared ids of uses whose records name the key */
+	struct seen calls; /* shared ids of uses whose records name the key; request ids, where endpoints' owners log */
+	struct seen places;   /* addresses and endpoints that were looked at, and keys that no ledger knows */
 	struct spool partial; /* records that may be another view of such a use: judged at the end */
 };
 
@@ -26,6 +29,9 @@ MUST_USE int judge_event(struct judge *judge, const struct event *event, const c
 
 /* After the last event: those that had to wait. */
 MUST_USE int judge_finish(struct judge *judge, struct error *err);
+
+/* May what has been learned since change what was judged? */
+bool judge_is_touched(const struct judge *judge, const bool news[static LEARNED_KINDS]);
 
 /* Forgets all that was judged, to begin anew. */
 MUST_USE int judge_restart(struct judge *judge, struct error *err);

@@ -52,7 +52,6 @@ static const struct {
 	ROW("AssignIpv6Addresses", LESSON_CLAIM),
 	ROW("UnassignIpv6Addresses", LESSON_CLAIM),
 	ROW("CreateVpcEndpoint", LESSON_CLAIM),
-	ROW("DeleteVpcEndpoints", LESSON_CLAIM),
 };
 
 enum lesson lesson_of(const char *name, size_t length)

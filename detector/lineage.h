@@ -39,6 +39,7 @@ MUST_USE int lineage_add(struct lineage *lineage, const struct link *link, struc
 
 /* Works out from all links so far who descends from whom. */
 MUST_USE int lineage_close(struct lineage *lineage, struct error *err);
+void lineage_forget(struct lineage *lineage); /* what was worked out; the links stay */
 void lineage_done(struct lineage *lineage);
 
 /* A number that is the same for the same descendants. */

@@ -114,6 +114,12 @@ int map_add(struct map *map, const char *text, size_t length, uint32_t value, st
 	return 0;
 }
 
+void map_set(struct map *map, const char *text, size_t length, uint32_t value)
+{
+	if (map->count > 0)
+		slot_of(map, map_hash(text, length), text, length)->value = value;
+}
+
 void map_done(struct map *map)
 {
 	while (map->piece != NULL) {

@@ -30,6 +30,9 @@ uint32_t map_find(const struct map *map, const char *text, size_t length);
 MUST_USE int map_add(struct map *map, const char *text, size_t length, uint32_t value, struct map_entry *ret,
                      struct error *err);
 
+/* Changes the value of a text that is there. */
+void map_set(struct map *map, const char *text, size_t length, uint32_t value);
+
 void map_done(struct map *map);
 
 /* A good 64-bit hash, the same on every machine. */

@@ -22,6 +22,7 @@ enum {
 	SURE_HOME = 95,
 	SURE_ENDPOINT_OWNER = 95,
 	SURE_INVENTORY = 90,
+	SURE_LEARNED = 85, /* by records of the same logs */
 	SURE_ENDPOINT_UNKNOWN = 60,
 	SURE_OUTSIDE = 85,
 	SURE_OUTSIDE_NO_PLACE = 70, /* the instance's own addresses are not known */
@@ -92,13 +93,24 @@ static bool owns_interface(const struct origin_home *home, const char *account_i
 	return false;
 }
 
+static bool is_home(const struct call *c, const char *account_id)
+{
+	return strcmp(account_id, c->home->account_id) == 0 || owns_interface(c->home, account_id);
+}
+
+/* Is the account known that CloudTrail names as the owner? In a NetworkActivity record it is whose log it is in. */
 static bool judge_endpoint_owner(const struct call *c)
 {
 	const struct event *event = c->event;
 	const char *owner = event->endpoint_account, *home = c->home->account_id;
+	int rung = 1;
+	if (owner[0] == '\0' && event->is_network) {
+		owner = event->recipient_account;
+		rung = 3;
+	}
 	if (owner[0] == '\0' || home[0] == '\0')
 		return false;
-	if (strcmp(owner, home) == 0 || owns_interface(c->home, owner)) {
+	if (is_home(c, owner)) {
 		origin_say(c->origin, "endpoint %s belongs to account %s, where the instance is", event->endpoint_id,
 		           owner);
 		return decide(c, VERDICT_HOME, 0, SURE_HOME);
@@ -107,7 +119,34 @@ static bool judge_endpoint_owner(const struct call *c)
 	           "the call came through VPC endpoint %s, which CloudTrail says belongs to account %s; the key "
 	           "is at home in account %s",
 	           event->endpoint_id, owner, home);
-	return decide_account(c, owner, 1, SURE_ENDPOINT_OWNER);
+	return decide_account(c, owner, rung, SURE_ENDPOINT_OWNER);
+}
+
+/* An endpoint that nobody named the owner of, or none in this record: did its owner log the same call? */
+static bool judge_activity(const struct call *c)
+{
+	const struct passage *passage = c->world->activity != NULL ? activity_of(c->world->activity, c->event) : NULL;
+	if (passage == NULL || c->home->account_id[0] == '\0')
+		return false;
+	(void)text_copy(c->origin->endpoint_id, sizeof(c->origin->endpoint_id), passage->endpoint_id);
+	origin_say(c->origin, "account %s logged the same call as network activity of its endpoint %s (event %s)",
+	           passage->owner, passage->endpoint_id, passage->event_id);
+	if (is_home(c, passage->owner))
+		return decide(c, VERDICT_HOME, 0, SURE_HOME);
+	return decide_account(c, passage->owner, 3, SURE_INVENTORY);
+}
+
+/* An endpoint whose making is in the logs. */
+static bool judge_endpoint_made(const struct call *c)
+{
+	const char *event = NULL, *id = c->event->endpoint_id;
+	const char *owner = c->world->owners != NULL ? owners_endpoint(c->world->owners, id, &event) : NULL;
+	if (owner == NULL || c->home->account_id[0] == '\0')
+		return false;
+	origin_say(c->origin, "endpoint %s was made in account %s (event %s)", id, owner, event);
+	if (is_home(c, owner))
+		return decide(c, VERDICT_HOME, 0, SURE_HOME);
+	return decide_account(c, owner, 2, SURE_LEARNED);
 }
 
 /* AWS's own endpoints have the short ids of the first years, no owner, and pass on callers from anywhere. */
@@ -140,6 +179,8 @@ static bool judge_endpoint(const struct call *c)
 		origin_say(c->origin, "endpoint %s is account %s's in the inventory", event->endpoint_id, account->id);
 		return decide_account(c, account->id, 2, SURE_INVENTORY);
 	}
+	if (judge_endpoint_made(c) || judge_activity(c))
+		return true;
 	if (is_aws_endpoint(event)) {
 		origin_say(c->origin, "endpoint %s is one of AWS's own", event->endpoint_id);
 		return decide(c, VERDICT_AWS, -1, SURE_HOME);
@@ -159,6 +200,49 @@ static bool is_own_place(const struct origin_home *home, const struct address *a
 		if (cidr_set_find(&home->placements[i].addresses, address) != NULL)
 			return true;
 	return false;
+}
+
+/* What the logs say of the address at that time. An address that changed hands within the slack may have been either's:
+ * the innocent reading counts. */
+static bool judge_tenures(const struct call *c)
+{
+	const struct origin_home *home = c->home;
+	const char *text = c->origin->address;
+	size_t count = 0;
+	const struct tenure *all = c->world->owners != NULL && home->account_id[0] != '\0'
+	                                   ? owners_of(c->world->owners, text, c->event->at_us, &count)
+	                                   : NULL;
+	const struct tenure *elsewhere = NULL, *other = NULL;
+	for (size_t i = 0; i < count; i++) {
+		const struct tenure *tenure = &all[i];
+		bool is_machine = text_starts(tenure->holder, "i-");
+		bool is_own = strcmp(tenure->holder, home->instance_id) == 0 && is_machine;
+		if (strcmp(tenure->account, home->account_id) != 0) {
+			other = tenure;
+		} else if (is_own || !is_machine) {
+			origin_say(c->origin, "by CloudTrail, %s was the home account's then, %s%s (event %s)", text,
+			           is_own                      ? "of the instance itself"
+			           : tenure->holder[0] != '\0' ? "of "
+			                                       : "of no one machine",
+			           is_own ? "" : tenure->holder, tenure->event_id);
+			return decide(c, VERDICT_HOME, is_own || tenure->holder[0] != '\0' ? 0 : 4, SURE_LEARNED);
+		} else {
+			elsewhere = tenure;
+		}
+	}
+	if (elsewhere != NULL) {
+		(void)text_copy(c->origin->account_id, sizeof(c->origin->account_id), home->account_id);
+		c->origin->relation = RELATION_AFFILIATED;
+		origin_say(c->origin,
+		           "by CloudTrail, %s was then that of %s, another machine of the home account (event %s)",
+		           text, elsewhere->holder, elsewhere->event_id);
+		return decide(c, VERDICT_ELSEWHERE, 4, SURE_LEARNED);
+	}
+	if (other == NULL)
+		return false;
+	origin_say(c->origin, "by CloudTrail, %s was account %s's then (event %s)", text, other->account,
+	           other->event_id);
+	return decide_account(c, other->account, 4, SURE_LEARNED);
 }
 
 /* Rung 0, and the part of rung 4 that lies in the home account. */
@@ -212,6 +296,8 @@ static bool judge_public(const struct call *c)
 		origin_say(origin, "%s is account %s's in the inventory", origin->address, owner->id);
 		return decide_account(c, owner->id, 4, SURE_INVENTORY);
 	}
+	if (judge_tenures(c))
+		return true;
 	bool is_place_known = c->home->placement_count > 0;
 	if (!is_place_known)
 		origin_say(origin, "where the instance was at that time is not known");
@@ -251,5 +337,5 @@ void origin_judge(const struct event *event, const struct origin_home *home, con
 {
 	*ret = (struct origin){.verdict = VERDICT_UNKNOWN, .rung = 7};
 	const struct call c = {event, home, world, ret};
-	(void)(judge_aws(&c) || judge_endpoint(&c) || judge_address(&c));
+	(void)(judge_aws(&c) || judge_endpoint(&c) || judge_activity(&c) || judge_address(&c));
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "detector/activity.h"
 #include "detector/event.h"
 #include "detector/inventory.h"
+#include "detector/owners.h"
 #include "detector/ranges.h"
 #include "detector/tracked.h"
 
@@ -39,6 +41,7 @@ struct origin {
 /* What is known of the key's home. */
 struct origin_home {
 	const char *account_id;             /* "" unknown */
+	const char *instance_id;            /* "" unknown */
 	const struct placement *placements; /* those that were true at the time of the call */
 	size_t placement_count;
 };
@@ -46,6 +49,8 @@ struct origin_home {
 struct origin_world {
 	const struct inventory *inventory;
 	const struct ranges *ranges;
+	const struct owners *owners;     /* NULL: nothing was learned */
+	const struct activity *activity; /* the same */
 };
 
 void origin_judge(const struct event *event, const struct origin_home *home, const struct origin_world *world,

@@ -160,6 +160,9 @@ static int add_placement(void *context, const json_t *object, struct error *err)
 	    read_owners(tracked, json_at(object, "owner_ids"), &placement.owners, err) < 0)
 		return -1;
 
+	if (json_int_at(object, "clock_offset_ms", &placement.clock_offset_us))
+		placement.clock_offset_us *= 1000;
+
 	const json_t *addresses = json_at(object, "addresses");
 	int result = 0;
 	for (size_t i = 0; i < json_array_size(addresses) && result == 0; i++) {

@@ -24,6 +24,7 @@ struct placement {
 	int64_t from_us, until_us; /* until 0: still true */
 	struct cidr_set addresses; /* sealed */
 	const char **owners;       /* accounts that own its interfaces; NULL ends the list */
+	int64_t clock_offset_us;   /* AWS's clock minus the machine's; 0 also where unknown */
 };
 
 struct tracked_instance {

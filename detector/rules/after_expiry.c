@@ -28,5 +28,6 @@ static bool matches(const struct use *use, struct ruling *ret)
 const struct rule rule_after_expiry = {
 	.type = "InstanceCredentialUse.AfterExpiry",
 	.summary = "instance credentials used after they had expired",
+	.techniques = {"T1078.004"},
 	.matches = matches,
 };

@@ -26,5 +26,6 @@ static bool matches(const struct use *use, struct ruling *ret)
 const struct rule rule_inside_aws = {
 	.type = "InstanceCredentialExfiltration.InsideAWS",
 	.summary = "instance credentials used from another AWS account",
+	.techniques = {"T1552.005", "T1078.004"},
 	.matches = matches,
 };

@@ -18,5 +18,6 @@ static bool matches(const struct use *use, struct ruling *ret)
 const struct rule rule_other_instance = {
 	.type = "InstanceCredentialExfiltration.OtherInstance",
 	.summary = "instance credentials used in their own account, but not on their instance",
+	.techniques = {"T1552.005", "T1078.004"},
 	.matches = matches,
 };

@@ -18,5 +18,6 @@ static bool matches(const struct use *use, struct ruling *ret)
 const struct rule rule_outside_aws = {
 	.type = "InstanceCredentialExfiltration.OutsideAWS",
 	.summary = "instance credentials used from outside of AWS",
+	.techniques = {"T1552.005", "T1078.004"},
 	.matches = matches,
 };

@@ -151,8 +151,10 @@ static void test_rungs(void **state)
 			.placements = &place,
 			.placement_count = (cases[i].without & NO_PLACE) != 0 ? 0 : 1,
 		};
-		const struct origin_world world = {(cases[i].without & NO_INVENTORY) != 0 ? no_inventory : inventory,
-		                                   ranges};
+		const struct origin_world world = {
+			.inventory = (cases[i].without & NO_INVENTORY) != 0 ? no_inventory : inventory,
+			.ranges = ranges,
+		};
 		(void)snprintf(record, sizeof(record), "{\"eventID\":\"x\"%s%s}", cases[i].record[0] != '\0' ? "," : "",
 		               cases[i].record);
 		if (!event_read(record, strlen(record), &event))
@@ -183,7 +185,7 @@ static void test_confidence_falls(void **state)
 		struct event event;
 		struct origin origin;
 		const struct origin_home home = {.account_id = HOME, .placements = &place, .placement_count = 1};
-		const struct origin_world world = {inventory, ranges};
+		const struct origin_world world = {.inventory = inventory, .ranges = ranges};
 		assert_true(event_read(records[i], strlen(records[i]), &event));
 		origin_judge(&event, &home, &world, &origin);
 		assert_true(origin.confidence < before);

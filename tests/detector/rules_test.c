@@ -56,6 +56,22 @@ static const struct {
 	{"elsewhere", {.verdict = VERDICT_ELSEWHERE, .rung = 4}, &known, EXPIRES, "OtherInstance MEDIUM "},
 };
 
+static void check_rules(const char *name, const struct use *use, const char *wanted)
+{
+	char found[200] = "";
+	for (size_t rule = 0; rule < RULE_COUNT; rule++) {
+		struct ruling ruling;
+		size_t used = strlen(found);
+		if (!rules[rule]->matches(use, &ruling))
+			continue;
+		(void)snprintf(found + used, sizeof(found) - used, "%s %s ", strrchr(rules[rule]->type, '.') + 1,
+		               severity_names[ruling.severity]);
+		assert_int_equal(ruling.rung, use->origin->rung);
+	}
+	if (strcmp(found, wanted) != 0)
+		fail_msg("%s: %s", name, found);
+}
+
 static void test_rules(void **state)
 {
 	(void)state;
@@ -66,18 +82,59 @@ static void test_rules(void **state)
 		                        .key = cases[i].key,
 		                        .home_account = OTRF_ACCOUNT,
 		                        .is_session_tracked = true};
-		char found[200] = "";
-		for (size_t rule = 0; rule < RULE_COUNT; rule++) {
-			struct ruling ruling;
-			size_t used = strlen(found);
-			if (!rules[rule]->matches(&use, &ruling))
-				continue;
-			(void)snprintf(found + used, sizeof(found) - used, "%s %s ",
-			               strrchr(rules[rule]->type, '.') + 1, severity_names[ruling.severity]);
-			assert_int_equal(ruling.rung, cases[i].origin.rung);
-		}
-		if (strcmp(found, cases[i].found) != 0)
-			fail_msg("%s: %s", cases[i].name, found);
+		check_rules(cases[i].name, &use, cases[i].found);
+	}
+}
+
+static void test_never_relayed(void **state)
+{
+	static const struct {
+		const char *name;
+		struct origin origin;
+		struct bypass bypass;
+		const char *found;
+		const char *evidence;
+		int confidence;
+	} bypasses[] = {
+		{"by EC2's record",
+	         {.verdict = VERDICT_HOME},
+	         {.issued_us = 1, .issue_event = "e-1", .is_covered = true},
+	         "NeverRelayed HIGH ",
+	         "(event e-1)",
+	         90},
+		{"by the session's own word",
+	         {.verdict = VERDICT_OUTSIDE, .rung = 6},
+	         {.issued_us = 1, .is_version_1 = true, .is_covered = true},
+	         "OutsideAWS HIGH NeverRelayed HIGH ",
+	         "ec2RoleDelivery 1.0",
+	         85},
+		{"by both",
+	         {.verdict = VERDICT_UNKNOWN, .rung = 7},
+	         {.issued_us = 1, .issue_event = "e-1", .is_version_1 = true, .is_covered = true},
+	         "NeverRelayed HIGH ",
+	         "ec2RoleDelivery 1.0",
+	         95},
+		{"not covered", {.verdict = VERDICT_HOME}, {.issued_us = 1, .issue_event = "e"}, "", "", 0},
+		{"AWS acting for us",
+	         {.verdict = VERDICT_AWS, .rung = -1},
+	         {.issued_us = 1, .issue_event = "e", .is_covered = true},
+	         "",
+	         "",
+	         0},
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(bypasses); i++) {
+		const struct event event = {.at_us = EXPIRES};
+		const struct use use = {.event = &event,
+		                        .origin = &bypasses[i].origin,
+		                        .bypass = &bypasses[i].bypass,
+		                        .home_account = OTRF_ACCOUNT,
+		                        .is_session_tracked = true};
+		struct ruling ruling = {0};
+		check_rules(bypasses[i].name, &use, bypasses[i].found);
+		(void)rule_never_relayed.matches(&use, &ruling);
+		assert_int_equal(ruling.confidence, bypasses[i].confidence);
+		assert_non_null(strstr(ruling.evidence, bypasses[i].evidence));
 	}
 }
 
@@ -155,8 +212,11 @@ static void test_version(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rules),      cmocka_unit_test(test_rules_are_described),
-		cmocka_unit_test(test_confidence), cmocka_unit_test(test_party),
+		cmocka_unit_test(test_rules),
+		cmocka_unit_test(test_never_relayed),
+		cmocka_unit_test(test_rules_are_described),
+		cmocka_unit_test(test_confidence),
+		cmocka_unit_test(test_party),
 		cmocka_unit_test(test_version),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
