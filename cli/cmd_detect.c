@@ -78,6 +78,8 @@ static void print_summary(const struct detect_summary *summary)
 	complain("findings: %" PRIu64 " HIGH, %" PRIu64 " MEDIUM, %" PRIu64 " LOW%s", summary->findings[SEVERITY_HIGH],
 	         summary->findings[SEVERITY_MEDIUM], summary->findings[SEVERITY_LOW],
 	         summary->findings_stored ? "" : " (not stored)");
+	if (summary->findings_suppressed > 0)
+		complain("%" PRIu64 " more are suppressed by the inventory", summary->findings_suppressed);
 	if (summary->notice[0] != '\0')
 		complain("%s", summary->notice);
 }

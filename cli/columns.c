@@ -102,6 +102,7 @@ static const struct column findings[] = {
 	{.path = "remote.account_id", .heading = "REMOTE", .otherwise = "remote.address"},
 	{.path = "count", .heading = "COUNT", .kind = COLUMN_NUMBER},
 	{.path = "state", .heading = "STATE", .kind = COLUMN_VERDICT, .from_width = 100},
+	{.path = "suppression.reason", .heading = "SUPPRESSED", .from_width = 112, .wraps = true},
 	{.path = "last_seen", .heading = "LAST SEEN", .from_width = 122},
 	{.path = "suspects.0.process.exe", .heading = "SUSPECT", .from_width = 140, .wraps = true},
 	{.path = "suspects.0.process.pid", .heading = "PID", .kind = COLUMN_NUMBER, .from_width = 140},
@@ -109,6 +110,7 @@ static const struct column findings[] = {
 	{.path = "first_seen", .heading = "FIRST SEEN", .from_width = 192},
 	{.path = "kind"},
 	{.path = "remote.address"},
+	{.path = "suppressed"},
 	FINDING_DETAILS,
 };
 

@@ -293,9 +293,10 @@ MUST_USE static int read_all(struct run *run, struct error *err)
 
 /* ---- findings */
 
-static int add_suspects(void *context, json_t *finding, struct error *err)
+static int complete(void *context, json_t *finding, struct error *err)
 {
 	const struct run *run = context;
+	suppressions_put(inventory_suppressions(run->setup.inventory), finding, run->setup.now_us);
 	return suspects_put(finding, run->setup.ledgers, run->setup.ledger_count, err);
 }
 
@@ -304,7 +305,9 @@ static int print_finding(void *context, const json_t *finding, struct error *err
 	struct run *run = context;
 	const char *severity = json_text_at(finding, "severity");
 	int index = name_index(severity_names, SEVERITY_COUNT, severity != NULL ? severity : "");
-	if (index >= 0)
+	if (json_is_true(json_at(finding, "suppressed")))
+		run->summary->findings_suppressed++;
+	else if (index >= 0)
 		run->summary->findings[index]++;
 	return run->output->finding(run->output->context, finding, err);
 }
@@ -312,7 +315,7 @@ static int print_finding(void *context, const json_t *finding, struct error *err
 MUST_USE static int finish(struct run *run, struct error *err)
 {
 	const struct findings_filter filter = {.of_this_run = true};
-	if (findings_commit(run->setup.findings, add_suspects, run, err) < 0)
+	if (findings_commit(run->setup.findings, complete, run, err) < 0)
 		return -1;
 	return findings_list(run->setup.findings, &filter, print_finding, run, err);
 }

@@ -38,12 +38,13 @@ struct detect_summary {
 	uint64_t records_malformed; /* not an object, or no key and time to judge by */
 	uint64_t uses;              /* distinct uses of keys or sessions that we know */
 	uint64_t uses_at_home;
-	uint64_t uses_by_aws;  /* service names, AWS Internal, AWS-owned endpoints: counted, no finding */
-	uint64_t uses_unknown; /* origin could not be told */
-	uint64_t findings[3];  /* by enum severity: all that stand after this run, of uses in this run's input */
-	bool findings_stored;  /* false: only printed, see `notice` */
-	char notice[256];      /* one line for the user, "" if there is nothing to say */
-	char ranges_date[32];  /* createDate of the address ranges used */
+	uint64_t uses_by_aws;         /* service names, AWS Internal, AWS-owned endpoints: counted, no finding */
+	uint64_t uses_unknown;        /* origin could not be told */
+	uint64_t findings[3];         /* by enum severity: all that stand after this run, of uses in this run's input */
+	uint64_t findings_suppressed; /* as the inventory wants; not among those */
+	bool findings_stored;         /* false: only printed, see `notice` */
+	char notice[256];             /* one line for the user, "" if there is nothing to say */
+	char ranges_date[32];         /* createDate of the address ranges used */
 };
 
 /* A finding as the JSON object of docs/findings.md, borrowed; ordered by severity, then first_seen, then id.

@@ -21,6 +21,7 @@ struct inventory {
 	size_t count;
 	struct map by_id, by_name; /* account id, endpoint or VPC -> index */
 	struct cidr_set prefixes, trusted;
+	struct suppressions suppressions;
 };
 
 /* ---- reading */
@@ -180,20 +181,22 @@ MUST_USE static int check_owners(const struct inventory *inventory, struct error
 
 MUST_USE static int read_file(struct inventory *inventory, const char *path, struct error *err)
 {
-	static const char *const known[] = {"own", "affiliated", "trusted_egress"};
+	static const char *const known[] = {"own", "affiliated", "trusted_egress", "suppressions"};
 	CLEANUP_JSON json_t *file = NULL;
 	const char *name;
 	json_t *value;
 	if (json_read_file(path, &file, err) < 0)
 		return -1;
 	if (!json_is_object(file))
-		return error_set(err, ERROR_INPUT, "%s: expected an object with own, affiliated, trusted_egress", path);
+		return error_set(err, ERROR_INPUT,
+		                 "%s: expected an object with own, affiliated, trusted_egress, suppressions", path);
 	json_object_foreach (file, name, value)
 		if (name_index(known, ARRAY_LENGTH(known), name) < 0)
 			return error_set(err, ERROR_INPUT, "%s: %.60s: unknown member", path, name);
 	if (read_accounts(inventory, json_at(file, "own"), true, err) < 0 ||
 	    read_accounts(inventory, json_at(file, "affiliated"), false, err) < 0 ||
-	    read_trusted(inventory, json_at(file, "trusted_egress"), err) < 0)
+	    read_trusted(inventory, json_at(file, "trusted_egress"), err) < 0 ||
+	    suppressions_read(json_at(file, "suppressions"), &inventory->suppressions, err) < 0)
 		return error_prefix(err, "%s", path);
 	cidr_set_seal(&inventory->prefixes);
 	cidr_set_seal(&inventory->trusted);
@@ -223,6 +226,7 @@ void inventory_free(struct inventory *inventory)
 	map_done(&inventory->by_name);
 	cidr_set_done(&inventory->prefixes);
 	cidr_set_done(&inventory->trusted);
+	suppressions_done(&inventory->suppressions);
 	free(inventory->accounts);
 	free(inventory);
 }
@@ -268,4 +272,9 @@ bool inventory_use(const struct inventory *inventory, const char *account_id, co
 bool inventory_is_trusted(const struct inventory *inventory, const struct address *address)
 {
 	return cidr_set_find(&inventory->trusted, address) != NULL;
+}
+
+const struct suppressions *inventory_suppressions(const struct inventory *inventory)
+{
+	return &inventory->suppressions;
 }

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 
 #include "common/cidr.h"
+#include "detector/suppress.h"
 #include "store/model.h"
 
 /* inventory.json: which accounts, addresses and endpoints are ours. Its form stands in docs/findings.md. Read-only once
@@ -43,3 +44,6 @@ MUST_USE bool inventory_use(const struct inventory *inventory, const char *accou
 
 /* Egress that everybody may use: addresses on premises, a hub's. */
 bool inventory_is_trusted(const struct inventory *inventory, const struct address *address);
+
+/* Which findings are known and not to be counted. */
+const struct suppressions *inventory_suppressions(const struct inventory *inventory);

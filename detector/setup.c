@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/clock.h"
+
 /* The first notice stays: it is the one to act on. */
 static void notice(struct detect_summary *summary, const char *format, ...) PRINTF_LIKE(2, 3);
 static void notice(struct detect_summary *summary, const char *format, ...)
@@ -91,7 +93,7 @@ MUST_USE static int open_findings(const struct detect_options *options, struct s
 int setup_open(const struct detect_options *options, struct setup *ret, struct detect_summary *summary,
                struct error *err)
 {
-	*ret = (struct setup){.without_ledger = options->without_ledger};
+	*ret = (struct setup){.without_ledger = options->without_ledger, .now_us = clock_now_us()};
 	if (open_ledgers(options, ret, err) < 0 || open_inventory(options, ret, err) < 0 ||
 	    ranges_open(options->ip_ranges, &ret->ranges, err) < 0 || open_findings(options, ret, summary, err) < 0) {
 		setup_close(ret);

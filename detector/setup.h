@@ -17,6 +17,7 @@ struct setup {
 	struct ranges *ranges;
 	struct findings *findings;
 	bool without_ledger;
+	int64_t now_us; /* which suppressions are in force */
 };
 
 /* Notes in *summary what the user should know: the date of the ranges, where findings go. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/buffer.h"
+#include "common/clock.h"
 #include "store/findings_handle.h"
 #include "store/review.h"
 #include "store/store.h"
@@ -50,16 +51,31 @@ MUST_USE static int prepare_list(struct findings *findings, const struct finding
 	return 0;
 }
 
+/* A suppression ends when it says, whenever the finding was made. */
+static void put_suppressed(json_t *finding, int64_t now_us)
+{
+	const char *text = json_text_at(finding, "suppression.expires_at");
+	int64_t expires_us = INT64_MAX;
+	bool is_over = json_at(finding, "suppression") == NULL ||
+	               (text != NULL && clock_parse(text, &expires_us) && expires_us <= now_us);
+	json_put_bool(finding, "suppressed", !is_over);
+	if (json_object_get(finding, "suppression") == NULL)
+		json_put(finding, "suppression", NULL);
+}
+
 int findings_list(struct findings *findings, const struct findings_filter *filter, ledger_visit *visit, void *context,
                   struct error *err)
 {
 	sqlite3_stmt *rows = NULL;
 	int code = SQLITE_DONE, result = 0;
+	int64_t now_us = clock_now_us();
 	if (prepare_list(findings, filter, &rows, err) < 0)
 		return -1;
 	while (result == 0 && (code = sqlite3_step(rows)) == SQLITE_ROW) {
 		CLEANUP_JSON json_t *finding = NULL;
 		result = findings_read_row(rows, 0, &finding, err);
+		if (result == 0)
+			put_suppressed(finding, now_us);
 		if (result == 0)
 			result = review_put(findings, finding, err);
 		if (result == 0)

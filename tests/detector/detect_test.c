@@ -212,6 +212,16 @@ static void test_real_use_explained(void **state)
 	assert_int_equal(run.summary.uses_at_home, 11);
 	assert_int_equal(count_lines(&run.findings), 0);
 
+	/* Known, not counted, but shown and marked. */
+	detect_one(OTRF_FILE, "known.db",
+	           support_write_text("i.json",
+	                              "{\"suppressions\":[{\"type\":\"InstanceCredentialExfiltration.OutsideAWS\","
+	                              "\"remote\":\"1.2.3.4\",\"reason\":\"the office\"}]}"));
+	assert_int_equal(run.summary.findings[SEVERITY_HIGH], 0);
+	assert_int_equal(run.summary.findings_suppressed, 1);
+	CLEANUP_JSON json_t *suppressed = only_finding();
+	assert_string_equal(json_text_at(suppressed, "suppression.reason"), "the office");
+
 	detect_one(OTRF_FILE, "other.db", NULL);
 	assert_int_equal(run.summary.uses, 0);
 	assert_int_equal(count_lines(&run.findings), 0);
@@ -291,12 +301,14 @@ static void test_without_ledger(void **state)
 /* Every field that is promised, null where unknown. */
 static void test_form(void **state)
 {
-	static const char *const fields[] = {
-		"kind",          "id",          "type",      "severity",  "score",   "confidence",
-		"access_key_id", "lineage",     "owner",     "remote",    "rung",    "evidence",
-		"first_seen",    "last_seen",   "count",     "event_ids", "calls",   "suspects",
-		"errors",        "user_agents", "addresses", "regions",   "summary", "principal_id",
-		"techniques",    "state",       "state_at",  "new_uses",  "notes",   "suspects_omitted"};
+	static const char *const fields[] = {"kind",       "id",         "type",          "severity",
+	                                     "score",      "confidence", "access_key_id", "lineage",
+	                                     "owner",      "remote",     "rung",          "evidence",
+	                                     "first_seen", "last_seen",  "count",         "event_ids",
+	                                     "calls",      "suspects",   "errors",        "user_agents",
+	                                     "addresses",  "regions",    "summary",       "principal_id",
+	                                     "techniques", "suppressed", "suppression",   "state",
+	                                     "state_at",   "new_uses",   "notes",         "suspects_omitted"};
 	static const char *const inner[] = {"account_id", "instance_id", "role"};
 	static const char *const remote[] = {"account_id", "relation", "address", "vpc_endpoint_id", "network"};
 	(void)state;
