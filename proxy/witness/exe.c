@@ -9,6 +9,8 @@
 #include <sys/mman.h>
 #include <sys/sysmacros.h>
 
+static const char deleted_mark[] = " (deleted)"; /* of the kernel, behind the path */
+
 static uint64_t device_of(const struct statx *status)
 {
 	return makedev(status->stx_dev_major, status->stx_dev_minor);
@@ -24,14 +26,13 @@ uint64_t exe_memfd_device(void)
 /* Takes the kernel's mark off, unless a file of that very name is what runs. */
 static bool take_mark(int root, struct exe *exe)
 {
-	static const char mark[] = " (deleted)";
-	size_t length = strlen(exe->path);
-	if (length <= strlen(mark) || strcmp(exe->path + length - strlen(mark), mark) != 0)
+	size_t length = strlen(exe->path), mark = strlen(deleted_mark);
+	if (length <= mark || strcmp(exe->path + length - mark, deleted_mark) != 0)
 		return false;
 	/* Another name of the same file may be left, so the number of its links decides in one direction only. */
 	if (exe->status.stx_nlink != 0 && root >= 0 && machine_shows(root, exe->path, &exe->status))
 		return false;
-	exe->path[length - strlen(mark)] = '\0';
+	exe->path[length - mark] = '\0';
 	return true;
 }
 
@@ -51,6 +52,21 @@ bool exe_read(const struct machine *machine, int folder, bool is_elsewhere, uint
 	ret->is_deleted = take_mark(is_elsewhere ? own_root : machine->root, ret);
 	ret->is_foreign = is_elsewhere && !ret->is_memfd && !machine_shows(machine->root, ret->path, &ret->status);
 	return true;
+}
+
+/* By the link alone, as two calls; digests_file() has all that changes with the content. */
+bool exe_is_same(int folder, const struct exe *before)
+{
+	struct statx status;
+	char file[DIGESTS_FILE_BYTES], path[PATH_MAX];
+	if (!machine_statx(folder, "exe", &status))
+		return before->file[0] == '\0';
+	ssize_t length = readlinkat(folder, "exe", path, sizeof(path) - 1);
+	path[length > 0 ? length : 0] = '\0';
+	size_t common = strlen(before->path);
+	return strcmp(digests_file(&status, file), before->file) == 0 && status.stx_nlink == before->status.stx_nlink &&
+	       strncmp(path, before->path, common) == 0 &&
+	       strcmp(path + common, before->is_deleted ? deleted_mark : "") == 0;
 }
 
 void exe_done(struct exe *exe)

@@ -20,8 +20,13 @@ struct exe {
 /* `folder` is the process's in /proc; `is_elsewhere`: not in the machine's mount namespace; `memfd_device`:
  * exe_memfd_device(). False: it has none that we may see (zombies, threads of the kernel). */
 bool exe_read(const struct machine *machine, int folder, bool is_elsewhere, uint64_t memfd_device, struct exe *ret);
+/* Closes the descriptor; what was read stays. */
 void exe_done(struct exe *exe);
 #define CLEANUP_EXE CLEANUP(exe_done)
+
+/* Is it, for a process in the machine's own mount namespace, still that file under that path? False also for one that
+ * was unknown and is not any more. */
+bool exe_is_same(int folder, const struct exe *before);
 
 /* The device that all files of memfd_create(2) lie on; 0: unknown. */
 uint64_t exe_memfd_device(void);

@@ -11,10 +11,8 @@
 #include "common/clock.h"
 #include "common/text.h"
 #include "proxy/witness/container.h"
-#include "proxy/witness/exe.h"
 #include "proxy/witness/redact.h"
 #include "proxy/witness/script.h"
-#include "proxy/witness/users.h"
 
 #define CMDLINE_BYTES 4096 /* of a process; arguments behind are cut */
 #define ANCESTOR_CMDLINE_BYTES 512
@@ -32,9 +30,8 @@ static bool read_file(int folder, const char *name, struct buffer *ret)
 	return got >= 0 && buffer_append(ret, bytes, (size_t)got, &ignored) == 0;
 }
 
-/* What stands behind "\nName:\t" in /proc/PID/status; NULL: no such line. The name in its first line cannot look like
- * one: the kernel escapes newlines. */
-static const char *status_line(const char *status, const char *name)
+/* The name in the first line cannot look like another one: the kernel escapes newlines. */
+const char *fields_line(const char *status, const char *name)
 {
 	const char *at = strstr(status, name);
 	return at != NULL ? at + strlen(name) : NULL;
@@ -43,7 +40,7 @@ static const char *status_line(const char *status, const char *name)
 /* The n-th number of such a line, from 0; -1: none. */
 static int64_t status_number(const char *status, const char *name, int n)
 {
-	const char *at = status_line(status, name);
+	const char *at = fields_line(status, name);
 	for (; at != NULL && n > 0; n--) {
 		at += strspn(at, "0123456789");
 		at = *at == '\t' ? at + 1 : NULL;
@@ -98,12 +95,13 @@ static bool has_our_users(const struct subject *subject)
 	return list >= 0 && root >= 0 && machine_statx(list, "", &ours) && machine_shows(root, "/etc/passwd", &ours);
 }
 
-static void put_user(const struct subject *subject, int64_t uid, json_t *object)
+static void put_user(struct subject *subject, int64_t uid, json_t *object)
 {
-	char name[USERS_NAME_BYTES];
-	bool has_name =
-		uid >= 0 && has_our_users(subject) && users_name(subject->reader->machine.root, (uid_t)uid, name);
-	json_put_text(object, "user", has_name ? name : NULL);
+	subject->user_of = uid >= 0 && has_our_users(subject) ? uid : -1;
+	bool has_name = subject->user_of >= 0 && users_name(subject->reader->machine.root, (uid_t)uid, subject->user);
+	if (!has_name)
+		subject->user[0] = '\0';
+	json_put_text(object, "user", has_name ? subject->user : NULL);
 }
 
 static void put_login_uid(int folder, json_t *object)
@@ -113,7 +111,7 @@ static void put_login_uid(int folder, json_t *object)
 	json_put(object, "login_uid", uid != UINT32_MAX ? json_integer(uid) : NULL); /* (uid_t)-1: never logged in */
 }
 
-static void put_numbers(const struct subject *subject, json_t *object)
+static void put_numbers(struct subject *subject, json_t *object)
 {
 	int64_t uid = status_number(subject->status, "\nUid:\t", 0);
 	json_put(object, "uid", number_or_null(uid));
@@ -165,8 +163,9 @@ static json_t *script_of(const struct subject *subject, const char *exe, const s
 	return script_read(subject->folder, argument);
 }
 
-static void put_exe(const struct subject *subject, const struct exe *exe, json_t *object)
+static void put_exe(const struct subject *subject, json_t *object)
 {
+	const struct exe *exe = &subject->exe;
 	const struct digests_query query = {.file = exe->file,
 	                                    .path = exe->path[0] != '\0' ? exe->path : NULL,
 	                                    .fd = exe->fd,
@@ -189,29 +188,28 @@ static void put_exe(const struct subject *subject, const struct exe *exe, json_t
 }
 
 /* What runs, and with which arguments. */
-static void put_program(const struct subject *subject, json_t *object)
+static void put_program(struct subject *subject, json_t *object)
 {
-	CLEANUP_BUFFER struct buffer cmdline = {0};
-	CLEANUP_EXE struct exe exe = {.fd = -1};
+	const size_t most = subject->is_main ? CMDLINE_BYTES : ANCESTOR_CMDLINE_BYTES;
 	(void)exe_read(&subject->reader->machine, subject->folder, subject->is_foreign, subject->reader->memfd_device,
-	               &exe);
-	put_exe(subject, &exe, object);
-	if (!read_file(subject->folder, "cmdline", &cmdline))
-		buffer_clear(&cmdline);
-	put_arguments(&cmdline, subject->reader->redact, subject->is_main ? CMDLINE_BYTES : ANCESTOR_CMDLINE_BYTES,
-	              object);
+	               &subject->exe);
+	put_exe(subject, object);
+	if (!read_file(subject->folder, "cmdline", &subject->cmdline))
+		buffer_clear(&subject->cmdline);
+	put_arguments(&subject->cmdline, subject->reader->redact, most, object);
 	if (subject->is_main)
-		json_put(object, "script", script_of(subject, exe.path, &cmdline));
+		json_put(object, "script", script_of(subject, subject->exe.path, &subject->cmdline));
 }
 
-static void put_cgroup(int folder, json_t *object)
+static void put_cgroup(struct subject *subject, json_t *object)
 {
-	CLEANUP_BUFFER struct buffer text = {0};
 	struct container container = {0};
-	const char *unified = NULL;
-	if (read_file(folder, "cgroup", &text) && text.bytes != NULL) {
-		container_parse(text.bytes, &container);
-		unified = strncmp(text.bytes, "0::", 3) == 0 ? text.bytes : strstr(text.bytes, "\n0::");
+	const char *unified = NULL, *text = NULL;
+	if (read_file(subject->folder, "cgroup", &subject->cgroup))
+		text = subject->cgroup.bytes;
+	if (text != NULL) {
+		container_parse(text, &container);
+		unified = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
 	}
 	if (unified != NULL)
 		unified += strspn(unified, "\n") + 3;
@@ -222,6 +220,17 @@ static void put_cgroup(int folder, json_t *object)
 }
 
 /* ---- all of it */
+
+void subject_done(struct subject *subject)
+{
+	if (subject->folder >= 0)
+		(void)close(subject->folder);
+	free(subject->status);
+	exe_done(&subject->exe);
+	buffer_done(&subject->cmdline);
+	buffer_done(&subject->cgroup);
+	*subject = SUBJECT_NONE;
+}
 
 char *fields_status(int folder)
 {
@@ -251,7 +260,7 @@ json_t *fields_read(struct subject *subject, uint32_t pid)
 	put_name(subject, pid, object);
 	put_numbers(subject, object);
 	put_program(subject, object);
-	put_cgroup(subject->folder, object);
+	put_cgroup(subject, object);
 	if (machine_stat(subject->folder, &again))
 		return object;
 	json_decref(object);

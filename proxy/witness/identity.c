@@ -8,8 +8,8 @@
 
 #include "common/clock.h"
 #include "common/text.h"
-#include "proxy/witness/exe.h"
 #include "proxy/witness/fields.h"
+#include "proxy/witness/known.h"
 
 MUST_USE static int read_boot_time(int64_t *ret_us, struct error *err)
 {
@@ -28,7 +28,9 @@ int identity_reader_new(const char *redact, struct digests *digests, struct iden
 	struct identity_reader *reader = calloc(1, sizeof(*reader));
 	if (reader == NULL)
 		return error_set(err, ERROR_MEMORY, "no memory for reading processes");
-	if (read_boot_time(&reader->boot_us, err) < 0 || machine_open(&reader->machine, err) < 0) {
+	if (read_boot_time(&reader->boot_us, err) < 0 || known_new(&reader->known, err) < 0 ||
+	    machine_open(&reader->machine, err) < 0) {
+		known_free(reader->known);
 		free(reader);
 		return -1;
 	}
@@ -43,32 +45,28 @@ int identity_reader_new(const char *redact, struct digests *digests, struct iden
 void identity_reader_change(struct identity_reader *reader, const char *redact)
 {
 	(void)text_copy(reader->redact, sizeof(reader->redact), redact);
+	known_forget(reader->known);
 }
 
 void identity_reader_free(struct identity_reader *reader)
 {
 	if (reader == NULL)
 		return;
+	known_free(reader->known);
 	machine_close(&reader->machine);
 	free(reader);
 }
 
 /* ---- reading */
 
-static void subject_done(struct subject *subject)
-{
-	if (subject->folder >= 0)
-		(void)close(subject->folder);
-	free(subject->status);
-}
-#define CLEANUP_SUBJECT CLEANUP(subject_done)
-
 /* False: no such process any more. */
 static bool subject_open(const struct identity_reader *reader, uint32_t pid, struct subject *ret)
 {
 	char path[32];
 	(void)snprintf(path, sizeof(path), "/proc/%u", pid);
-	*ret = (struct subject){.reader = reader, .folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+	*ret = SUBJECT_NONE;
+	ret->reader = reader;
+	ret->folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (ret->folder < 0 || !machine_stat(ret->folder, &ret->stat))
 		return false;
 	ret->status = fields_status(ret->folder);
@@ -88,64 +86,74 @@ static bool is_in(const json_t *list, const json_t *process)
 	return false;
 }
 
+/* Takes the reference over; NULL is none. */
 static void add_ancestor(json_t *list, json_t *process, const char *known_by)
 {
+	if (process == NULL)
+		return;
 	json_put_text(process, "known_by", known_by);
 	if (json_array_size(list) < ANCESTORS_MAX && !is_in(list, process))
 		(void)json_array_append(list, process);
 	json_decref(process);
 }
 
-/* An ancestor is never younger: a pid that was used again meanwhile ends the line. */
-static bool ancestor_open(const struct identity_reader *reader, uint32_t pid, uint64_t born_by, struct subject *ret)
+/* *ret_object: all that is stored of it; NULL if it has ended meanwhile. False: there is none, or it is younger than
+ * its child, and so only has the number of one that has ended. */
+static bool read_ancestor(const struct identity_reader *reader, uint32_t pid, uint64_t born_by,
+                          struct machine_stat *ret, json_t **ret_object)
 {
-	*ret = (struct subject){.folder = -1};
-	if (pid == 0 || !subject_open(reader, pid, ret) || ret->stat.start_ticks > born_by)
+	CLEANUP_SUBJECT struct subject subject = SUBJECT_NONE;
+	json_t *object = pid != 0 ? known_find(reader->known, pid, ret) : NULL;
+	if (object != NULL && ret->start_ticks > born_by) {
+		json_decref(object);
 		return false;
-	ret->is_stored = true;
+	}
+	if (object == NULL) {
+		if (pid == 0 || !subject_open(reader, pid, &subject) || subject.stat.start_ticks > born_by)
+			return false;
+		*ret = subject.stat;
+		subject.is_stored = true;
+		object = fields_read(&subject, pid);
+		known_keep(reader->known, &subject, pid, object);
+	}
+	*ret_object = object;
 	return true;
-}
-
-static void read_ancestor(json_t *list, struct subject *subject, uint32_t pid, const char *known_by)
-{
-	json_t *ancestor = fields_read(subject, pid);
-	if (ancestor != NULL)
-		add_ancestor(list, ancestor, known_by);
 }
 
 /* The leader of a session, and upwards. */
 static void add_leader(const struct identity_reader *reader, uint32_t leader, uint64_t born_by, json_t *list)
 {
 	const char *known_by = "session";
+	struct machine_stat stat;
+	json_t *ancestor;
 	for (uint32_t pid = leader; json_array_size(list) < ANCESTORS_MAX;) {
-		CLEANUP_SUBJECT struct subject subject = {.folder = -1};
-		if (!ancestor_open(reader, pid, born_by, &subject))
+		if (!read_ancestor(reader, pid, born_by, &stat, &ancestor))
 			return;
-		read_ancestor(list, &subject, pid, known_by);
+		add_ancestor(list, ancestor, known_by);
 		known_by = "parent";
-		pid = subject.stat.parent;
-		born_by = subject.stat.start_ticks;
+		pid = stat.parent;
+		born_by = stat.start_ticks;
 	}
 }
 
 /* The leader of a process's session is itself or an ancestor: sessions are inherited, and never joined. So a line of
  * parents that leaves the session without having met its leader has lost somebody in between, and goes on with whoever
  * adopted the rest: the leader, if it lives, stands before that one. */
-static json_t *ancestors_of(const struct identity_reader *reader, uint32_t own_pid, const struct machine_stat *stat)
+static json_t *ancestors_of(const struct identity_reader *reader, uint32_t own_pid, const struct machine_stat *own)
 {
-	json_t *list = json_array();
-	bool expects_leader = stat->session != 0 && stat->session != own_pid;
-	uint64_t born_by = stat->start_ticks;
-	for (uint32_t pid = stat->parent; json_array_size(list) < ANCESTORS_MAX;) {
-		CLEANUP_SUBJECT struct subject subject = {.folder = -1};
-		if (!ancestor_open(reader, pid, born_by, &subject))
+	json_t *list = json_array(), *ancestor;
+	bool expects_leader = own->session != 0 && own->session != own_pid;
+	uint64_t born_by = own->start_ticks;
+	struct machine_stat stat;
+	for (uint32_t pid = own->parent; json_array_size(list) < ANCESTORS_MAX;) {
+		if (!read_ancestor(reader, pid, born_by, &stat, &ancestor))
 			break;
-		if (expects_leader && subject.stat.session != stat->session)
-			add_leader(reader, stat->session, born_by, list);
-		expects_leader &= pid != stat->session && subject.stat.session == stat->session;
-		read_ancestor(list, &subject, pid, "parent");
-		pid = subject.stat.parent;
-		born_by = subject.stat.start_ticks;
+		if (expects_leader && stat.session != own->session)
+			add_leader(reader, own->session, born_by, list);
+		expects_leader &= pid != own->session && stat.session == own->session;
+		add_ancestor(list, ancestor, "parent");
+		pid = stat.parent;
+		born_by = stat.start_ticks;
 	}
 	return list;
 }
@@ -153,7 +161,7 @@ static json_t *ancestors_of(const struct identity_reader *reader, uint32_t own_p
 /* Its parent by number and name only: enough to tell, should it be gone before the answer. */
 static json_t *name_parent(const struct identity_reader *reader, const struct machine_stat *child)
 {
-	CLEANUP_SUBJECT struct subject parent = {.folder = -1};
+	CLEANUP_SUBJECT struct subject parent = SUBJECT_NONE;
 	json_t *list = json_array();
 	if (child->parent != 0 && subject_open(reader, child->parent, &parent) &&
 	    parent.stat.start_ticks <= child->start_ticks)
@@ -163,7 +171,7 @@ static json_t *name_parent(const struct identity_reader *reader, const struct ma
 
 json_t *identity_read(const struct identity_reader *reader, uint32_t pid, uint64_t start_ticks, bool with_ancestors)
 {
-	CLEANUP_SUBJECT struct subject subject = {.folder = -1};
+	CLEANUP_SUBJECT struct subject subject = SUBJECT_NONE;
 	if (!subject_open(reader, pid, &subject) || subject.stat.start_ticks != start_ticks)
 		return NULL;
 	subject.is_main = true;

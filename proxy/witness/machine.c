@@ -40,12 +40,11 @@ bool machine_shows(int root, const char *path, const struct statx *file)
 	       there.stx_dev_major == file->stx_dev_major && there.stx_dev_minor == file->stx_dev_minor;
 }
 
-bool machine_stat(int folder, struct machine_stat *ret)
+bool machine_stat_again(int fd, struct machine_stat *ret)
 {
 	char text[1024], state;
 	unsigned long long start;
-	CLEANUP_FD int fd = openat(folder, "stat", O_RDONLY | O_CLOEXEC);
-	ssize_t got = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+	ssize_t got = pread(fd, text, sizeof(text) - 1, 0);
 	text[got > 0 ? got : 0] = '\0';
 	/* The name may hold anything, so fields are counted behind the last parenthesis. */
 	const char *at = strrchr(text, ')');
@@ -57,6 +56,12 @@ bool machine_stat(int folder, struct machine_stat *ret)
 	stat.is_ended = state == 'Z' || state == 'X';
 	*ret = stat;
 	return true;
+}
+
+bool machine_stat(int folder, struct machine_stat *ret)
+{
+	CLEANUP_FD int fd = openat(folder, "stat", O_RDONLY | O_CLOEXEC);
+	return fd >= 0 && machine_stat_again(fd, ret);
 }
 
 /* A thread of the kernel lives in the machine's first namespaces, as does pid 1. In a container, pid 2 is anybody. */
