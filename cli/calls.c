@@ -3,6 +3,7 @@
 /* Calls summed up. Lists are short: a finding has at most 200 of them. */
 #include "cli/calls.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,4 +87,22 @@ json_t *calls_by_service(const json_t *findings)
 		json_put(service, "calls", sorted(json_incref(json_object_get(service, "calls"))));
 	}
 	return sorted(services);
+}
+
+int calls_line(const json_t *service, struct buffer *to, struct error *err)
+{
+	const json_t *calls = json_at(service, "calls");
+	const char *name = json_text_at(service, "service");
+	int64_t errors = number_at(service, "errors");
+	if (buffer_printf(to, err, "%s %" PRId64, name != NULL ? name : "-", number_at(service, "count")) < 0 ||
+	    (errors > 0 && buffer_printf(to, err, ", %" PRId64 " with errors", errors) < 0))
+		return -1;
+	for (size_t i = 0; i < json_array_size(calls); i++) {
+		const json_t *call = json_array_get(calls, i);
+		name = json_text_at(call, "name");
+		if (buffer_printf(to, err, "%s %s %" PRId64, i == 0 ? ":" : ",", name != NULL ? name : "-",
+		                  number_at(call, "count")) < 0)
+			return -1;
+	}
+	return 0;
 }

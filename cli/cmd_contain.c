@@ -3,6 +3,7 @@
 /* keytrail contain: what stops a key, what that breaks, and whom to tell. It calls nothing and changes nothing. */
 #include <string.h>
 
+#include "cli/calls.h"
 #include "cli/complain.h"
 #include "cli/containment.h"
 #include "cli/only.h"
@@ -62,6 +63,29 @@ MUST_USE static int show_lineage(const json_t *plan, const struct table_look *lo
 	return 0;
 }
 
+MUST_USE static int show_use(const json_t *plan, const struct table_look *look, struct error *err)
+{
+	const json_t *timeline = json_at(plan, "timeline"), *calls = json_at(plan, "calls");
+	for (size_t i = 0; i < json_array_size(timeline); i++) {
+		const json_t *point = json_array_get(timeline, i);
+		CLEANUP_BUFFER struct buffer text = {0};
+		int64_t count = 1;
+		(void)json_int_at(point, "count", &count);
+		if (buffer_printf(&text, err, "%s %s", json_text_at(point, "at"), json_text_at(point, "text")) < 0 ||
+		    (count > 1 &&
+		     buffer_printf(&text, err, " (%s of %lld)", json_text_at(point, "which"), (long long)count) < 0) ||
+		    prose_text(look, i == 0 ? "Time line" : "", text.bytes, err) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < json_array_size(calls); i++) {
+		CLEANUP_BUFFER struct buffer text = {0};
+		if (calls_line(json_array_get(calls, i), &text, err) < 0 ||
+		    prose_text(look, i == 0 ? "Called" : "", text.bytes, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 MUST_USE static int show_collection(const json_t *plan, const struct table_look *look, struct error *err)
 {
 	const json_t *list = json_at(plan, "collect");
@@ -98,7 +122,7 @@ MUST_USE static int show_text(const json_t *plan, struct error *err)
 {
 	const struct table_look look = table_look_at(stdout);
 	const json_t *steps = json_at(plan, "steps"), *report = json_at(plan, "report");
-	if (show_head(plan, &look, err) < 0 || show_lineage(plan, &look, err) < 0 ||
+	if (show_head(plan, &look, err) < 0 || show_lineage(plan, &look, err) < 0 || show_use(plan, &look, err) < 0 ||
 	    show_collection(plan, &look, err) < 0)
 		return -1;
 	prose_heading(&look, "Then, as an administrator of the account that each is of. Nothing has been called.");

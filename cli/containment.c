@@ -6,7 +6,9 @@
 
 #include <string.h>
 
+#include "cli/calls.h"
 #include "cli/steps.h"
+#include "cli/timeline.h"
 #include "common/clock.h"
 #include "detector/verdict.h"
 
@@ -140,6 +142,9 @@ int containment_make(const struct subject *subject, int64_t now_us, json_t **ret
 	key_account(subject->key, encoded);
 	json_put_text(plan, "kind", "containment");
 	json_put_text(plan, "access_key_id", subject->key[0] != '\0' ? subject->key : NULL);
+	CLEANUP_JSON json_t *timeline = timeline_make(subject);
+	json_put(plan, "timeline", timeline_brief(timeline));
+	json_put(plan, "calls", calls_by_service(subject->findings));
 	json_put(plan, "steps", all_steps(finding, &root, now_us));
 	json_put(plan, "collect", collection(subject, finding, &root));
 	json_put_text(

@@ -8,9 +8,10 @@
  *
  * kind ("containment"), access_key_id, key_kind (session | user | identity | login | unknown), account_id, role,
  * instance_id, expires_at, expired (a sentence or null), verdict and suspect (sentences), other_side
- * (detector/verdict.h), findings[] {id, type, severity, state, verdict}, lineage[], collect[] {what, command}, steps[]
- * {id, target, title, why, breaks, undo, policy (object or null), commands[]}, report {to, subject, text} or null.
- * Commands are lines for a shell: what others chose is quoted in them. */
+ * (detector/verdict.h), findings[] {id, type, severity, state, verdict}, lineage[], timeline[] and calls[]
+ * (cli/timeline.h, the brief one; cli/calls.h), collect[] {what, command}, steps[] {id, target, title, why, breaks,
+ * undo, policy (object or null), commands[]}, report {to, subject, text} or null. Commands are lines for a shell: what
+ * others chose is quoted in them. */
 MUST_USE int containment_make(const struct subject *subject, int64_t now_us, json_t **ret, struct error *err);
 
 /* The draft of a report on the other side: {to, subject, text}. New reference, NULL without memory. */

@@ -25,6 +25,7 @@ const char report_style[] =
 "h3{font-size:1.05rem;margin:1.25rem 0 .5rem;overflow-wrap:anywhere}\n"
 "h4{font-size:1rem;margin:.25rem 0 .5rem}\n"
 "p{margin:.5rem 0}\n"
+"p,li,h2{overflow-wrap:anywhere}\n"
 "code,pre{font-family:ui-monospace,SFMono-Regular,Consolas,'DejaVu Sans Mono',monospace;font-size:.9em}\n"
 "code{overflow-wrap:anywhere}\n"
 "pre{margin:.5rem 0;padding:.6rem .75rem;background:var(--card);border:1px solid var(--edge);border-radius:4px;"

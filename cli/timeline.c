@@ -138,9 +138,10 @@ json_t *timeline_brief(const json_t *timeline)
 		size_t rank = rank_of(point);
 		if (i == spans[rank].first || i == spans[rank].last)
 			(void)json_array_append_new(
-				brief, json_pack("{s:O, s:O, s:O, s:I}", "at", json_object_get(point, "at"), "kind",
-			                         json_object_get(point, "kind"), "text", json_object_get(point, "text"),
-			                         "count", (json_int_t)spans[rank].count));
+				brief, json_pack("{s:O, s:O, s:O, s:I, s:s}", "at", json_object_get(point, "at"),
+			                         "kind", json_object_get(point, "kind"), "text",
+			                         json_object_get(point, "text"), "count", (json_int_t)spans[rank].count,
+			                         "which", i == spans[rank].first ? "first" : "last"));
 	}
 	return brief;
 }

@@ -8,5 +8,6 @@
  * NULL without memory. */
 json_t *timeline_make(const struct subject *subject);
 
-/* The same for a few lines: of deliveries and uses the first and the last, with how many there are (`count`). */
+/* The same for a few lines: of deliveries and uses the first and the last, with how many there are (`count`; `which`:
+ * first or last). */
 json_t *timeline_brief(const json_t *timeline);

@@ -3,7 +3,10 @@
 /* The form of `who` that is read by people. Tables of rows say which fields; all values are escaped on their way. */
 #include "cli/who_text.h"
 
+#include "cli/calls.h"
 #include "cli/printable.h"
+#include "cli/prose.h"
+#include "detector/verdict.h"
 #include "store/model.h"
 
 struct line {
@@ -107,21 +110,24 @@ int who_text_key(const json_t *key, const struct table_look *look, struct error 
 	return print_lines(key, key_lines, ARRAY_LENGTH(key_lines), look->stream, err);
 }
 
-/* What was called, and why it is a finding: one line each. */
-MUST_USE static int print_reasons(const json_t *finding, FILE *to, struct error *err)
+/* Whose account the other side is, what was called, and why it is a finding. */
+MUST_USE static int print_reasons(const json_t *finding, const struct table_look *look, struct error *err)
 {
-	static const struct line call = {.heading = "  call", .path = "name", .always = true};
-	const json_t *calls = json_at(finding, "calls"), *evidence = json_at(finding, "evidence");
-	CLEANUP_BUFFER struct buffer text = {0};
-	for (size_t i = 0; i < json_array_size(calls); i++)
-		if (print_value(json_array_get(calls, i), &call, to, err) < 0)
+	CLEANUP_JSON json_t *side = verdict_other_side(finding);
+	CLEANUP_JSON json_t *findings = json_pack("[O]", finding);
+	CLEANUP_JSON json_t *services = calls_by_service(findings);
+	const json_t *evidence = json_at(finding, "evidence");
+	if (prose_at(look, "  other side", side, "text", err) < 0)
+		return -1;
+	for (size_t i = 0; i < json_array_size(services); i++) {
+		CLEANUP_BUFFER struct buffer text = {0};
+		if (calls_line(json_array_get(services, i), &text, err) < 0 ||
+		    prose_text(look, "  called", text.bytes, err) < 0)
 			return -1;
-	for (size_t i = 0; i < json_array_size(evidence); i++) {
-		buffer_clear(&text);
-		if (printable_value(&text, json_array_get(evidence, i), err) < 0)
-			return -1;
-		(void)fprintf(to, "%-13s %s\n", "  because", text.bytes);
 	}
+	for (size_t i = 0; i < json_array_size(evidence); i++)
+		if (prose_text(look, "  because", json_string_value(json_array_get(evidence, i)), err) < 0)
+			return -1;
 	return 0;
 }
 
@@ -134,7 +140,7 @@ int who_text_finding(const json_t *finding, const struct table_look *look, struc
 	              look->colours ? "\033[0m" : "");
 	if (print_lines(finding, finding_lines, ARRAY_LENGTH(finding_lines), look->stream, err) < 0)
 		return -1;
-	return print_reasons(finding, look->stream, err);
+	return print_reasons(finding, look, err);
 }
 
 /* The others that held the socket: one line each, the process itself is in the tree. */
