@@ -21,7 +21,9 @@ restart_what_runs() {
 
 installed() { # [upgrade]
 	systemd-sysusers keytrail.conf
-	systemd-tmpfiles --create keytrail.conf
+	# It wants /proc, which is not there in every place where images are put together.
+	systemd-tmpfiles --create keytrail.conf 2>/dev/null ||
+		install -d -o keytrail -g keytrail -m 0750 /var/lib/keytrail
 	has_systemd || return 0
 	systemctl daemon-reload || true
 	[ "$1" != upgrade ] || restart_what_runs

@@ -21,7 +21,8 @@ from instance import REDIRECT, ROOT, Instance, eventually, needs_world
 
 UNITS = sorted(path for path in (ROOT / "packaging").iterdir() if path.suffix in (".service", ".socket", ".timer"))
 SYSTEM = pathlib.Path("/lib/systemd/system")
-PROGRAMS = ["usr/sbin/keytraild", "usr/sbin/keytrail-redirect", "usr/bin/keytrail", "bin/sh", "bin/kill"]
+PROGRAMS = ["usr/sbin/keytraild", "usr/sbin/keytrail-redirect", "usr/bin/keytrail", "usr/share/keytrail/first-boot",
+            "usr/bin/touch", "bin/sh", "bin/kill"]
 needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None or not SYSTEM.is_dir(),
                                    reason="systemd-analyze is not installed")
 
@@ -87,7 +88,8 @@ def verify(root, *names):
 @needs_systemd
 def test_nothing_to_complain_about(root):
     assert [unit.name for unit in UNITS] == [
-        "keytrail-check.service", "keytrail-check.timer", "keytrail-dead.service", "keytrail-redirect.service",
+        "keytrail-check.service", "keytrail-check.timer", "keytrail-dead.service", "keytrail-first-boot.service",
+        "keytrail-redirect.service",
         "keytrail.socket", "keytraild.service"]
     assert verify(root, *(unit.name for unit in UNITS)) == ""
 

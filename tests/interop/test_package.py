@@ -2,28 +2,16 @@
 """The deb on a Debian 12 of its own: made by debootstrap, installed, run by hand in the order of its units, upgraded under
 load, removed. Needs Debian's debootstrap and a mirror."""
 
-import contextlib
-import pathlib
 import re
 import shutil
 import subprocess
-import sys
-import tempfile
 import time
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
-
-from imds import Imds
-from instance import IMDS_V4, IMDS_V6, ROLE_PATH, TOKEN_HEADER, TTL_HEADER
-from service_manager import MANAGER
-from world import World, eventually
-
-APT_S, CALL_S = 300, 60
-# Where a package manager keeps its own books.
-BOOKS = re.compile(r"^(var/(lib/(dpkg|apt|systemd/catalog)|cache|log)|etc/(passwd|group|g?shadow)-|etc/.*[.]lock|proc|sys|dev|run|tmp"
-                   r"|root|var/tmp)(/|$)|^etc/ld[.]so[.]cache$")
+from instance import IMDS_V4, ROLE_PATH, TOKEN_HEADER, TTL_HEADER
+from machine import machine_of, service_manager
+from world import eventually
 
 CURL_CLIENT = f"""
 while [ -e /tmp/go ]; do
@@ -42,104 +30,15 @@ while os.path.exists("/tmp/go"):
 """
 
 
-class Machine:
-    """A root of its own, in process, mount and network namespaces of its own; its network is a world's host."""
-
-    def __init__(self, folder):
-        self.root = folder / "root"
-        self.world = World()
-        self.imds = Imds(netns=f"{self.world.prefix}-imds", listen=[f"{IMDS_V4}:80", f"[{IMDS_V6}]:80"])
-        script = ('mount --make-rprivate / && mount --bind "$1" "$1" && mount -t proc proc "$1/proc" && mount --rbind /sys "$1/sys" && '
-                  'mount --rbind /dev "$1/dev" && mount -t tmpfs run "$1/run" && exec chroot "$1" sleep infinity')
-        self.holder = self.world.popen("host", ["unshare", "--pid", "--mount", "--fork", "--kill-child", "sh", "-c", script, "sh",
-                                                str(self.root)])
-        children = pathlib.Path(f"/proc/{self.holder.pid}/task/{self.holder.pid}/children")
-        assert eventually(children.read_text)
-        self.init = int(children.read_text().split()[0])
-        assert eventually(lambda: pathlib.Path(f"/proc/{self.init}/comm").read_text() == "sleep\n")
-
-    def close(self):
-        self.imds.stop()
-        self.world.close()
-
-    def argv(self, *words, network=True):
-        """In its namespaces; without network: in the network namespace that we are in, which reaches mirrors."""
-        net = ["--net"] if network else []
-        return ["nsenter", "-t", str(self.init), "--mount", "--pid", "--root", "--wd=/", *net, "--", "env", "-i",
-                "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive", *words]
-
-    def run(self, *words, network=True, check=True, timeout=CALL_S):
-        done = subprocess.run(self.argv(*words, network=network), capture_output=True, text=True, timeout=timeout)
-        assert not check or done.returncode == 0, (words, done.stdout[-1000:], done.stderr[-2000:])
-        return done
-
-    def client(self, *words):
-        return subprocess.Popen(self.argv("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *words),
-                                stdout=subprocess.PIPE, text=True)
-
-    def files(self):
-        """{path: what it is}, of all that a package could leave behind."""
-        found = {}
-        for path in sorted(self.root.rglob("*")):
-            name = str(path.relative_to(self.root))
-            if BOOKS.search(name):
-                continue
-            status = path.lstat()
-            found[name] = (status.st_mode, status.st_uid, status.st_gid,
-                           status.st_size if path.is_file() and not path.is_symlink() else 0)
-        return found
-
-    def rules(self):
-        return [self.run(tool, "-t", table, "-S").stdout for tool in ("iptables", "ip6tables") for table in ("nat", "filter")]
-
-    def processes(self):
-        return self.run("sh", "-c", "cat /proc/[0-9]*/comm").stdout.split()
-
-
 @pytest.fixture(scope="module")
 def machine(debian):
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="keytrail-debian-"))
-    folder.chmod(0o755)
-    subprocess.run(["cp", "-a", str(debian), str(folder / "root")], check=True)
-    made = Machine(folder)
-    try:
+    with machine_of(debian) as made:
         yield made
-    finally:
-        made.close()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def service_manager(machine, folder):
-    """Holds the sockets and runs the daemon, as keytrail.socket and keytraild.service do."""
-    start = folder / "start"
-    start.write_text(f"#!/bin/sh\nexec nsenter --mount=/proc/{machine.init}/ns/mnt --root=/proc/{machine.init}/root --wd=/proc/{machine.init}/root "
-                     "-- /usr/sbin/keytraild\n")
-    start.chmod(0o755)
-    log = folder / "keytraild.log"
-    child = subprocess.Popen(["nsenter", "-t", str(machine.init), "--pid", "--net", "--", sys.executable, "-I", "-S", "-c", MANAGER,
-                              str(start), "/etc/keytrail/keytrail.conf", str(log)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                             text=True)
-    assert child.stdout.readline() == "started\n"
-
-    def restart(word="again"):
-        child.stdin.write(word + "\n")
-        child.stdin.flush()
-        assert child.stdout.readline() == "0\n", log.read_text()
-
-    try:
-        yield restart
-        restart("end")
-    finally:
-        child.kill()
-        child.wait()
 
 
 def test_from_installation_to_removal(machine, packages, tmp_path):
-    for package in packages:
-        shutil.copy(package, machine.root / "root" / package.name)
-    first, second = (f"/root/{package.name}" for package in packages)
-    machine.run("apt-get", "install", "-y", "-q", "--no-install-recommends", first, network=False, timeout=APT_S)
+    first, second = machine.bring(*packages)
+    machine.install(first)
     machine.run("dpkg", "-P", "keytrail")  # what it depends on stays
     before, rules = machine.files(), machine.rules()
     assert not any("keytrail" in name for name in before)
@@ -200,8 +99,7 @@ def test_removed_before_it_ever_ran(machine, packages):
     """Nothing is left but the package manager's books, not even the user."""
     machine.run("sh", "-c", "userdel keytrail 2>/dev/null || true")
     before = machine.files()
-    shutil.copy(packages[0], machine.root / "root" / packages[0].name)
-    machine.run("dpkg", "-i", f"/root/{packages[0].name}")
+    machine.run("dpkg", "-i", *machine.bring(packages[0]))
     machine.run("dpkg", "-P", "keytrail")
     assert machine.files().keys() == before.keys()
     assert "keytrail" not in (machine.root / "etc/passwd").read_text()
