@@ -4,11 +4,12 @@
 #include "cli/access.h"
 
 #include "common/text.h"
+#include "detector/queue.h"
 
 static bool is_far(const struct arguments *arguments)
 {
 	for (int i = 0; i < arguments->operand_count; i++)
-		if (text_starts(arguments->operands[i], "s3://"))
+		if (text_starts(arguments->operands[i], "s3://") || queue_is_name(arguments->operands[i]))
 			return true;
 	return false;
 }

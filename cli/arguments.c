@@ -198,6 +198,15 @@ static int take_span(struct reading *reading, const struct argument *argument, c
 	return 0;
 }
 
+static int take_interval(struct reading *reading, const struct argument *argument, const char *value)
+{
+	if (take_span(reading, argument, value) < 0)
+		return -1;
+	if (*(int64_t *)place(reading, argument->offset) == 0)
+		return refuse(reading, argument, value, "no time at all, expected 1s or more");
+	return 0;
+}
+
 static int take_source_account(struct reading *reading, const struct argument *argument, const char *value)
 {
 	struct arguments *arguments = reading->arguments;
@@ -295,7 +304,12 @@ static const struct argument table[] = {
 	{"region", 0, "REGION", OPTIONS_SOURCE, take_region, .help = "only files of this region; may be repeated"},
 	{"profile", 0, "NAME", OPTIONS_SOURCE, take_text, AT(profile),
          .help = "profile of AWS's shared files whose credentials are used (default: the environment's)"},
-	{"rules", 0, NULL, OPTIONS_DETECT, take_flag, AT(list_rules), .help = "list the rules and do nothing else"},
+	{"once", 0, NULL, OPTIONS_WATCH, take_flag, AT(once), .help = "end when there is nothing new"},
+	{"interval", 0, "SPAN", OPTIONS_WATCH, take_interval, AT(interval_us),
+         .help = "time between two looks (default 5s; 1m for what is far away)"},
+	{"checkpoint", 0, "FILE", OPTIONS_WATCH, take_text, AT(checkpoint),
+         .help = "what was read and said (default: watch.db beside the findings)"},
+	{"rules", 0, NULL, OPTIONS_RULES, take_flag, AT(list_rules), .help = "list the rules and do nothing else"},
 	{"dry-run", 'n', NULL, OPTIONS_REDIRECT, take_flag, AT(dry_run),
          .help = "print what would be done, change nothing"},
 	{"quiet", 'q', NULL, OPTIONS_REDIRECT, take_flag, AT(quiet), .help = "check: only the exit status"},

@@ -22,6 +22,8 @@ enum option_group {
 	OPTIONS_AUDIT = 1 << 11,   /* --anchor FILE, --before TIME */
 	OPTIONS_VERIFY = 1 << 12,  /* --host-key FILE */
 	OPTIONS_SOURCE = 1 << 13,  /* which of CloudTrail's files are read */
+	OPTIONS_WATCH = 1 << 14,   /* --once, --interval, --checkpoint */
+	OPTIONS_RULES = 1 << 15,   /* --rules */
 	OPTIONS_SEAL = 1 << 20,    /* --yes */
 	OPTIONS_REVIEW = 1 << 21,  /* --note TEXT */
 	OPTIONS_REPORT = 1 << 23,  /* --file FILE */
@@ -52,6 +54,9 @@ struct arguments {
 	const char *inventory, *ip_ranges;
 	struct source_filter from; /* which files, by what their names say; lists are borrowed from below */
 	const char **accounts, **regions;
+	const char *checkpoint;
+	int64_t interval_us; /* 0: not given */
+	bool once;
 	const char *profile; /* --profile NAME: whose credentials; NULL: as the environment has it */
 	int fail_on;         /* enum severity, or FAIL_ON_NONE */
 	bool list_rules;

@@ -5,11 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/access.h"
 #include "cli/columns.h"
 #include "cli/complain.h"
 #include "cli/detect_verdict.h"
-#include "cli/place.h"
+#include "cli/inputs.h"
 #include "detector/detect.h"
 #include "detector/rule.h"
 
@@ -84,23 +83,6 @@ static void print_summary(const struct detect_summary *summary)
 		complain("%s", summary->notice);
 }
 
-/* The detector looks for the system's ledger at its default path; the settings may say otherwise. */
-MUST_USE static int choose_ledgers(const struct arguments *arguments, struct place *place, const char **ledger,
-                                   struct detect_options *options, struct error *err)
-{
-	options->without_ledger = arguments->without_ledger;
-	options->ledgers = arguments->ledgers;
-	options->ledger_count = arguments->ledger_count;
-	if (arguments->without_ledger || arguments->ledger_count > 0)
-		return 0;
-	if (place_find(arguments, place, err) < 0)
-		return -1;
-	*ledger = place->ledger;
-	options->ledgers = ledger;
-	options->ledger_count = 1;
-	return 0;
-}
-
 MUST_USE static int list_rules(const struct arguments *arguments, struct error *err)
 {
 	CLEANUP_OUTPUT struct output *output = NULL;
@@ -122,36 +104,23 @@ MUST_USE static int list_rules(const struct arguments *arguments, struct error *
 
 static int run(const struct arguments *arguments, enum status *ret, struct error *err)
 {
-	struct place place;
-	const char *ledger;
-	CLEANUP_AWS struct aws *aws = NULL;
+	CLEANUP_INPUTS struct inputs inputs = {0};
 	CLEANUP_OUTPUT struct output *output = NULL;
 	struct output_options form = {.form = arguments->form, .columns = &columns_findings, .stream = stdout};
 	struct shown shown = {.percent = -1};
 	struct detect_summary summary = {0};
-	struct detect_options options = {
-		.sources = (const char *const *)arguments->operands,
-		.source_count = (size_t)arguments->operand_count,
-		.from = {.filter = arguments->from},
-		.inventory = arguments->inventory,
-		.ip_ranges = arguments->ip_ranges,
-		.findings = arguments->findings,
-		.progress = isatty(STDERR_FILENO) ? on_progress : NULL,
-		.progress_context = &shown,
-	};
 	struct detect_output to = {.finding = on_finding, .complain = on_complaint, .context = &shown};
 
 	if (arguments->list_rules) {
 		*ret = STATUS_FINE;
 		return list_rules(arguments, err);
 	}
-	if (access_open(arguments, NULL, &aws, err) < 0)
+	if (inputs_open(arguments, NULL, &inputs, err) < 0 || output_open(&form, &output, err) < 0)
 		return -1;
-	options.from.aws = aws;
-	if (choose_ledgers(arguments, &place, &ledger, &options, err) < 0 || output_open(&form, &output, err) < 0)
-		return -1;
+	inputs.options.progress = isatty(STDERR_FILENO) ? on_progress : NULL;
+	inputs.options.progress_context = &shown;
 	shown.output = output;
-	int result = detect_run(&options, &to, &summary, err);
+	int result = detect_run(&inputs.options, &to, &summary, err);
 	clear_bar(&shown);
 	if (result < 0)
 		return -1;
@@ -177,7 +146,8 @@ const struct command command_detect = {
 		    "  zcat trail.json.gz | keytrail detect -\n"
 		    "  keytrail detect --since 2d --region eu-west-1 s3://trail-logs/AWSLogs\n"
 		    "  keytrail detect --ledger a.db --ledger b.db --fail-on HIGH -o json logs\n",
-	.options = OPTIONS_OUTPUT | OPTIONS_FORMS | OPTIONS_SETTINGS | OPTIONS_LEDGER | OPTIONS_DETECT | OPTIONS_SOURCE,
+	.options = OPTIONS_OUTPUT | OPTIONS_FORMS | OPTIONS_SETTINGS | OPTIONS_LEDGER | OPTIONS_DETECT |
+                   OPTIONS_SOURCE | OPTIONS_RULES,
 	.minimum = 1,
 	.maximum = -1,
 	.run = run,

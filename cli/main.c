@@ -12,13 +12,13 @@
 #include "common/clock.h"
 
 static const struct command *const commands[] = {
-	&command_status,   &command_deliveries, &command_who,      &command_keys,   &command_processes,
-	&command_findings, &command_detect,     &command_policy,   &command_verify, &command_ledger,
-	&command_contain,  &command_report,     &command_redirect, &command_seal,   &command_dead,
+	&command_status, &command_deliveries, &command_who,    &command_keys,   &command_processes, &command_findings,
+	&command_detect, &command_watch,      &command_policy, &command_verify, &command_ledger,    &command_contain,
+	&command_report, &command_redirect,   &command_seal,   &command_dead,
 };
 
 /* Known names: saying so is better than "unknown command". */
-static const char *const later[] = {"watch", "inventory", "sql"};
+static const char *const later[] = {"inventory", "sql"};
 
 static void print_usage(FILE *to)
 {

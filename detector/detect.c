@@ -237,12 +237,15 @@ MUST_USE static int read_sources(struct run *run, struct error *err)
 	for (size_t i = 0; i < run->options->source_count; i++) {
 		if (read_source(run, run->options->sources[i], &problem) == 0)
 			continue;
+		bool is_end = run->has_failed || (++lost == run->options->source_count && !run->is_second);
+		if (!is_end) {
+			run->complaints = 0;
+			run->input->files_unreadable++;
+			complain(run, problem.text);
+		}
 		finish_file(run, run->options->sources[i], false);
-		if (run->has_failed || (++lost == run->options->source_count && !run->is_second))
+		if (is_end)
 			return error_set(err, problem.code, "%s", problem.text);
-		run->complaints = 0;
-		run->input->files_unreadable++;
-		complain(run, problem.text);
 	}
 	return 0;
 }

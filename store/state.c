@@ -39,6 +39,9 @@ static const struct file {
 	{"findings.db", false, PUT_ASIDE},
 	{"findings.db-*", false, PUT_ASIDE},
 	{"findings.db.version-*", false, PUT_ASIDE},
+	{"watch.db", false, PUT_ASIDE}, /* what of the findings was said */
+	{"watch.db-*", false, PUT_ASIDE},
+	{"watch.db.version-*", false, PUT_ASIDE},
 	{"host.key", false, PUT_ASIDE}, /* or the fingerprints in the ledger are worth nothing */
 	{"host.key.*", false, REMOVED}, /* a key whose making was interrupted */
 	{"token.key", false, REMOVED},

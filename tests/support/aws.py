@@ -195,6 +195,7 @@ class Aws:
         self.keys, self.expired, self.lifetime = {KEY: (SECRET, TOKEN)}, set(), 3600
         self.buckets, self.bucket_regions, self.metadata = {}, {}, {}
         self.page, self.faults, self.requests = 1000, [], []
+        self.queue, self.hidden, self.sent, self.visibility, self.queue_urls = {}, {}, 0, 2, set()
         self.lock = threading.Lock()
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.aws, self.server.daemon_threads = self, True
@@ -237,6 +238,32 @@ class Aws:
     def tag(self, bucket, key):
         data = self.buckets[bucket][key]
         return '"%s"' % hashlib.md5(data() if callable(data) else data).hexdigest()
+
+    # ---- SQS
+
+    def send(self, body):
+        with self.lock:
+            self.sent += 1
+            self.queue[f"receipt+/={self.sent}"] = body if isinstance(body, str) else json.dumps(body)
+
+    def ReceiveMessage(self, request, region):
+        deadline = time.time() + min(request["WaitTimeSeconds"], 20)
+        while True:
+            with self.lock:
+                free = [receipt for receipt in self.queue if self.hidden.get(receipt, 0) <= time.time()]
+                chosen = free[:request["MaxNumberOfMessages"]]
+                self.hidden.update({receipt: time.time() + self.visibility for receipt in chosen})
+                messages = [dict(MessageId="id-" + receipt, ReceiptHandle=receipt, Body=self.queue[receipt])
+                            for receipt in chosen]
+            if messages or time.time() >= deadline:
+                return dict(Messages=messages) if messages else {}
+            time.sleep(0.05)
+
+    def DeleteMessage(self, request, region):
+        with self.lock:
+            self.queue.pop(request["ReceiptHandle"])
+            self.queue_urls.add(request["QueueUrl"])
+        return {}
 
     def list_objects(self, bucket, query):
         prefix, delimiter, limit = query.get("prefix", ""), query.get("delimiter"), int(query.get("max-keys", 1000))

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "cli/access.h"
+#include "cli/place.h"
+#include "detector/detect.h"
+
+/* What the detector reads, as the command line has it. Stays where it was made: options point into it. */
+struct inputs {
+	struct place place;
+	const char *ledger; /* the system's, where none was named */
+	struct aws *aws;
+	struct detect_options options;
+};
+
+MUST_USE int inputs_open(const struct arguments *arguments, const volatile sig_atomic_t *stop, struct inputs *ret,
+                         struct error *err);
+void inputs_close(struct inputs *inputs);
+#define CLEANUP_INPUTS CLEANUP(inputs_close)
