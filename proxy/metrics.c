@@ -265,6 +265,8 @@ static const struct family families[] = {
          .write = write_ledger_total, .path = "dropped"},
 	{"keytrail_ledger_waiting", "gauge", .help = "Rows that wait for the disk.", .write = write_ledger,
          .path = "waiting"},
+	{"keytrail_ledger_clock_set_back", "counter", .help = "How often rows found the clock set back by seconds.",
+         .write = write_ledger_total, .path = "clock_set_back"},
 	{"keytrail_redirect_whole", "gauge", .help = "1 when the last check found the redirect whole.",
          .write = write_redirect},
 	{"keytrail_redirect_check_age_seconds", "gauge", .unit = "seconds",

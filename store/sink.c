@@ -21,7 +21,10 @@ struct sink {
 	int64_t retry_at_ms; /* of the failing database */
 	struct error last_error;
 	struct upkeep upkeep;
+	int64_t newest_us; /* the time of the newest row; 0: none yet */
 };
+
+#define SET_BACK_US (5 * CLOCK_SECOND_US) /* rows may wait a moment, and overtake one another */
 
 /* ---- writing */
 
@@ -102,6 +105,18 @@ static bool try_database(struct sink *sink, const struct sink_row *first)
 	return good;
 }
 
+/* Rows are kept in the order in which they came, whatever their times say; it is only told. */
+static bool is_set_back(struct sink *sink, const struct sink_row *row)
+{
+	int64_t back_us = sink->newest_us - row->packed.at_us;
+	sink->newest_us = row->packed.at_us;
+	if (back_us < SET_BACK_US)
+		return false;
+	log_line(LOG_LEVEL_WARNING, "clock_set_back", "seconds=%lld effect=\"times of rows come twice\"",
+	         (long long)(back_us / CLOCK_SECOND_US));
+	return true;
+}
+
 void sink_write(struct sink *sink, struct sink_row *first, struct sink_done *ret)
 {
 	bool good = try_database(sink, first);
@@ -111,6 +126,7 @@ void sink_write(struct sink *sink, struct sink_row *first, struct sink_done *ret
 		ret->rows += good;
 		ret->journalled += !good && row->result == 0;
 		ret->lost += row->result != 0;
+		ret->set_back += is_set_back(sink, row);
 	}
 }
 

@@ -24,6 +24,7 @@ struct sink_row {
 /* What one sink_write did, and how things stand since. */
 struct sink_done {
 	uint64_t rows, journalled, lost; /* into the database, into the journal, nowhere */
+	uint64_t set_back;               /* how often the clock on the wall was found set back by seconds */
 	bool is_failing;
 	struct error last_error; /* of the database; ERROR_NONE while it works */
 };

@@ -37,7 +37,7 @@ struct writer {
 	size_t waiting;
 	bool stop, is_failing, held;
 	struct upkeep_limits limits;
-	uint64_t rows_written, journalled, dropped;
+	uint64_t rows_written, journalled, dropped, set_back;
 	struct error last_error;
 };
 
@@ -98,6 +98,7 @@ static void write_batch(struct writer *writer, struct sink_row *batch)
 	writer->rows_written += done.rows;
 	writer->journalled += done.journalled;
 	writer->dropped += done.lost;
+	writer->set_back += done.set_back;
 	(void)pthread_mutex_unlock(&writer->mutex);
 }
 
@@ -277,6 +278,7 @@ json_t *writer_status(struct writer *writer)
 	json_put_int(status, "journalled", (int64_t)writer->journalled);
 	json_put_int(status, "dropped", (int64_t)writer->dropped);
 	json_put_int(status, "waiting", (int64_t)writer->waiting);
+	json_put_int(status, "clock_set_back", (int64_t)writer->set_back);
 	json_put_text(status, "last_error", writer->last_error.code != ERROR_NONE ? writer->last_error.text : NULL);
 	(void)pthread_mutex_unlock(&writer->mutex);
 	return status;

@@ -42,5 +42,6 @@ MUST_USE int writer_append(struct writer *writer, const struct entry *entry, str
  * full, disk gone) are counted. */
 void writer_append_later(struct writer *writer, const struct entry *entry);
 
-/* For `status`: path, writable, rows_written, journalled, dropped, waiting, last_error. New reference, or NULL. */
+/* For `status`: path, writable, rows_written, journalled, dropped, waiting, clock_set_back (how often), last_error. New
+ * reference, or NULL. */
 json_t *writer_status(struct writer *writer);

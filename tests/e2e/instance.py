@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One instance under Keytrail: a world, the simulator, the redirect, the daemon, and its ledger."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -191,7 +192,7 @@ class Instance:
     def rows(self, where="1", settle=True):
         """Deliveries and refusals, oldest first, as dictionaries. `settle`: wait until outcomes are written."""
         def read():
-            with sqlite3.connect(f"file:{self.ledger}?mode=ro", uri=True) as db:
+            with contextlib.closing(sqlite3.connect(f"file:{self.ledger}?mode=ro", uri=True)) as db:
                 db.row_factory = sqlite3.Row
                 return [dict(row) for row in db.execute(f"SELECT * FROM v_deliveries WHERE {where} ORDER BY seq")]
         if settle:

@@ -51,8 +51,8 @@ static void write_text(const json_t *ledger, struct buffer *to)
 
 static json_t *ledger_status(void)
 {
-	return json_pack("{s:s, s:b, s:i, s:i, s:i, s:i}", "path", "/var/lib/keytrail/ledger.db", "writable", 1,
-	                 "rows_written", 7, "journalled", 2, "dropped", 1, "waiting", 5);
+	return json_pack("{s:s, s:b, s:i, s:i, s:i, s:i, s:i}", "path", "/var/lib/keytrail/ledger.db", "writable", 1,
+	                 "rows_written", 7, "journalled", 2, "dropped", 1, "waiting", 5, "clock_set_back", 3);
 }
 
 static const char *const lines[] = {
@@ -91,6 +91,7 @@ static const char *const lines[] = {
 	"keytrail_ledger_journalled_total 2",
 	"keytrail_ledger_dropped_total 1",
 	"keytrail_ledger_waiting 5",
+	"keytrail_ledger_clock_set_back_total 3",
 	"keytrail_redirect_whole 1",
 	"keytrail_redirect_check_age_seconds 77",
 	"keytrail_ebpf_on 1",
@@ -155,7 +156,7 @@ static void heads_every_metric(void **state)
 		CHECK(line, is_head || has_help);
 	}
 	assert_true(ended && has_help && has_sample);
-	assert_int_equal(families, 26);
+	assert_int_equal(families, 27);
 }
 
 static void keeps_buckets_cumulative(void **state)
