@@ -13,6 +13,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/stack.h"
 #include "proxy/body.h"
 #include "proxy/reply.h"
 #include "proxy/send.h"
@@ -246,6 +247,7 @@ void listener_serve(struct listener *listener, int fd, struct seats *seats, stru
 	counts_connections(&listener->proxy->counts, 1);
 	seat_works(seat);
 	serve(listener);
+	stack_wipe(); /* tokens and credentials went through frames that are gone */
 	if (seats_leave(seats, seat) && !listener->is_served)
 		count_crowd(listener, "made-room");
 	counts_connections(&listener->proxy->counts, -1);
