@@ -187,6 +187,7 @@ MUST_USE static int judge_now(struct judge *judge, const struct event *event, st
 	const struct origin_world world = {
 		.inventory = judge->setup->inventory,
 		.ranges = judge->setup->ranges,
+		.tracked = &judge->setup->tracked,
 		.owners = &judge->learned->owners,
 		.activity = &judge->learned->activity,
 	};

@@ -245,6 +245,25 @@ static bool judge_tenures(const struct call *c)
 	return decide_account(c, other->account, 4, SURE_LEARNED);
 }
 
+/* An address of another machine that a ledger knows. */
+static bool judge_machine(const struct call *c)
+{
+	const struct tracked *tracked = c->world->tracked;
+	const struct placement *other =
+		tracked != NULL && c->home->account_id[0] != '\0'
+			? tracked_machine(tracked, &c->event->address, c->event->at_us, c->home->instance_id)
+			: NULL;
+	if (other == NULL || other->account_id[0] == '\0')
+		return false;
+	origin_say(c->origin, "%s was then that of %s in account %s, by the ledger", c->origin->address,
+	           other->instance_id, other->account_id);
+	if (strcmp(other->account_id, c->home->account_id) != 0)
+		return decide_account(c, other->account_id, 4, SURE_INVENTORY);
+	(void)text_copy(c->origin->account_id, sizeof(c->origin->account_id), other->account_id);
+	c->origin->relation = RELATION_AFFILIATED;
+	return decide(c, VERDICT_ELSEWHERE, 4, SURE_INVENTORY);
+}
+
 /* Rung 0, and the part of rung 4 that lies in the home account. */
 static bool judge_home(const struct call *c)
 {
@@ -296,7 +315,7 @@ static bool judge_public(const struct call *c)
 		origin_say(origin, "%s is account %s's in the inventory", origin->address, owner->id);
 		return decide_account(c, owner->id, 4, SURE_INVENTORY);
 	}
-	if (judge_tenures(c))
+	if (judge_machine(c) || judge_tenures(c))
 		return true;
 	bool is_place_known = c->home->placement_count > 0;
 	if (!is_place_known)

@@ -49,6 +49,7 @@ struct origin_home {
 struct origin_world {
 	const struct inventory *inventory;
 	const struct ranges *ranges;
+	const struct tracked *tracked;   /* other machines of the ledgers; NULL: none */
 	const struct owners *owners;     /* NULL: nothing was learned */
 	const struct activity *activity; /* the same */
 };

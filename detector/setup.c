@@ -95,11 +95,11 @@ int setup_open(const struct detect_options *options, struct setup *ret, struct d
 {
 	*ret = (struct setup){.without_ledger = options->without_ledger, .now_us = clock_now_us()};
 	if (open_ledgers(options, ret, err) < 0 || open_inventory(options, ret, err) < 0 ||
-	    ranges_open(options->ip_ranges, &ret->ranges, err) < 0 || open_findings(options, ret, summary, err) < 0) {
+	    ranges_open(options->ip_ranges, &ret->ranges, err) < 0 || open_findings(options, ret, summary, err) < 0 ||
+	    tracked_seal(&ret->tracked, err) < 0) {
 		setup_close(ret);
 		return -1;
 	}
-	tracked_seal(&ret->tracked);
 	ret->triage = (struct triage){
 		.tracked = &ret->tracked,
 		.every_session = options->without_ledger,

@@ -191,7 +191,19 @@ static int compare(const void *left, const void *right)
 	return order != 0 ? order : (a->from_us > b->from_us) - (a->from_us < b->from_us);
 }
 
-void tracked_seal(struct tracked *tracked)
+MUST_USE static int index_machines(struct tracked *tracked, size_t placement, struct error *err)
+{
+	const struct cidr_set *addresses = &tracked->placements[placement].addresses;
+	for (size_t i = 0; i < addresses->count; i++) {
+		const struct cidr *cidr = &addresses->entries[i].cidr;
+		if (cidr->bits == 128 && address_is_public(&cidr->address) &&
+		    cidr_set_add(&tracked->machines, cidr, (uint32_t)placement, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int tracked_seal(struct tracked *tracked, struct error *err)
 {
 	if (tracked->placement_count > 0)
 		qsort(tracked->placements, tracked->placement_count, sizeof(tracked->placements[0]), compare);
@@ -201,7 +213,11 @@ void tracked_seal(struct tracked *tracked)
 			&tracked->instances[map_find(&tracked->instance_index, id, strlen(id))];
 		if (instance->placement_count++ == 0)
 			instance->first_placement = (uint32_t)i;
+		if (index_machines(tracked, i, err) < 0)
+			return -1;
 	}
+	cidr_set_seal(&tracked->machines);
+	return 0;
 }
 
 void tracked_done(struct tracked *tracked)
@@ -210,6 +226,7 @@ void tracked_done(struct tracked *tracked)
 		cidr_set_done(&tracked->placements[i].addresses);
 		free(tracked->placements[i].owners);
 	}
+	cidr_set_done(&tracked->machines);
 	free(tracked->placements);
 	free(tracked->instances);
 	free(tracked->keys);
@@ -249,4 +266,20 @@ const struct placement *tracked_placements(const struct tracked *tracked, const 
 		last++;
 	*ret_count = last - first + 1;
 	return &all[first];
+}
+
+const struct placement *tracked_machine(const struct tracked *tracked, const struct address *address, int64_t at_us,
+                                        const char *except_instance)
+{
+	const struct placement *latest = NULL;
+	const struct cidr_entry *entry = cidr_set_find(&tracked->machines, address);
+	for (; entry != NULL; entry = cidr_set_parent(&tracked->machines, entry)) {
+		const struct placement *placement = &tracked->placements[entry->value];
+		bool is_then = placement->from_us - PLACEMENT_SLACK_US <= at_us &&
+		               (placement->until_us == 0 || at_us <= placement->until_us + PLACEMENT_SLACK_US);
+		if (is_then && strcmp(placement->instance_id, except_instance) != 0 &&
+		    (latest == NULL || placement->from_us > latest->from_us))
+			latest = placement;
+	}
+	return latest;
 }

@@ -41,12 +41,13 @@ struct tracked {
 	size_t instance_count, instance_capacity;
 	struct placement *placements; /* by instance, then time, once sealed */
 	size_t placement_count, placement_capacity;
-	bool has_odd_key; /* a key id that does not look like one: every record must be parsed */
+	struct cidr_set machines; /* public addresses of single machines -> index in placements[], once sealed */
+	bool has_odd_key;         /* a key id that does not look like one: every record must be parsed */
 };
 
 /* Adds what one ledger knows; a key that several ledgers know keeps the first one's facts. Then seal. */
 MUST_USE int tracked_load(struct tracked *tracked, struct ledger *ledger, struct error *err);
-void tracked_seal(struct tracked *tracked);
+MUST_USE int tracked_seal(struct tracked *tracked, struct error *err);
 void tracked_done(struct tracked *tracked);
 
 /* NULL where unknown. */
@@ -60,3 +61,7 @@ const struct tracked_instance *tracked_instance(const struct tracked *tracked, c
  * the first of an instance, the first counts, because a key may be used before the daemon has looked. */
 const struct placement *tracked_placements(const struct tracked *tracked, const char *instance_id, int64_t at_us,
                                            size_t *ret_count);
+
+/* Another instance that had this public address then, give or take the slack; of several the latest. NULL: none. */
+const struct placement *tracked_machine(const struct tracked *tracked, const struct address *address, int64_t at_us,
+                                        const char *except_instance);

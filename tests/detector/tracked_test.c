@@ -13,7 +13,7 @@ static void load(struct tracked *tracked, const char *name, const struct support
 	    tracked_load(tracked, ledger, &err) < 0)
 		fail_msg("%s", err.text);
 	ledger_close(ledger);
-	tracked_seal(tracked);
+	assert_int_equal(tracked_seal(tracked, &err), 0);
 }
 
 static void test_nothing(void **state)
@@ -95,9 +95,44 @@ static void test_places(void **state)
 	tracked_done(&tracked);
 }
 
+static void test_machines(void **state)
+{
+	static const struct support_row rows[] = {
+		{"2020-09-14T01:00:00Z", "placement", NULL,
+	         SUPPORT_PLACEMENT("\"198.51.100.10\",\"10.0.0.1\",\"172.61.0.0/16\"")},
+		{"2020-09-14T02:00:00Z", "placement", NULL, SUPPORT_PLACEMENT("\"198.51.100.11\"")},
+	};
+	static const struct {
+		const char *address, *at, *except;
+		bool is_there;
+	} asked[] = {
+		{"198.51.100.10", "2020-09-14T01:30:00Z", "", true},
+		{"198.51.100.10", "2020-09-14T01:30:00Z", OTRF_INSTANCE, false},
+		{"198.51.100.10", "2020-09-14T00:55:00Z", "", true}, /* two clocks */
+		{"198.51.100.10", "2020-09-14T00:45:00Z", "", false},
+		{"198.51.100.10", "2020-09-14T02:05:00Z", "", true},
+		{"198.51.100.10", "2020-09-14T02:15:00Z", "", false},
+		{"198.51.100.11", "2020-09-15T02:15:00Z", "", true},
+		{"10.0.0.1", "2020-09-14T01:30:00Z", "", false},   /* everybody's */
+		{"172.61.0.1", "2020-09-14T01:30:00Z", "", false}, /* a network is no machine */
+	};
+	struct tracked tracked = {0};
+	(void)state;
+	load(&tracked, "machines.db", rows, ARRAY_LENGTH(rows));
+	for (size_t i = 0; i < ARRAY_LENGTH(asked); i++) {
+		struct address address;
+		assert_true(address_parse(asked[i].address, &address));
+		const struct placement *found =
+			tracked_machine(&tracked, &address, support_time(asked[i].at), asked[i].except);
+		if ((found != NULL) != asked[i].is_there)
+			fail_msg("%s at %s", asked[i].address, asked[i].at);
+	}
+	tracked_done(&tracked);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_nothing), cmocka_unit_test(test_keys),
-	                                   cmocka_unit_test(test_places)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_machines), cmocka_unit_test(test_nothing),
+	                                   cmocka_unit_test(test_keys), cmocka_unit_test(test_places)};
 	return cmocka_run_group_tests(tests, support_setup, support_teardown);
 }
