@@ -462,3 +462,21 @@ void arguments_help(const struct command *command, FILE *to)
 	(void)setenv("ARGP_HELP_FMT", "no-dup-args-note", 0);
 	argp_help(&parser, to, ARGP_HELP_LONG | ARGP_HELP_DOC | ARGP_HELP_SHORT_USAGE, name);
 }
+
+bool arguments_option(const struct command *command, size_t index, struct option_shape *ret)
+{
+	for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
+		const struct argument *argument = &table[i];
+		if (!is_taken(command, argument) || index-- > 0)
+			continue;
+		bool is_narrow = argument->take == take_form && (command->options & OPTIONS_FORMS) == 0;
+		*ret = (struct option_shape){.name = argument->name,
+		                             .letter = argument->letter,
+		                             .value = argument->value,
+		                             .words = argument->names,
+		                             .word_count = is_narrow ? FORM_OWN_COUNT : argument->name_count,
+		                             .help = argument->help};
+		return true;
+	}
+	return false;
+}

@@ -76,3 +76,16 @@ void arguments_done(struct arguments *arguments);
 
 /* What --help prints. */
 void arguments_help(const struct command *command, FILE *to);
+
+/* One option of a command, for completion. Texts are constant. */
+struct option_shape {
+	const char *name;
+	char letter;              /* 0: none */
+	const char *value;        /* as help shows it (FILE, TIME, ...); NULL: takes none */
+	const char *const *words; /* what the value can be; NULL: anything */
+	int word_count;
+	const char *help;
+};
+
+/* The index-th option of a command; false: there are no more. */
+bool arguments_option(const struct command *command, size_t index, struct option_shape *ret);

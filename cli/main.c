@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* keytrail: THE TABLE of commands. Dispatch, usage and help come from it; what a command does is in its own file. */
+/* keytrail: dispatch, usage and help, by the table of commands; what a command does is in its own file. */
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
@@ -8,14 +8,9 @@
 #include <string.h>
 
 #include "cli/arguments.h"
+#include "cli/commands.h"
 #include "cli/complain.h"
 #include "common/clock.h"
-
-static const struct command *const commands[] = {
-	&command_status, &command_deliveries, &command_who,    &command_keys,   &command_processes, &command_findings,
-	&command_detect, &command_watch,      &command_policy, &command_verify, &command_ledger,    &command_contain,
-	&command_report, &command_redirect,   &command_seal,   &command_dead,
-};
 
 /* Known names: saying so is better than "unknown command". */
 static const char *const later[] = {"inventory", "sql"};
@@ -24,21 +19,13 @@ static void print_usage(FILE *to)
 {
 	(void)fprintf(to, "Usage: keytrail COMMAND [OPTION...]\n"
 	                  "Which process of this machine was handed which AWS key, and who has it now.\n\n");
-	for (size_t i = 0; i < ARRAY_LENGTH(commands); i++)
-		(void)fprintf(to, "  %-11s %s\n", commands[i]->name, commands[i]->summary);
+	for (size_t i = 0; command_at(i) != NULL; i++)
+		(void)fprintf(to, "  %-11s %s\n", command_at(i)->name, command_at(i)->summary);
 	(void)fprintf(to, "  %-11s %s\n  %-11s %s\n\n", "help", "This text, or that of a command", "--version",
 	              "The version");
 	(void)fprintf(to,
 	              "`keytrail COMMAND --help` shows options and examples. Exit status: 0 fine, 1 error, 2 usage,\n"
 	              "3 found or not whole, 4 nothing found but the evidence is incomplete.\n");
-}
-
-static const struct command *find_command(const char *name)
-{
-	for (size_t i = 0; i < ARRAY_LENGTH(commands); i++)
-		if (strcmp(commands[i]->name, name) == 0)
-			return commands[i];
-	return NULL;
 }
 
 static int refuse_command(const char *name)
@@ -97,7 +84,7 @@ static void fill_standard_descriptors(void)
 
 static int help(int argc, char **argv)
 {
-	const struct command *command = argc > 2 ? find_command(argv[2]) : NULL;
+	const struct command *command = argc > 2 ? command_find(argv[2]) : NULL;
 	if (argc > 2 && command == NULL)
 		return refuse_command(argv[2]);
 	if (command != NULL)
@@ -123,6 +110,6 @@ int main(int argc, char **argv)
 	}
 	if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
 		return help(argc, argv);
-	const struct command *command = find_command(name);
+	const struct command *command = command_find(name);
 	return command != NULL ? run_command(command, argc - 1, argv + 1) : refuse_command(name);
 }
