@@ -31,7 +31,7 @@ static const struct allowance allowances[] = {
 	{SECCOMP_PROXY, "link linkat"}, /* new keys, when the state is begun anew */
 	{SECCOMP_PROXY, "chmod fchmod fchmodat chown fchown fchownat utimensat fadvise64"},
 	/* Paths of other processes, by what the kernel has in memory. */
-	{SECCOMP_WITNESS, "openat2 statfs pidfd_open fadvise64"},
+	{SECCOMP_WITNESS, "openat2 open_by_handle_at statfs pidfd_open fadvise64"},
 
 	/* Memory. */
 	{BOTH, "mmap munmap mremap mprotect madvise brk membarrier"},

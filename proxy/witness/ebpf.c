@@ -17,6 +17,7 @@
 #include "common/clock.h"
 #include "common/text.h"
 #include "proxy/witness/ebpf_list.h"
+#include "proxy/witness/groups.h"
 
 #define FOREIGN_MAX 64 /* programs of others that status names */
 #define REASON_BYTES 200
@@ -56,23 +57,6 @@ struct ebpf {
 	char reason[REASON_BYTES];
 };
 
-/* Where the unified hierarchy is mounted whole, also on hosts that have it beside the old ones. proc(5): field 4 is the
- * root within the file system, 5 the mount point, and behind a lone hyphen stands the type. */
-static int open_cgroup_root(void)
-{
-	char line[4096], root[1024], point[1024];
-	CLEANUP_FILE FILE *mounts = fopen("/proc/self/mountinfo", "re");
-	while (mounts != NULL && fgets(line, sizeof(line), mounts) != NULL) {
-		const char *type = strstr(line, " - ");
-		if (type == NULL || !text_starts(type, " - cgroup2 ") ||
-		    sscanf(line, "%*d %*d %*s %1023s %1023s", root, point) != 2 || strcmp(root, "/") != 0)
-			continue;
-		return open(point, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	}
-	errno = ENOENT;
-	return -1;
-}
-
 MUST_USE static int load(struct ebpf *ebpf, struct error *err)
 {
 	ebpf->object = bpf_object__open_mem(connect_object, connect_object_bytes, NULL);
@@ -105,7 +89,7 @@ MUST_USE static int fill_destinations(struct ebpf *ebpf, struct error *err)
 
 MUST_USE static int attach(struct ebpf *ebpf, struct error *err)
 {
-	ebpf->cgroup_fd = open_cgroup_root();
+	ebpf->cgroup_fd = groups_open();
 	if (ebpf->cgroup_fd < 0)
 		return error_errno(err, "the root of the unified control groups is not mounted");
 	for (size_t i = 0; i < ARRAY_LENGTH(attachments); i++) {

@@ -146,6 +146,8 @@ static bool find_holders(struct look *look, const struct look_options *options, 
 	const struct holder_search search = {
 		.inode = sighting->inode,
 		.uid = sighting->uid,
+		.cgroup_id = sighting->cgroup_id,
+		.groups = options->groups,
 		.stop_at_first = first_only,
 		.deadline_ms = clock_monotonic_ms() + (first_only ? FIRST_SCAN_MS : SECOND_SCAN_MS),
 	};

@@ -13,6 +13,7 @@ struct look_options {
 	const struct identity_reader *reader;
 	struct ebpf *ebpf; /* NULL: off */
 	bool proc_scan;
+	int groups;               /* of groups_open() */
 	uint16_t port;            /* the proxy's: only connections that were brought there are looked at */
 	int64_t backlog_until_ms; /* monotonic: until then a connection may be older than this process */
 };

@@ -35,6 +35,7 @@ static struct look_options look_options(const struct looker *looker)
 		.ebpf = options->ebpf,
 		.proc_scan = options->proc_scan,
 		.port = options->port,
+		.groups = options->groups,
 		.backlog_until_ms = options->backlog_until_ms,
 	};
 }

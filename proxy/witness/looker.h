@@ -23,6 +23,7 @@ struct looker_options {
 	int64_t backlog_until_ms;
 	bool is_root, proc_scan;
 	uint16_t port; /* of the proxy */
+	int groups;    /* of groups_open(); -1: none */
 	unsigned lines_max;
 	struct refusals refusals; /* counted by all lines */
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The last rung of the ladder, and the only one that costs time in proportion to the machine. To find somebody: newest
- * processes first, and those of the socket's user before others. To exclude everybody else: all of them, in one scan
- * for all who are waiting. */
+/* The last rung of the ladder, and the only one that costs time in proportion to the machine. To find somebody: whoever
+ * held that socket before, then processes of its control group, then of its user, newest first. To exclude everybody
+ * else: all of them, in one scan for all who are waiting. */
 #include "proxy/witness/procfs.h"
 
 #include <dirent.h>
@@ -14,9 +14,14 @@
 
 #include "common/clock.h"
 #include "common/text.h"
+#include "proxy/witness/groups.h"
+#include "proxy/witness/order.h"
 
 #define PIDS_MAX 65536
 #define INIT_PID 1
+#define CLOCK_EVERY 256  /* descriptors */
+#define NAMED_MAX 4096   /* processes that are looked at first */
+#define MEMBERS_MAX 1024 /* of one control group, among them */
 
 static int by_pid_descending(const void *a, const void *b)
 {
@@ -99,19 +104,22 @@ static uint32_t socket_inode(const char *link)
 	                                                      : 0;
 }
 
-/* Looks through one process's descriptors for all that is wanted. False: it could not be looked at. */
-static bool look_at(struct wanted *list, uint32_t pid)
+/* Looks through one process's descriptors for all that is wanted. False: it could not be looked at, or not to the end:
+ * one process may have a million. */
+static bool look_at(struct wanted *list, uint32_t pid, int64_t deadline_ms)
 {
 	char path[32], link[64];
 	(void)snprintf(path, sizeof(path), "/proc/%u/fd", pid);
 	DIR *folder = opendir(path);
 	if (folder == NULL)
 		return errno == ENOENT || errno == ESRCH || (pid == INIT_PID && errno == EACCES);
-	bool is_relay = false, is_hidden = false;
+	bool is_relay = false, is_hidden = false, is_late = false;
+	unsigned looked = 0;
 	for (struct wanted *wanted = list; wanted != NULL; wanted = wanted->next)
 		wanted->fd = -1;
-	for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+	for (struct dirent *entry; !is_late && (entry = readdir(folder)) != NULL;) {
 		uint64_t fd;
+		is_late = ++looked % CLOCK_EVERY == 0 && clock_monotonic_ms() > deadline_ms;
 		if (!text_to_u64(entry->d_name, INT32_MAX, &fd))
 			continue;
 		ssize_t length = readlinkat(dirfd(folder), entry->d_name, link, sizeof(link) - 1);
@@ -134,118 +142,159 @@ static bool look_at(struct wanted *list, uint32_t pid)
 	}
 	/* Some machines hide their init even from root. It may read every process's memory anyway, so a socket in its
 	 * hands would tell nothing new. */
-	return !is_hidden || pid == INIT_PID;
+	return !is_late && (!is_hidden || pid == INIT_PID);
 }
 
-/* ---- the first holder there is */
+/* ---- whom to look at first */
 
 /* Processes that held a socket a moment ago, most recent first: whoever asks, often asks again. Only where to look
  * first, never an answer. */
 #define RECENT_MAX 16
+struct recent {
+	uint32_t inode;
+	struct holder holder;
+};
 static pthread_mutex_t recent_mutex = PTHREAD_MUTEX_INITIALIZER;
-static struct {
-	uint32_t pid;
-	int fd;
-} recent[RECENT_MAX];
+static struct recent recent[RECENT_MAX];
 
-static void remember(const struct holder *holder)
+static void remember(uint32_t inode, const struct holder *holder)
 {
 	(void)pthread_mutex_lock(&recent_mutex);
 	size_t place = 0;
-	while (place < RECENT_MAX - 1 && recent[place].pid != holder->pid)
+	while (place < RECENT_MAX - 1 && recent[place].holder.pid != holder->pid)
 		place++;
 	memmove(&recent[1], &recent[0], place * sizeof(recent[0]));
-	recent[0].pid = holder->pid;
-	recent[0].fd = holder->fd;
+	recent[0] = (struct recent){.inode = inode, .holder = *holder};
 	(void)pthread_mutex_unlock(&recent_mutex);
 }
 
+static void copy_recent(struct recent to[static RECENT_MAX])
+{
+	(void)pthread_mutex_lock(&recent_mutex);
+	memcpy(to, recent, sizeof(recent));
+	(void)pthread_mutex_unlock(&recent_mutex);
+}
+
+/* Whoever held this very socket, else whoever held another one at the same descriptor: most programs use the same every
+ * time. That is one link to read, before all of a process's. The process must be the one that it was. */
 static void look_at_recent(struct wanted *wanted)
 {
-	__typeof__(recent) known;
-	(void)pthread_mutex_lock(&recent_mutex);
-	memcpy(known, recent, sizeof(known));
-	(void)pthread_mutex_unlock(&recent_mutex);
-	/* Most programs use the same descriptor every time: one link to read, before all of a process's. */
-	for (size_t i = 0; i < RECENT_MAX && wanted->holders->count == 0; i++) {
-		struct holder holder = {.pid = known[i].pid, .fd = known[i].fd};
-		wanted->fd = known[i].fd;
-		if (holder.pid != 0 && procfs_start(holder.pid, &holder.start_ticks) &&
-		    procfs_still_holds(&holder, wanted->search->inode))
-			note(wanted, holder.pid, false);
-	}
+	const struct holder_search *search = wanted->search;
+	struct recent known[RECENT_MAX];
+	copy_recent(known);
+	for (int is_guess = 0; is_guess <= 1; is_guess++)
+		for (size_t i = 0; i < RECENT_MAX && wanted->holders->count == 0; i++) {
+			const struct holder *holder = &known[i].holder;
+			wanted->fd = holder->fd;
+			if (holder->pid != 0 && (known[i].inode != search->inode) == is_guess &&
+			    procfs_still_holds(holder, search->inode))
+				note(wanted, holder->pid, false);
+		}
 	for (size_t i = 0; i < RECENT_MAX && wanted->holders->count == 0; i++)
-		if (known[i].pid != 0)
-			(void)look_at(wanted, known[i].pid);
+		if (known[i].holder.pid != 0)
+			(void)look_at(wanted, known[i].holder.pid, search->deadline_ms);
 }
 
-static bool is_of_user(uint32_t pid, uint32_t uid)
+/* Whoever held one of these sockets, and the processes of the control groups that they were made in. */
+static size_t name_some(const struct wanted *list, uint32_t named[static NAMED_MAX])
+{
+	struct recent known[RECENT_MAX];
+	size_t count = 0;
+	copy_recent(known);
+	for (const struct wanted *wanted = list; wanted != NULL; wanted = wanted->next) {
+		const struct holder_search *search = wanted->search;
+		for (size_t i = 0; i < RECENT_MAX && count < NAMED_MAX; i++)
+			if (known[i].holder.pid != 0 && known[i].inode == search->inode)
+				named[count++] = known[i].holder.pid;
+		size_t room = NAMED_MAX - count < MEMBERS_MAX ? NAMED_MAX - count : MEMBERS_MAX;
+		if (search->cgroup_id > 1) /* in the root there is everybody */
+			count += groups_members(search->groups, search->cgroup_id, &named[count], room);
+	}
+	return count;
+}
+
+static bool is_of_their_user(const void *context, uint32_t pid)
 {
 	char path[32];
 	struct stat status;
+	bool is_theirs = false;
 	(void)snprintf(path, sizeof(path), "/proc/%u", pid);
-	return stat(path, &status) == 0 && status.st_uid == uid;
+	if (stat(path, &status) < 0)
+		return false;
+	for (const struct wanted *wanted = context; wanted != NULL && !is_theirs; wanted = wanted->next)
+		is_theirs = wanted->search->uid == status.st_uid;
+	return is_theirs;
 }
 
-/* Newest first; with same_user_only, those of the socket's user, which are not looked at again without it. */
-static void look_until_found(struct wanted *wanted, uint32_t *pids, size_t count, bool same_user_only)
+static void arrange(const struct wanted *list, uint32_t *pids, size_t count)
 {
-	for (size_t i = 0; i < count && wanted->holders->count == 0; i++) {
-		if (pids[i] == 0 || (same_user_only && !is_of_user(pids[i], wanted->search->uid)))
-			continue;
-		if (clock_monotonic_ms() > wanted->search->deadline_ms)
-			return;
-		(void)look_at(wanted, pids[i]);
-		pids[i] = 0;
-	}
+	CLEANUP_FREE uint32_t *named = calloc(NAMED_MAX, sizeof(*named));
+	if (named != NULL)
+		order_pids(pids, count, named, name_some(list, named), is_of_their_user, list);
+}
+
+/* ---- the first holder there is */
+
+static void look_until_found(struct wanted *wanted, const uint32_t *pids, size_t count)
+{
+	const int64_t deadline_ms = wanted->search->deadline_ms;
+	for (size_t i = 0; i < count && wanted->holders->count == 0 && clock_monotonic_ms() <= deadline_ms; i++)
+		(void)look_at(wanted, pids[i], deadline_ms);
 }
 
 static void find_first(struct wanted *wanted)
 {
+	CLEANUP_FREE uint32_t *pids = calloc(PIDS_MAX, sizeof(*pids));
 	look_at_recent(wanted);
+	if (pids == NULL || wanted->holders->count > 0)
+		return;
+	/* A group has few, all of the machine take long to list. */
+	look_until_found(wanted, pids, name_some(wanted, pids));
 	if (wanted->holders->count > 0)
 		return;
-	CLEANUP_FREE uint32_t *pids = calloc(PIDS_MAX, sizeof(*pids));
-	size_t count = pids != NULL ? list_pids(pids) : 0;
-	look_until_found(wanted, pids, count, true);
-	look_until_found(wanted, pids, count, false);
+	size_t count = list_pids(pids);
+	arrange(wanted, pids, count);
+	look_until_found(wanted, pids, count);
 }
 
 /* ---- all holders there are */
 
-#define ROUNDS_MAX 4 /* over processes that were born during the round before */
+#define ROUNDS_MAX 16 /* over processes that were born during the round before */
 
 static bool is_among(const uint32_t *pids, size_t count, uint32_t pid)
 {
 	return bsearch(&pid, pids, count, sizeof(*pids), by_pid_descending) != NULL;
 }
 
-/* Looks at every process once, and at those that appeared meanwhile. False: not at all of them. */
+/* Looks at every process once, and at those that appeared meanwhile, until there are no new ones. False: not at all of
+ * them. */
 static bool look_at_all(struct wanted *list, int64_t deadline_ms)
 {
 	CLEANUP_FREE uint32_t *seen = calloc(PIDS_MAX, sizeof(*seen));
 	CLEANUP_FREE uint32_t *pids = calloc(PIDS_MAX, sizeof(*pids));
+	CLEANUP_FREE uint32_t *fresh = calloc(PIDS_MAX, sizeof(*fresh));
 	size_t seen_count = 0;
-	bool all = seen != NULL && pids != NULL;
+	bool all = seen != NULL && pids != NULL && fresh != NULL;
 	for (int round = 0; all && round < ROUNDS_MAX; round++) {
-		size_t count = list_pids(pids), fresh = 0;
-		all = count < PIDS_MAX;
-		for (size_t i = 0; i < count; i++) {
-			if (is_among(seen, seen_count, pids[i]))
-				continue;
+		size_t count = list_pids(pids), fresh_count = 0;
+		for (size_t i = 0; i < count; i++)
+			if (!is_among(seen, seen_count, pids[i]))
+				fresh[fresh_count++] = pids[i];
+		if (fresh_count == 0)
+			return count < PIDS_MAX;
+		if (round == 0)
+			arrange(list, fresh, fresh_count);
+		for (size_t i = 0; i < fresh_count; i++) {
 			if (clock_monotonic_ms() > deadline_ms)
 				return false;
-			all &= look_at(list, pids[i]);
-			fresh++;
+			all &= look_at(list, fresh[i], deadline_ms);
 		}
-		if (fresh == 0)
-			break;
 		uint32_t *swap = seen;
 		seen = pids;
 		pids = swap;
 		seen_count = count;
 	}
-	return all;
+	return false;
 }
 
 /* Searches that came in while a scan was running are answered by the next one, all together: many clients at once cost
@@ -309,7 +358,7 @@ void procfs_find(const struct holder_search *search, struct holders *ret)
 	else
 		find_all(&wanted);
 	if (ret->count > 0)
-		remember(&ret->items[0]);
+		remember(search->inode, &ret->items[0]);
 	qsort(ret->items, ret->count < HOLDERS_MAX ? ret->count : HOLDERS_MAX, sizeof(ret->items[0]), by_pid);
 }
 

@@ -28,7 +28,9 @@ struct holders {
 
 struct holder_search {
 	uint32_t inode;
-	uint32_t uid; /* of the socket: such processes are looked at first */
+	uint32_t uid;       /* of the socket: such processes are looked at before others, */
+	uint64_t cgroup_id; /* and before them those of its control group; 0: not known */
+	int groups;         /* of groups_open(); -1: none */
 	bool stop_at_first;
 	int64_t deadline_ms; /* monotonic */
 };

@@ -17,6 +17,7 @@
 #include "common/log.h"
 #include "common/text.h"
 #include "proxy/seccomp.h"
+#include "proxy/witness/groups.h"
 #include "proxy/witness/line.h"
 #include "proxy/witness/looker.h"
 #include "proxy/witness/pass.h"
@@ -187,6 +188,7 @@ static _Noreturn void run(int main_fd, const struct witness_options *options)
 		.backlog_until_ms = options->socket_count > 0 ? clock_monotonic_ms() + EBPF_BACKLOG_S * 1000 : 0,
 		.proc_scan = options->settings->proc_scan != 0,
 		.port = (uint16_t)options->settings->port,
+		.groups = groups_open(),
 		.lines_max = (unsigned)options->settings->max_connections + LINES_EXTRA,
 	};
 	prepare_process();

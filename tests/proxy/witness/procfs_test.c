@@ -6,10 +6,12 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "common/clock.h"
+#include "proxy/witness/groups.h"
 #include "proxy/witness/procfs.h"
 
 static uint32_t inode_of(int fd)
@@ -22,7 +24,7 @@ static uint32_t inode_of(int fd)
 static struct holder_search search_for(uint32_t inode)
 {
 	return (struct holder_search){
-		.inode = inode, .uid = (uint32_t)getuid(), .deadline_ms = clock_monotonic_ms() + 20000};
+		.inode = inode, .uid = (uint32_t)getuid(), .groups = -1, .deadline_ms = clock_monotonic_ms() + 20000};
 }
 
 static int new_socket(void)
@@ -286,6 +288,124 @@ static void admits_whom_it_could_not_look_at(void **state)
 	assert_int_equal(unit_in_child(search_as_nobody, NULL), 1);
 }
 
+/* ---- where to look first, and for how long */
+
+static pid_t start_child_with_many(int *ret_end)
+{
+	int line[2], ready[2];
+	char byte = 0;
+	assert_int_equal(pipe2(line, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	pid_t child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		struct rlimit many;
+		(void)close(line[1]);
+		(void)getrlimit(RLIMIT_NOFILE, &many);
+		many.rlim_cur = many.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &many);
+		for (int i = 0; i < 60000 && dup(line[0]) >= 0; i++)
+			continue;
+		(void)close(ready[1]);
+		_exit(read(line[0], &byte, 1) < 0);
+	}
+	(void)close(line[0]);
+	(void)close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 0);
+	(void)close(ready[0]);
+	*ret_end = line[1];
+	return child;
+}
+
+/* One process with so many descriptors that it takes longer to look at than there is time. It is the newest, so it is
+ * looked at early. */
+static void gives_up_in_the_middle_of_a_process(void **state)
+{
+	struct holders holders;
+	int end;
+	(void)state;
+	CLEANUP_FD int fd = new_socket();
+	struct holder_search search = search_for(inode_of(fd));
+	pid_t child = start_child_with_many(&end);
+	bool is_bounded = false;
+	for (int i = 0; i < 5 && !is_bounded; i++) { /* others may be given the processor in between */
+		int64_t started_us = clock_monotonic_us();
+		search.deadline_ms = started_us / 1000 + 2;
+		procfs_find(&search, &holders);
+		int64_t short_us = clock_monotonic_us() - started_us;
+		assert_false(holders.is_complete);
+		search.deadline_ms = clock_monotonic_ms() + 60000;
+		started_us = clock_monotonic_us();
+		procfs_find(&search, &holders);
+		is_bounded = short_us < (clock_monotonic_us() - started_us) / 2;
+	}
+	assert_true(is_bounded);
+	end_child(child, end);
+}
+
+static bool move_to(const char *group, pid_t pid)
+{
+	char path[PATH_MAX];
+	(void)snprintf(path, sizeof(path), "%s/cgroup.procs", group);
+	CLEANUP_FD int fd = open(path, O_WRONLY | O_CLOEXEC);
+	return fd >= 0 && dprintf(fd, "%d", (int)pid) > 0;
+}
+
+/* The group's path below the unified hierarchy, made; false: it cannot be. */
+static bool make_group(int root, char path[static PATH_MAX])
+{
+	char link[64], point[PATH_MAX / 2];
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", root);
+	ssize_t length = root >= 0 ? readlink(link, point, sizeof(point) - 1) : -1;
+	point[length > 0 ? length : 0] = '\0';
+	(void)snprintf(path, PATH_MAX, "%s/kt-procfs-%d", point, (int)getpid());
+	return length > 0 && mkdir(path, 0755) == 0;
+}
+
+static void looks_first_where_the_socket_was_made(void **state)
+{
+	char group[PATH_MAX];
+	struct stat status;
+	struct holders holders;
+	uint32_t pids[4];
+	int end;
+	(void)state;
+	CLEANUP_FD int root = groups_open();
+	if (geteuid() != 0 || !make_group(root, group)) {
+		print_message("skipped: needs root and control groups of version 2\n");
+		skip();
+	}
+	assert_int_equal(stat(group, &status), 0);
+	assert_int_equal(groups_members(root, status.st_ino, pids, ARRAY_LENGTH(pids)), 0);
+	/* Somebody holds it who is older than most, and of another user than the search says. */
+	int fd = new_socket();
+	struct holder_search search = search_for(inode_of(fd));
+	pid_t child = start_child(&end);
+	(void)close(fd);
+	assert_true(move_to(group, child));
+	assert_int_equal(groups_members(root, status.st_ino, pids, ARRAY_LENGTH(pids)), 1);
+	assert_int_equal(pids[0], child);
+	assert_int_equal(groups_members(root, status.st_ino, pids, 0), 0);
+	assert_int_equal(groups_members(root, status.st_ino + 1000000, pids, ARRAY_LENGTH(pids)), 0);
+	assert_int_equal(groups_members(-1, status.st_ino, pids, ARRAY_LENGTH(pids)), 0);
+	search.groups = root;
+	search.cgroup_id = status.st_ino;
+	search.uid = 12345;
+	search.stop_at_first = true;
+	procfs_find(&search, &holders);
+	assert_int_equal(holders.count, 1);
+	assert_int_equal(holders.items[0].pid, child);
+	CHECK("few were looked at", holders.looked_at <= 16 + 1); /* those remembered, then the group */
+	/* Once it is known, nobody is looked at: its descriptor is. And in a look at all it comes first. */
+	procfs_find(&search, &holders);
+	assert_int_equal(holders.items[0].pid, child);
+	assert_int_equal(holders.looked_at, 0);
+	end_child(child, end);
+	procfs_find(&search, &holders);
+	assert_int_equal(holders.count, 0);
+	assert_int_equal(rmdir(group), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -302,6 +422,8 @@ int main(void)
 		cmocka_unit_test(knows_who_has_ended),
 		cmocka_unit_test(knows_no_start_of_nobody),
 		cmocka_unit_test(reads_the_start_behind_any_name),
+		cmocka_unit_test(gives_up_in_the_middle_of_a_process),
+		cmocka_unit_test(looks_first_where_the_socket_was_made),
 		cmocka_unit_test(recognises_a_tun_device),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
