@@ -361,11 +361,14 @@ static void keeps_so_many_and_no_more(void **state)
 	}
 	assert_false(is_remembered(&families[0]));
 	assert_true(is_remembered(&families[ARRAY_LENGTH(families) - 1]));
-	assert_true(descriptors() <= before + 5 * (KNOWN_MAX + 1) + 2 * ARRAY_LENGTH(families));
+	assert_true(descriptors() <= before + 5 * (KNOWN_MAX + 1) + 2 * ARRAY_LENGTH(families) + DIGESTS_QUEUE_MAX);
 	for (size_t i = 0; i < ARRAY_LENGTH(families); i++)
 		end_family(&families[i]);
 	known_forget(reader->known);
-	assert_int_equal(descriptors(), before);
+	/* Whatever still waits for its digest holds one. */
+	for (int i = 0; i < DIGEST_MS && descriptors() > before; i++)
+		(void)usleep(1000);
+	assert_true(descriptors() <= before);
 }
 
 int main(int argc, char **argv)
