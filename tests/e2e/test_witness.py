@@ -198,7 +198,7 @@ def run_client(instance, program, ns="host", preamble=""):
     facts = json.loads(done.stdout.splitlines()[0])
     eventually(lambda: len(instance.rows("access_key_id IS NOT NULL", settle=False)) > before)
     rows = instance.rows("access_key_id IS NOT NULL", settle=False)
-    assert len(rows) == before + 1
+    assert len(rows) == before + 1, rows[before:]
     return facts, rows[-1], json.loads(rows[-1]["body"])
 
 
@@ -214,8 +214,13 @@ def test_names_no_wrong_process(instance, kind, ns):
     program, grades = KINDS[kind]
     if not instance.by_ebpf and kind in UNSEEN_AT_CONNECT:
         grades = grades | {"exact"}  # of whoever has it; nobody saw who connected
-    facts, row, body = run_client(instance, program, ns, PREAMBLES.get(kind, ""))
-    attribution = body["attribution"]
+    for _ in range(10):
+        facts, row, body = run_client(instance, program, ns, PREAMBLES.get(kind, ""))
+        attribution = body["attribution"]
+        if instance.by_ebpf or row["grade"] not in ("cgroup", "uid"):
+            break
+        # The machine was too busy for a look at all processes in the time there is: said so, and nobody wrong is named.
+        assert not attribution["complete"] and row["pid"] in (None, facts["pid"], *facts.get("holders", [])), attribution
     assert row["grade"] in grades, attribution
     if row["grade"] == "exact":
         assert row["pid"] == facts["pid"] and attribution["complete"], attribution
@@ -307,7 +312,7 @@ def test_kernel_that_refuses(wanted):
 
 def test_full_map_is_counted_and_names_nobody_wrong():
     """More connections at once than the map has room for: those that were pushed out are found without it."""
-    many = 200
+    many = 100  # below a quarter of all seats: beyond that, those that wait longest give way to newer ones of their user
     holder = PRELUDE + f"""
 clients = [connect() for _ in range({many})]
 tell(pid=os.getpid())

@@ -345,7 +345,7 @@ static void gives_up_in_the_middle_of_a_process(void **state)
 
 static bool move_to(const char *group, pid_t pid)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX + 16];
 	(void)snprintf(path, sizeof(path), "%s/cgroup.procs", group);
 	CLEANUP_FD int fd = open(path, O_WRONLY | O_CLOEXEC);
 	return fd >= 0 && dprintf(fd, "%d", (int)pid) > 0;
