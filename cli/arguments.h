@@ -24,6 +24,7 @@ enum option_group {
 	OPTIONS_SOURCE = 1 << 13,  /* which of CloudTrail's files are read */
 	OPTIONS_WATCH = 1 << 14,   /* --once, --interval, --checkpoint */
 	OPTIONS_RULES = 1 << 15,   /* --rules */
+	OPTIONS_FLEET = 1 << 16,   /* --cursor FILE, --into LEDGER */
 	OPTIONS_SEAL = 1 << 20,    /* --yes */
 	OPTIONS_REVIEW = 1 << 21,  /* --note TEXT */
 	OPTIONS_REPORT = 1 << 23,  /* --file FILE */
@@ -47,6 +48,8 @@ struct arguments {
 	bool follow;
 	const char *anchor;   /* --anchor FILE|- */
 	int64_t before_us;    /* --before TIME; 0: not given */
+	const char *cursor;   /* --cursor FILE */
+	const char *into;     /* --into LEDGER */
 	const char *host_key; /* --host-key FILE; NULL: beside the ledger */
 	const char *reported; /* --finding FILE|- */
 	const char *note;     /* --note TEXT */

@@ -211,6 +211,22 @@ static const struct column pruning[] = {
 	{.path = "kind"},
 };
 
+static const struct column import[] = {
+	{.path = "kind"},
+	{.path = "file", .heading = "FILE", .otherwise = "instance_id"},
+	{.path = "ledgers", .heading = "LEDGERS", .kind = COLUMN_NUMBER},
+	{.path = "rows", .heading = "NEW", .kind = COLUMN_NUMBER},
+	{.path = "known", .heading = "KNOWN", .kind = COLUMN_NUMBER},
+	{.path = "fault", .heading = "FAULT", .kind = COLUMN_VERDICT},
+	{.path = "line", .heading = "LINE", .kind = COLUMN_NUMBER},
+	{.path = "ledger_id", .heading = "LEDGER", .from_width = 120},
+	{.path = "instance_id"},
+	{.path = "seq", .heading = "ROW", .kind = COLUMN_NUMBER},
+	{.path = "first_seq"},
+	{.path = "last_seq"},
+	{.path = "detail", .heading = "WHAT", .wraps = true},
+};
+
 static const struct column anchor[] = {
 	{.path = "ledger_id", .heading = "LEDGER"},
 	{.path = "seq", .heading = "ROW", .kind = COLUMN_NUMBER},
@@ -258,6 +274,7 @@ const json_t *columns_value(const json_t *object, const char *path)
 }
 const struct columns columns_verification = COLUMNS(verification);
 const struct columns columns_anchor = COLUMNS(anchor);
+const struct columns columns_import = COLUMNS(import);
 const struct columns columns_seal = COLUMNS(seal);
 const struct columns columns_pruning = COLUMNS(pruning);
 const struct columns columns_matches = COLUMNS(matches);

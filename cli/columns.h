@@ -34,7 +34,8 @@ struct columns {
 const json_t *columns_value(const json_t *object, const char *path);
 
 extern const struct columns columns_deliveries, columns_keys, columns_processes, columns_findings, columns_rules,
-	columns_simulation, columns_verification, columns_anchor, columns_pruning, columns_seal, columns_matches;
+	columns_simulation, columns_verification, columns_anchor, columns_import, columns_pruning, columns_seal,
+	columns_matches;
 extern const struct columns columns_who;    /* deliveries and findings in one CSV, told apart by `kind` */
 extern const struct columns columns_status; /* CSV only */
 extern const struct columns columns_steps;  /* CSV only: of `contain` */

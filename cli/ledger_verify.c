@@ -47,11 +47,12 @@ static json_t *to_object(const char *path, const struct audit *audit, const char
 	json_put_text(object, "ledger", path);
 	json_put_bool(object, "whole", is_whole);
 	json_put_text(object, "fault", fault);
-	json_put(object, "seq", !is_whole && audit->id[0] != '\0' ? json_integer(audit->seq) : NULL);
+	json_put(object, "seq", !is_whole && audit->id[0] != '\0' && audit->seq != 0 ? json_integer(audit->seq) : NULL);
 	json_put_text(object, "id", !is_whole && audit->id[0] != '\0' ? audit->id : NULL);
 	json_put_text(object, "detail", is_whole ? NULL : detail);
 	json_put_int(object, "rows", audit->rows);
 	json_put_int(object, "pruned_until", audit->pruned_until);
+	json_put_int(object, "unimported", audit->unimported);
 	json_put_int(object, "anchors", anchors);
 	json_put(object, "head", audit->head.ledger_id[0] != '\0' ? anchor_to_json(&audit->head) : NULL);
 	return object;
@@ -83,6 +84,6 @@ int ledger_verify_run(const struct arguments *arguments, enum status *ret, struc
 	                                                 : NULL;
 	CLEANUP_JSON json_t *object = to_object(place.ledger, &audit, fault,
 	                                        damage.code == ERROR_DAMAGED ? damage.text : audit.detail, anchors);
-	*ret = fault != NULL ? STATUS_FOUND : STATUS_FINE;
+	*ret = fault != NULL ? STATUS_FOUND : audit.unimported > 0 ? STATUS_INCOMPLETE : STATUS_FINE;
 	return only_show(arguments->form, &columns_verification, object, err);
 }

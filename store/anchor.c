@@ -9,6 +9,7 @@
 #include "store/audit.h"
 #include "store/audit_tables.h"
 #include "store/ledger_handle.h"
+#include "store/merged_audit.h"
 #include "store/store.h"
 
 /* The number, time and link of a row. 1, 0: there is none, or -1. */
@@ -38,6 +39,11 @@ int anchor_take(struct ledger *ledger, struct anchor *ret, struct error *err)
 {
 	sqlite3 *db = ledger_database(ledger);
 	struct anchor anchor;
+	if (ledger->is_merged)
+		return error_set(
+			err, ERROR_USAGE,
+			"a merged ledger has no chain of its own, expected one of a machine; each export's last line "
+			"is an anchor");
 	/* One statement after the other: rows that come in between make the anchor newer, not wrong. */
 	if (audit_start(db, &anchor, NULL, err) < 0 ||
 	    read_link(db, "SELECT seq, at, chain FROM record WHERE seq>?1 ORDER BY seq DESC LIMIT 1", anchor.seq,
@@ -62,6 +68,8 @@ int audit_anchor(struct ledger *ledger, const struct anchor *anchor, struct audi
 	sqlite3 *db = ledger_database(ledger);
 	struct anchor start, now;
 	char text[160];
+	if (ledger->is_merged)
+		return merged_audit_anchor(ledger, anchor, audit, err);
 	if (audit_start(db, &start, NULL, err) < 0)
 		return -1;
 	if (strcmp(start.ledger_id, anchor->ledger_id) != 0)

@@ -13,6 +13,7 @@
 #include "store/audit_tables.h"
 #include "store/chain.h"
 #include "store/ledger_handle.h"
+#include "store/merged_audit.h"
 #include "store/store.h"
 
 #define SHIFT_MAX 100000 /* rows that may be missing at one place with those behind them renumbered, and be counted */
@@ -26,6 +27,7 @@ const char *const audit_fault_names[AUDIT_FAULT_COUNT] = {
 	[AUDIT_PROCESS_CHANGED] = "process-changed",
 	[AUDIT_PROCESS_MISSING] = "process-missing",
 	[AUDIT_SCHEMA_CHANGED] = "schema-changed",
+	[AUDIT_TABLE_CHANGED] = "table-changed",
 	[AUDIT_REWRITTEN] = "rewritten",
 };
 
@@ -289,6 +291,18 @@ MUST_USE static int walk_run(struct walk *walk)
 	return walk->audit->fault == AUDIT_WHOLE ? walk_rows(walk) : 0;
 }
 
+MUST_USE static int audit_own(struct walk *walk)
+{
+	int result = audit_schema(walk->db, &ledger_schema, walk->audit, walk->err);
+	if (result == 0 && walk->audit->fault == AUDIT_WHOLE)
+		result = walk_run(walk);
+	for (int i = 0; i < SQL_COUNT; i++)
+		(void)sqlite3_finalize(walk->statements[i]);
+	if (result == 0 && walk->audit->fault == AUDIT_WHOLE)
+		result = audit_processes(walk->db, walk->audit, walk->err);
+	return result;
+}
+
 int audit_ledger(struct ledger *ledger, struct audit *ret, struct error *err)
 {
 	struct audit audit = {0};
@@ -296,13 +310,7 @@ int audit_ledger(struct ledger *ledger, struct audit *ret, struct error *err)
 	struct walk walk = {.db = ledger_database(ledger), .audit = &audit, .err = err};
 	if (store_exec(walk.db, "BEGIN", err) < 0)
 		return -1;
-	int result = audit_schema(walk.db, &audit, err);
-	if (result == 0 && audit.fault == AUDIT_WHOLE)
-		result = walk_run(&walk);
-	for (int i = 0; i < SQL_COUNT; i++)
-		(void)sqlite3_finalize(walk.statements[i]);
-	if (result == 0 && audit.fault == AUDIT_WHOLE)
-		result = audit_processes(walk.db, &audit, err);
+	int result = ledger->is_merged ? merged_audit(ledger, &audit, err) : audit_own(&walk);
 	(void)store_exec(walk.db, "ROLLBACK", &ignored);
 	if (result == 0)
 		*ret = audit;

@@ -17,6 +17,7 @@ enum audit_fault {
 	AUDIT_PROCESS_CHANGED, /* a process does not fit its digest, or a row names another one than its body */
 	AUDIT_PROCESS_MISSING, /* a row names a process that is not there */
 	AUDIT_SCHEMA_CHANGED,  /* a table, index or view is not ours, and may show what is not there */
+	AUDIT_TABLE_CHANGED,   /* merged ledgers: a table that only follows from rows says something else */
 	AUDIT_REWRITTEN,       /* the chain holds, but differs from the anchor: it was computed anew */
 	AUDIT_FAULT_COUNT,
 };
@@ -34,11 +35,12 @@ struct anchor {
 struct audit {
 	enum audit_fault fault; /* the first one */
 	int64_t seq;            /* of the first bad row; 0: none in particular */
-	char id[ENTRY_ID_BYTES];
-	char detail[240];     /* one sentence, "" when whole */
-	int64_t rows;         /* whose links were found good */
-	int64_t pruned_until; /* rows up to this one were pruned; 0: none */
-	struct anchor head;   /* the last good row */
+	char id[KEY_ID_BYTES];  /* its id; of table-changed the key's */
+	char detail[240];       /* one sentence, "" when whole */
+	int64_t rows;           /* whose links were found good */
+	int64_t pruned_until;   /* rows up to this one were pruned; 0: none */
+	int64_t unimported;     /* merged ledgers: rows that are known not to be there */
+	struct anchor head;     /* the last good row; merged ledgers: unset */
 };
 
 /* Looks at all of it, in one consistent view; a fault is a result, not an error. */

@@ -33,9 +33,9 @@ MUST_USE static int schema_text(sqlite3 *db, char **ret, struct error *err)
 }
 
 /* A database of that version, made by this program. */
-MUST_USE static int expected_schema(int64_t version, char **ret, struct error *err)
+MUST_USE static int expected_schema(const struct schema *schema, int64_t version, char **ret, struct error *err)
 {
-	struct schema older = ledger_schema;
+	struct schema older = *schema;
 	sqlite3 *model = NULL;
 	older.count = (int)version;
 	int result = store_open_write(":memory:", &older, &model, err);
@@ -45,13 +45,13 @@ MUST_USE static int expected_schema(int64_t version, char **ret, struct error *e
 	return result;
 }
 
-int audit_schema(sqlite3 *db, struct audit *audit, struct error *err)
+int audit_schema(sqlite3 *db, const struct schema *schema, struct audit *audit, struct error *err)
 {
 	CLEANUP_FREE char *actual = NULL;
 	CLEANUP_FREE char *expected = NULL;
 	int64_t version;
 	if (store_integer(db, "PRAGMA user_version", &version, err) < 0 || schema_text(db, &actual, err) < 0 ||
-	    expected_schema(version, &expected, err) < 0)
+	    expected_schema(schema, version, &expected, err) < 0)
 		return -1;
 	if (actual != NULL && expected != NULL && strcmp(actual, expected) == 0)
 		return 0;
@@ -63,7 +63,7 @@ int audit_schema(sqlite3 *db, struct audit *audit, struct error *err)
 
 /* ---- processes */
 
-MUST_USE static int check_digests(sqlite3 *db, struct audit *audit, struct error *err)
+int audit_digests(sqlite3 *db, struct audit *audit, struct error *err)
 {
 	sqlite3_stmt *actors = NULL;
 	uint8_t digest[DIGEST_BYTES];
@@ -130,7 +130,7 @@ MUST_USE static int run_check(sqlite3 *db, const struct process_check *check, st
 
 int audit_processes(sqlite3 *db, struct audit *audit, struct error *err)
 {
-	int result = check_digests(db, audit, err);
+	int result = audit_digests(db, audit, err);
 	for (size_t i = 0; result == 0 && audit->fault == AUDIT_WHOLE && i < ARRAY_LENGTH(checks); i++)
 		result = run_check(db, &checks[i], audit, err);
 	return result;

@@ -14,7 +14,8 @@ struct export_result {
 	bool is_another;    /* the cursor was of another ledger: this one is exported from its beginning */
 };
 
-/* Rows behind `since` (NULL, and in merged ledgers: all). ERROR_INPUT: the ledger does not hold the cursor's row, or another one in its place.
+/* Rows behind `since` (NULL, and in merged ledgers: all). ERROR_INPUT: the ledger does not hold the cursor's row, or
+ * another one in its place.
  */
 MUST_USE int ledger_export(struct ledger *ledger, const struct anchor *since, FILE *to, struct export_result *ret,
                            struct error *err);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Reading the ledger. Rows come out as the JSON objects of docs/ledger.md; what is asked for becomes conditions of
- * one SQL statement, so that SQLite's indices do the work. */
+/* Reading the ledger: rows come out as the JSON objects of docs/ledger.md. */
 #include "store/ledger.h"
 
 #include <string.h>
@@ -9,155 +8,9 @@
 #include "common/buffer.h"
 #include "common/clock.h"
 #include "common/digest.h"
+#include "common/text.h"
 #include "store/ledger_handle.h"
-#include "store/snapshot.h"
 #include "store/store.h"
-
-struct ledger {
-	sqlite3 *db;
-	char *path;
-	struct snapshot *snapshot; /* the private copy being read, or NULL */
-	sqlite3_stmt *actor_by_digest, *digest_of_exe;
-};
-
-int ledger_open(const char *path, struct ledger **ret, struct error *err)
-{
-	struct ledger *ledger = calloc(1, sizeof(*ledger));
-	if (ledger == NULL || (ledger->path = strdup(path)) == NULL) {
-		free(ledger);
-		return error_set(err, ERROR_MEMORY, "no memory for a ledger");
-	}
-	struct error problem = {0};
-	int result = store_open_read(path, &ledger_schema, &ledger->db, &problem);
-	if (result < 0)
-		(void)error_set(err, problem.code, "%s", problem.text);
-	if (result < 0 && problem.code == ERROR_SYSTEM && snapshot_make(path, &ledger->snapshot, err) == 0)
-		result = store_open_read(snapshot_path(ledger->snapshot), &ledger_schema, &ledger->db, err);
-	if (result == 0 && (sqlite3_prepare_v2(ledger->db, "SELECT body FROM actor WHERE digest=?1", -1,
-	                                       &ledger->actor_by_digest, NULL) != SQLITE_OK ||
-	                    sqlite3_prepare_v2(ledger->db,
-	                                       "SELECT json_extract(body,'$.exe_sha256') FROM record WHERE"
-	                                       " kind='executable' AND json_extract(body,'$.exe_file')=?1 LIMIT 1",
-	                                       -1, &ledger->digest_of_exe, NULL) != SQLITE_OK))
-		result = store_error(ledger->db, path, err);
-	if (result < 0) {
-		ledger_close(ledger);
-		return -1;
-	}
-	*ret = ledger;
-	return 0;
-}
-
-void ledger_close(struct ledger *ledger)
-{
-	if (ledger == NULL)
-		return;
-	(void)sqlite3_finalize(ledger->actor_by_digest);
-	(void)sqlite3_finalize(ledger->digest_of_exe);
-	store_close(ledger->db);
-	snapshot_free(ledger->snapshot);
-	free(ledger->path);
-	free(ledger);
-}
-
-sqlite3 *ledger_database(struct ledger *ledger)
-{
-	return ledger->db;
-}
-
-const char *ledger_path(const struct ledger *ledger)
-{
-	return ledger->path;
-}
-
-/* ---- what is asked for */
-
-struct condition {
-	const char *sql; /* with one `?` */
-	const char *text;
-	int64_t number;
-	bool is_number;
-};
-
-#define CONDITIONS_MAX 20
-
-/* Texts with wildcards become GLOB, others equality (which an index can serve). `[` is no wildcard here. */
-static const char *text_condition(const char *equal, const char *glob, const char *text)
-{
-	return strpbrk(text, "*?") != NULL && strchr(text, '[') == NULL ? glob : equal;
-}
-
-static size_t conditions_of(const struct ledger_filter *filter, struct condition conditions[static CONDITIONS_MAX])
-{
-	const struct {
-		const char *equal, *glob, *text;
-	} texts[] = {
-		{"access_key_id = ?", "access_key_id GLOB ?", filter->access_key_id},
-		{"role = ?", "role GLOB ?", filter->role},
-		{"exe = ?", "exe GLOB ?", filter->exe},
-		{"exe_sha256 = ?", "exe_sha256 GLOB ?", filter->sha256},
-		{"unit = ?", "unit GLOB ?", filter->unit},
-		{"container_id = ?", "container_id GLOB ?", filter->container},
-		{"user = ?", "user GLOB ?", filter->user},
-		{"path = ?", "path GLOB ?", filter->path},
-		{"instance_id = ?", "instance_id GLOB ?", filter->instance_id},
-		{"grade = ?", "grade GLOB ?", filter->grade},
-		{"outcome = ?", "outcome GLOB ?", filter->outcome},
-		{"source = ?", "source GLOB ?", filter->source},
-	};
-	const struct {
-		const char *sql;
-		bool wanted;
-		int64_t number;
-	} numbers[] = {
-		{"at_us >= ?", filter->since_us != 0, filter->since_us},
-		{"at_us < ?", filter->until_us != 0, filter->until_us},
-		{"seq > ?", filter->after_seq != 0, filter->after_seq},
-		{"uid = ?", filter->has_uid, filter->uid},
-		{"pid = ?", filter->has_pid, filter->pid},
-	};
-	size_t count = 0;
-	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
-		if (texts[i].text != NULL)
-			conditions[count++] =
-				(struct condition){.sql = text_condition(texts[i].equal, texts[i].glob, texts[i].text),
-			                           .text = texts[i].text};
-	for (size_t i = 0; i < ARRAY_LENGTH(numbers); i++)
-		if (numbers[i].wanted)
-			conditions[count++] = (struct condition){
-				.sql = numbers[i].sql, .number = numbers[i].number, .is_number = true};
-	return count;
-}
-
-/* `head` WHERE what the filter says, then `tail`. */
-MUST_USE static int prepare(struct ledger *ledger, const char *head, const struct ledger_filter *filter,
-                            const char *tail, sqlite3_stmt **ret, struct error *err)
-{
-	CLEANUP_BUFFER struct buffer sql = {0};
-	struct condition conditions[CONDITIONS_MAX];
-	size_t count = conditions_of(filter, conditions);
-	if (buffer_printf(&sql, err, "%s WHERE 1", head) < 0)
-		return -1;
-	for (size_t i = 0; i < count; i++)
-		if (buffer_printf(&sql, err, " AND %s", conditions[i].sql) < 0)
-			return -1;
-	if (filter->credentials_only &&
-	    buffer_printf(&sql, err, " AND access_key_id IS NOT NULL AND outcome<>'refused'") < 0)
-		return -1;
-	if (buffer_printf(&sql, err, " %s", tail) < 0)
-		return -1;
-
-	sqlite3_stmt *statement;
-	if (sqlite3_prepare_v2(ledger->db, sql.bytes, -1, &statement, NULL) != SQLITE_OK)
-		return store_error(ledger->db, ledger->path, err);
-	for (size_t i = 0; i < count; i++)
-		if (conditions[i].is_number)
-			(void)sqlite3_bind_int64(statement, (int)i + 1, conditions[i].number);
-		else
-			(void)sqlite3_bind_text(statement, (int)i + 1, conditions[i].text, -1, SQLITE_TRANSIENT);
-	*ret = statement;
-	return 0;
-}
 
 /* ---- rows as objects */
 
@@ -202,28 +55,30 @@ MUST_USE static int read_body(sqlite3_stmt *row, int column, json_t **ret, struc
 }
 
 /* A digest of its executable that came after the process was stored. */
-static void put_late_digest(struct ledger *ledger, json_t *process)
+static void put_late_digest(struct ledger *ledger, int64_t origin, json_t *process)
 {
 	const char *file = json_text_at(process, "exe_file");
 	if (file == NULL || json_text_at(process, "exe_sha256") != NULL)
 		return;
 	(void)sqlite3_bind_text(ledger->digest_of_exe, 1, file, -1, SQLITE_STATIC);
+	if (ledger->is_merged)
+		(void)sqlite3_bind_int64(ledger->digest_of_exe, 2, origin);
 	if (sqlite3_step(ledger->digest_of_exe) == SQLITE_ROW)
 		json_put_text(process, "exe_sha256", (const char *)sqlite3_column_text(ledger->digest_of_exe, 0));
 	(void)sqlite3_reset(ledger->digest_of_exe);
 }
 
 /* Of the process itself and of its ancestors. */
-static void put_late_digests(struct ledger *ledger, json_t *process)
+static void put_late_digests(struct ledger *ledger, int64_t origin, json_t *process)
 {
 	const json_t *ancestors = json_at(process, "ancestors");
-	put_late_digest(ledger, process);
+	put_late_digest(ledger, origin, process);
 	for (size_t i = 0; i < json_array_size(ancestors); i++)
-		put_late_digest(ledger, json_array_get(ancestors, i));
+		put_late_digest(ledger, origin, json_array_get(ancestors, i));
 }
 
 /* The process behind a digest; null when it is not in the ledger. */
-static json_t *actor_of(struct ledger *ledger, const json_t *name)
+static json_t *actor_of(struct ledger *ledger, int64_t origin, const json_t *name)
 {
 	uint8_t digest[DIGEST_BYTES];
 	json_t *actor = NULL;
@@ -231,43 +86,61 @@ static json_t *actor_of(struct ledger *ledger, const json_t *name)
 	if (!json_is_string(name) || !digest_from_hex(json_string_value(name), digest))
 		return json_null();
 	(void)sqlite3_bind_blob(ledger->actor_by_digest, 1, digest, DIGEST_BYTES, SQLITE_STATIC);
+	if (ledger->is_merged)
+		(void)sqlite3_bind_int64(ledger->actor_by_digest, 2, origin);
 	if (sqlite3_step(ledger->actor_by_digest) != SQLITE_ROW ||
 	    read_body(ledger->actor_by_digest, 0, &actor, &ignored) < 0)
 		actor = json_null();
 	else
-		put_late_digests(ledger, actor);
+		put_late_digests(ledger, origin, actor);
 	(void)sqlite3_reset(ledger->actor_by_digest);
 	return actor;
 }
 
-/* Columns: 0 seq, 1 id, 2 at, 3 outcome now, 4 reason now, 5 body. */
+/* Columns: 0 seq, 1 id, 2 at, 3 outcome now, 4 reason now, 5 body; in merged ledgers 6 origin, 7 the ledger's id; there
+ * seq is the number in the machine's own ledger. */
 static int make_delivery(struct ledger *ledger, sqlite3_stmt *row, json_t *object, struct error *err)
 {
 	CLEANUP_JSON json_t *body = NULL;
+	int64_t origin = ledger->is_merged ? sqlite3_column_int64(row, 6) : 0;
 	if (read_body(row, 5, &body, err) < 0 || json_object_update(object, body) < 0)
 		return -1;
 	json_put_text(object, "kind", "delivery");
-	json_put_int(object, "seq", sqlite3_column_int64(row, 0));
+	if (ledger->is_merged)
+		json_put_text(object, "ledger_id", (const char *)sqlite3_column_text(row, 7));
+	json_put(object, "seq",
+	         sqlite3_column_type(row, 0) == SQLITE_NULL ? NULL : json_integer(sqlite3_column_int64(row, 0)));
 	json_put_text(object, "id", (const char *)sqlite3_column_text(row, 1));
 	json_put_time(object, "delivered_at", sqlite3_column_int64(row, 2));
 	json_put_text(object, "outcome", (const char *)sqlite3_column_text(row, 3));
 	json_put_text(object, "reason", (const char *)sqlite3_column_text(row, 4));
 
-	json_put(object, "process", actor_of(ledger, json_object_get(body, "process")));
+	json_put(object, "process", actor_of(ledger, origin, json_object_get(body, "process")));
 	const json_t *names = json_object_get(body, "holders");
 	json_t *holders = json_array();
 	for (size_t i = 0; i < json_array_size(names); i++)
-		(void)json_array_append_new(holders, actor_of(ledger, json_array_get(names, i)));
+		(void)json_array_append_new(holders, actor_of(ledger, origin, json_array_get(names, i)));
 	json_put(object, "holders", holders);
 	return 0;
+}
+
+/* In the order of the chain; of many machines in that of time, but when following what comes in. */
+static const char *order_of(const struct ledger *ledger, const struct ledger_filter *filter)
+{
+	if (!ledger->is_merged || filter->after_seq != 0)
+		return filter->oldest_first ? "ORDER BY seq" : "ORDER BY seq DESC";
+	return filter->oldest_first ? "ORDER BY at_us, seq" : "ORDER BY at_us DESC, seq DESC";
 }
 
 int ledger_deliveries(struct ledger *ledger, const struct ledger_filter *filter, ledger_visit *visit, void *context,
                       struct error *err)
 {
 	sqlite3_stmt *rows;
-	if (prepare(ledger, "SELECT seq, id, at_us, outcome, reason, body FROM v_deliveries", filter,
-	            filter->oldest_first ? "ORDER BY seq" : "ORDER BY seq DESC", &rows, err) < 0)
+	const char *head =
+		ledger->is_merged
+			? "SELECT origin_seq, id, at_us, outcome, reason, body, origin, ledger_id FROM v_deliveries"
+			: "SELECT seq, id, at_us, outcome, reason, body FROM v_deliveries";
+	if (ledger_prepare(ledger, head, filter, order_of(ledger, filter), &rows, err) < 0)
 		return -1;
 	return visit_rows(ledger, rows, make_delivery, visit, context, err);
 }
@@ -280,26 +153,46 @@ static int make_columns(struct ledger *ledger, sqlite3_stmt *row, json_t *object
 	return 0;
 }
 
+#define KEY_TIMES                                                                                                      \
+	" max(expires_at) AS expires_at, min(delivered_at) AS first_delivered_at,"                                     \
+	" max(delivered_at) AS last_delivered_at, count(*) AS deliveries, count(DISTINCT actor) AS processes"
+
+/* Of all keys: a merged ledger has them in a table, so that ten million rows need not be looked at. */
+static const char all_keys[] =
+	"SELECT access_key_id, account_id, role, source, instance_id, host_account_id, region, updated_at,"
+	" max(expires_at) AS expires_at,"
+	" strftime('%Y-%m-%dT%H:%M:%S',min(first_at)/1000000,'unixepoch')||printf('.%06dZ',min(first_at)%1000000)"
+	" AS first_delivered_at,"
+	" strftime('%Y-%m-%dT%H:%M:%S',max(last_at)/1000000,'unixepoch')||printf('.%06dZ',max(last_at)%1000000)"
+	" AS last_delivered_at, sum(deliveries) AS deliveries, (SELECT count(DISTINCT r.actor) FROM record r"
+	" WHERE r.access_key_id=key.access_key_id AND r.given=1) AS processes FROM key WHERE deliveries>0"
+	" GROUP BY access_key_id ORDER BY max(last_at)";
+
 int ledger_keys(struct ledger *ledger, const struct ledger_filter *filter, ledger_visit *visit, void *context,
                 struct error *err)
 {
-	sqlite3_stmt *rows;
+	CLEANUP_BUFFER struct buffer tail = {0};
 	struct ledger_filter wanted = *filter;
+	sqlite3_stmt *rows = NULL;
 	wanted.credentials_only = true;
-	if (prepare(ledger,
-	            "SELECT access_key_id, account_id, role, source, instance_id, host_account_id, region,"
-	            " json_extract(body,'$.updated_at') AS updated_at, max(expires_at) AS expires_at,"
-	            " min(delivered_at) AS first_delivered_at, max(delivered_at) AS last_delivered_at,"
-	            " count(*) AS deliveries, count(DISTINCT actor) AS processes FROM v_deliveries",
-	            &wanted,
-	            filter->oldest_first ? "GROUP BY access_key_id ORDER BY max(seq)"
-	                                 : "GROUP BY access_key_id ORDER BY max(seq) DESC",
-	            &rows, err) < 0)
+	if (ledger->is_merged && ledger_asks_for_all(filter)) {
+		if (buffer_printf(&tail, err, "%s%s", all_keys, filter->oldest_first ? "" : " DESC") < 0)
+			return -1;
+		if (sqlite3_prepare_v2(ledger->db, tail.bytes, -1, &rows, NULL) != SQLITE_OK)
+			return store_error(ledger->db, ledger->path, err);
+		return visit_rows(ledger, rows, make_columns, visit, context, err);
+	}
+	if (buffer_printf(&tail, err, "GROUP BY access_key_id ORDER BY max(%s)%s", ledger->is_merged ? "at_us" : "seq",
+	                  filter->oldest_first ? "" : " DESC") < 0 ||
+	    ledger_prepare(ledger,
+	                   "SELECT access_key_id, account_id, role, source, instance_id, host_account_id, region,"
+	                   " json_extract(body,'$.updated_at') AS updated_at," KEY_TIMES " FROM v_deliveries",
+	                   &wanted, tail.bytes, &rows, err) < 0)
 		return -1;
 	return visit_rows(ledger, rows, make_columns, visit, context, err);
 }
 
-/* Columns: 0 actor's body, 1 keys as a JSON array, then named ones. */
+/* Columns: 0 actor's body, 1 keys as a JSON array, 2 origin (merged ledgers), then named ones. */
 static int make_process(struct ledger *ledger, sqlite3_stmt *row, json_t *object, struct error *err)
 {
 	CLEANUP_JSON json_t *actor = NULL;
@@ -307,7 +200,7 @@ static int make_process(struct ledger *ledger, sqlite3_stmt *row, json_t *object
 	if (read_body(row, 0, &actor, err) < 0 || read_body(row, 1, &keys, err) < 0)
 		return -1;
 	(void)json_object_update(object, actor);
-	put_late_digests(ledger, object);
+	put_late_digests(ledger, sqlite3_column_int64(row, 2), object);
 	put_columns(row, object);
 	json_put(object, "keys", keys);
 	int64_t rank = 0;
@@ -325,17 +218,18 @@ int ledger_processes(struct ledger *ledger, const struct ledger_filter *filter, 
 	wanted.credentials_only = true;
 	if (buffer_printf(&head, err,
 	                  "SELECT (SELECT a.body FROM actor a WHERE a.id=actor) AS _body,"
-	                  " json_group_array(DISTINCT access_key_id) AS _keys, count(*) AS deliveries,"
-	                  " min(delivered_at) AS first_seen, max(delivered_at) AS last_seen, max(CASE grade") < 0)
+	                  " json_group_array(DISTINCT access_key_id) AS _keys, %s AS _origin, count(*) AS deliveries,"
+	                  " min(delivered_at) AS first_seen, max(delivered_at) AS last_seen, max(CASE grade",
+	                  ledger->is_merged ? "origin" : "0") < 0)
 		return -1;
 	for (int i = 0; i < GRADE_COUNT; i++)
 		if (buffer_printf(&head, err, " WHEN '%s' THEN %d", grade_names[i], i) < 0)
 			return -1;
 	if (buffer_printf(&head, err, " ELSE 0 END) AS grade FROM v_deliveries") < 0 ||
-	    prepare(ledger, head.bytes, &wanted,
-	            filter->oldest_first ? "AND actor IS NOT NULL GROUP BY actor ORDER BY max(seq)"
-	                                 : "AND actor IS NOT NULL GROUP BY actor ORDER BY max(seq) DESC",
-	            &rows, err) < 0)
+	    ledger_prepare(ledger, head.bytes, &wanted,
+	                   filter->oldest_first ? "AND actor IS NOT NULL GROUP BY actor ORDER BY max(seq)"
+	                                        : "AND actor IS NOT NULL GROUP BY actor ORDER BY max(seq) DESC",
+	                   &rows, err) < 0)
 		return -1;
 	return visit_rows(ledger, rows, make_process, visit, context, err);
 }
@@ -356,15 +250,24 @@ static int make_placement(struct ledger *ledger, sqlite3_stmt *row, json_t *obje
 	return 0;
 }
 
+/* Each is true until the next one of the same instance. */
+static const char own_placements[] =
+	"SELECT at, lead(at) OVER (PARTITION BY json_extract(body,'$.instance_id') ORDER BY seq), body"
+	" FROM (SELECT seq, at, body FROM record WHERE kind='placement' UNION ALL"
+	" SELECT 0, 0, json_extract(r.body,'$.placement') FROM meta m JOIN record r ON r.seq=m.value"
+	" WHERE m.name='pruned_by' AND json_extract(r.body,'$.placement') IS NOT NULL) ORDER BY seq";
+
+/* The same machine by machine: what one says of an instance is not ended by what another says. */
+static const char merged_placements[] =
+	"SELECT at, lead(at) OVER (PARTITION BY origin, json_extract(body,'$.instance_id') ORDER BY number), body"
+	" FROM (SELECT origin, origin_seq AS number, at, body FROM record WHERE kind='placement' UNION ALL"
+	" SELECT o.id, 0, 0, json_extract(r.body,'$.placement') FROM origin o JOIN record r ON r.seq=o.pruned_by"
+	" WHERE json_extract(r.body,'$.placement') IS NOT NULL) ORDER BY origin, number";
+
 int ledger_placements(struct ledger *ledger, ledger_visit *visit, void *context, struct error *err)
 {
 	sqlite3_stmt *rows;
-	/* Each is true until the next one of the same instance. */
-	const char *sql =
-		"SELECT at, lead(at) OVER (PARTITION BY json_extract(body,'$.instance_id') ORDER BY seq), body"
-		" FROM (SELECT seq, at, body FROM record WHERE kind='placement' UNION ALL"
-		" SELECT 0, 0, json_extract(r.body,'$.placement') FROM meta m JOIN record r ON r.seq=m.value"
-		" WHERE m.name='pruned_by' AND json_extract(r.body,'$.placement') IS NOT NULL) ORDER BY seq";
+	const char *sql = ledger->is_merged ? merged_placements : own_placements;
 	if (sqlite3_prepare_v2(ledger->db, sql, -1, &rows, NULL) != SQLITE_OK)
 		return store_error(ledger->db, ledger->path, err);
 	return visit_rows(ledger, rows, make_placement, visit, context, err);
@@ -373,7 +276,13 @@ int ledger_placements(struct ledger *ledger, ledger_visit *visit, void *context,
 int ledger_summary(struct ledger *ledger, json_t **ret, struct error *err)
 {
 	sqlite3_stmt *row = NULL;
-	const char *sql = "SELECT (SELECT value FROM meta WHERE name='ledger_id') AS ledger_id, count(*) AS rows,"
+	const char *sql =
+		ledger->is_merged
+			? "SELECT (SELECT value FROM meta WHERE name='merged_id') AS ledger_id,"
+			  " coalesce((SELECT sum(last-first+1) FROM segment),0) AS rows,"
+			  " (SELECT min(first_at) FROM key) AS _first, (SELECT max(last_at) FROM key) AS _last,"
+			  " (SELECT count(*) FROM origin) AS ledgers"
+			: "SELECT (SELECT value FROM meta WHERE name='ledger_id') AS ledger_id, count(*) AS rows,"
 			  " min(at) AS _first, max(at) AS _last FROM record";
 	int64_t version;
 	if (store_integer(ledger->db, "PRAGMA user_version", &version, err) < 0)

@@ -13,11 +13,15 @@ struct ledger;
 
 #define LEDGER_DEFAULT_PATH "/var/lib/keytrail/ledger.db"
 
-/* Opens a ledger of this version or older; ERROR_NEWER names both versions for a newer one, ERROR_MISSING says that
+/* Opens a machine's own ledger, a merged one, or lines of JSON (which are read into a private database),
+ * of this version or older; ERROR_NEWER names both versions for a newer one, ERROR_MISSING says that
  * there is none, ERROR_INPUT that the file is no ledger. A ledger that cannot be opened as it lies (read-only mount,
  * its WAL unfinished) is copied to a private temporary folder and read there; ledger_close removes the copy. */
 MUST_USE int ledger_open(const char *path, struct ledger **ret, struct error *err);
 void ledger_close(struct ledger *ledger);
+
+/* Is it of many machines (`ledger import`, or lines that shippers carried away)? */
+bool ledger_is_merged(const struct ledger *ledger);
 
 /* Visitors get borrowed objects and return 0 to go on, or -1 with *err set to stop the query with that error. */
 typedef int ledger_visit(void *context, const json_t *object, struct error *err);
@@ -65,6 +69,11 @@ MUST_USE int ledger_covered(struct ledger *ledger, const char *instance_id, int6
 MUST_USE int ledger_coverage_of(struct ledger *ledger, const char *instance_id, int64_t from_us, int64_t until_us,
                                 json_t **ret, struct error *err);
 MUST_USE int ledger_coverage(struct ledger *ledger, int64_t from_us, int64_t until_us, json_t **ret, struct error *err);
+
+/* Each machine (of a merged ledger; else there is one) that was not covered all of that time: such an object, with
+ * `ledger_id` where the machine's instance is not known. *ret_machines: how many there are in all. */
+MUST_USE int ledger_uncovered(struct ledger *ledger, int64_t from_us, int64_t until_us, int64_t *ret_machines,
+                              ledger_visit *visit, void *context, struct error *err);
 
 /* What `status` shows: schema_version, ledger_id, rows, first_at, last_at, path. The caller frees. */
 MUST_USE int ledger_summary(struct ledger *ledger, json_t **ret, struct error *err);

@@ -8,6 +8,7 @@
 #include "store/coverage.h"
 #include "store/ledger.h"
 #include "store/ledger_handle.h"
+#include "store/merged_coverage.h"
 #include "store/store.h"
 
 /* All pairs of neighbours, in the order of the chain, that touch the time asked for: by their numbers, from the first
@@ -32,6 +33,9 @@ static const char instance_sql[] =
 
 /* Times in which the daemon could not be started any more. */
 static const char given_up_sql[] = "SELECT body FROM record WHERE kind='gap' AND at>=?1 ORDER BY seq";
+static const char merged_given_up_sql[] =
+	"SELECT body FROM record WHERE kind='gap' AND at>=?1"
+	" AND origin IN (SELECT origin FROM origin_instance WHERE instance_id=?2) ORDER BY seq";
 
 /* ---- rows */
 
@@ -81,6 +85,8 @@ MUST_USE static int is_of_instance(sqlite3 *db, const char *instance_id, bool *r
 MUST_USE static int gaps_of(struct ledger *ledger, const char *instance_id, int64_t from_us, int64_t until_us,
                             struct buffer *to, struct error *err)
 {
+	if (ledger->is_merged)
+		return merged_gaps(ledger, instance_id, from_us, until_us, to, err);
 	CLEANUP_BUFFER struct buffer rows = {0};
 	sqlite3 *db = ledger_database(ledger);
 	bool is_its = true;
@@ -113,6 +119,11 @@ int ledger_covered(struct ledger *ledger, const char *instance_id, int64_t from_
 
 /* ---- as JSON */
 
+static bool is_down(const struct coverage_gap *gap)
+{
+	return gap->reason == COVERAGE_DAEMON_DOWN || gap->reason == COVERAGE_DAEMON_DIED;
+}
+
 /* Of the rows of kind `gap`, the one that falls into this gap. New reference; null: there is none. */
 static json_t *given_up_in(const json_t *rows, const struct coverage_gap *gap)
 {
@@ -129,22 +140,25 @@ static json_t *given_up_in(const json_t *rows, const struct coverage_gap *gap)
 
 static json_t *gap_to_object(const struct coverage_gap *gap, const json_t *given_up)
 {
-	bool is_down = gap->reason == COVERAGE_DAEMON_DOWN || gap->reason == COVERAGE_DAEMON_DIED;
 	json_t *object = json_object();
 	json_put_time(object, "from", gap->from_us);
 	json_put_time(object, "until", gap->until_us);
 	json_put_text(object, "reason", coverage_reason_names[gap->reason]);
-	json_put(object, "given_up", is_down ? given_up_in(given_up, gap) : NULL);
+	json_put(object, "given_up", is_down(gap) ? given_up_in(given_up, gap) : NULL);
 	return object;
 }
 
-MUST_USE static int read_given_up(sqlite3 *db, int64_t from_us, json_t *to, struct error *err)
+MUST_USE static int read_given_up(struct ledger *ledger, const char *instance_id, int64_t from_us, json_t *to,
+                                  struct error *err)
 {
 	sqlite3_stmt *statement = NULL;
 	int code, result = 0;
-	if (sqlite3_prepare_v2(db, given_up_sql, -1, &statement, NULL) != SQLITE_OK)
-		return store_error(db, "ledger", err);
+	if (sqlite3_prepare_v2(ledger->db, ledger->is_merged ? merged_given_up_sql : given_up_sql, -1, &statement,
+	                       NULL) != SQLITE_OK)
+		return store_error(ledger->db, "ledger", err);
 	(void)sqlite3_bind_int64(statement, 1, from_us);
+	if (ledger->is_merged)
+		(void)sqlite3_bind_text(statement, 2, instance_id, -1, SQLITE_STATIC);
 	while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
 		const char *text = (const char *)sqlite3_column_text(statement, 0);
 		json_t *body = NULL;
@@ -152,31 +166,74 @@ MUST_USE static int read_given_up(sqlite3 *db, int64_t from_us, json_t *to, stru
 			(void)json_array_append_new(to, body);
 	}
 	if (code != SQLITE_DONE)
-		result = store_error(db, "ledger", err);
+		result = store_error(ledger->db, "ledger", err);
 	(void)sqlite3_finalize(statement);
 	return result;
+}
+
+MUST_USE static int to_object(struct ledger *ledger, const char *instance_id, int64_t from_us, int64_t until_us,
+                              const struct buffer *gaps, json_t **ret, struct error *err)
+{
+	CLEANUP_JSON json_t *given_up = json_array();
+	const struct coverage_gap *gap = (const struct coverage_gap *)(const void *)gaps->bytes;
+	bool any_down = false;
+	for (size_t i = 0; i < gap_count(gaps); i++)
+		any_down = any_down || is_down(&gap[i]);
+	if (any_down && read_given_up(ledger, instance_id, from_us, given_up, err) < 0)
+		return -1;
+	json_t *object = json_object(), *list = json_array();
+	for (size_t i = 0; i < gap_count(gaps); i++)
+		(void)json_array_append_new(list, gap_to_object(&gap[i], given_up));
+	json_put_text(object, "kind", "coverage");
+	json_put_text(object, "instance_id", instance_id);
+	json_put_time(object, "from", from_us);
+	json_put_time(object, "until", until_us);
+	json_put_bool(object, "complete", gaps->length == 0);
+	json_put(object, "gaps", list);
+	*ret = object;
+	return 0;
 }
 
 int ledger_coverage_of(struct ledger *ledger, const char *instance_id, int64_t from_us, int64_t until_us, json_t **ret,
                        struct error *err)
 {
 	CLEANUP_BUFFER struct buffer gaps = {0};
-	CLEANUP_JSON json_t *given_up = json_array();
-	if (gaps_of(ledger, instance_id, from_us, until_us, &gaps, err) < 0 ||
-	    (gaps.length > 0 && read_given_up(ledger_database(ledger), from_us, given_up, err) < 0))
+	if (gaps_of(ledger, instance_id, from_us, until_us, &gaps, err) < 0)
 		return -1;
-	const struct coverage_gap *gap = (const struct coverage_gap *)(const void *)gaps.bytes;
-	json_t *object = json_object(), *list = json_array();
-	for (size_t i = 0; i < gap_count(&gaps); i++)
-		(void)json_array_append_new(list, gap_to_object(&gap[i], given_up));
-	json_put_text(object, "kind", "coverage");
-	json_put_text(object, "instance_id", instance_id);
-	json_put_time(object, "from", from_us);
-	json_put_time(object, "until", until_us);
-	json_put_bool(object, "complete", gaps.length == 0);
-	json_put(object, "gaps", list);
-	*ret = object;
-	return 0;
+	return to_object(ledger, instance_id, from_us, until_us, &gaps, ret, err);
+}
+
+struct uncovered {
+	struct ledger *ledger;
+	int64_t from_us, until_us;
+	ledger_visit *visit;
+	void *context;
+};
+
+static int show_uncovered(void *context, const char *instance_id, const char *ledger_id, const struct buffer *gaps,
+                          struct error *err)
+{
+	const struct uncovered *uncovered = context;
+	CLEANUP_JSON json_t *object = NULL;
+	if (to_object(uncovered->ledger, instance_id, uncovered->from_us, uncovered->until_us, gaps, &object, err) < 0)
+		return -1;
+	json_put_text(object, "ledger_id", ledger_id);
+	return uncovered->visit(uncovered->context, object, err);
+}
+
+int ledger_uncovered(struct ledger *ledger, int64_t from_us, int64_t until_us, int64_t *ret_machines,
+                     ledger_visit *visit, void *context, struct error *err)
+{
+	struct uncovered uncovered = {ledger, from_us, until_us, visit, context};
+	CLEANUP_JSON json_t *object = NULL;
+	bool complete = false;
+	if (ledger->is_merged)
+		return merged_uncovered(ledger, from_us, until_us, ret_machines, show_uncovered, &uncovered, err);
+	*ret_machines = 1;
+	if (ledger_coverage(ledger, from_us, until_us, &object, err) < 0)
+		return -1;
+	(void)json_bool_at(object, "complete", &complete);
+	return complete ? 0 : visit(context, object, err);
 }
 
 int ledger_coverage(struct ledger *ledger, int64_t from_us, int64_t until_us, json_t **ret, struct error *err)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The SQL of store/schema.c, which alone includes this file: one macro a table or view. A statement's text is part of
- * the interface: `keytrail ledger verify` compares what stands in the file with what this program would write, so
- * what was released never changes by a byte. */
+/* The SQL of store/schema.c; merged_schema.c takes the views from here. One macro a table or view. A statement's text
+ * is part of the interface: `keytrail ledger verify` compares what stands in the file with what this program would
+ * write, so what was released never changes by a byte. */
 
 /* clang-format off */
 

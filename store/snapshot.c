@@ -35,18 +35,28 @@ MUST_USE static int copy_file(const char *from, const char *to, struct error *er
 	}
 }
 
-int snapshot_make(const char *path, struct snapshot **ret, struct error *err)
+int snapshot_new(struct snapshot **ret, struct error *err)
 {
 	const char *base = getenv("TMPDIR");
 	struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
 	if (snapshot == NULL)
-		return error_set(err, ERROR_MEMORY, "no memory for a copy of %s", path);
+		return error_set(err, ERROR_MEMORY, "no memory for a private copy");
 	(void)snprintf(snapshot->folder, sizeof(snapshot->folder), "%s/keytrail-XXXXXX", base != NULL ? base : "/tmp");
 	if (mkdtemp(snapshot->folder) == NULL) {
+		(void)error_errno(err, "cannot make a folder for a copy, %s", snapshot->folder);
 		free(snapshot);
-		return error_errno(err, "cannot make a folder for a copy of %s", path);
+		return -1;
 	}
 	(void)snprintf(snapshot->path, sizeof(snapshot->path), "%s/ledger.db", snapshot->folder);
+	*ret = snapshot;
+	return 0;
+}
+
+int snapshot_make(const char *path, struct snapshot **ret, struct error *err)
+{
+	struct snapshot *snapshot;
+	if (snapshot_new(&snapshot, err) < 0)
+		return error_prefix(err, "%s", path);
 	for (size_t i = 0; i < ARRAY_LENGTH(parts); i++) {
 		char from[PATH_MAX], to[PATH_MAX + 8];
 		(void)snprintf(from, sizeof(from), "%s%s", path, parts[i]);

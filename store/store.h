@@ -18,6 +18,7 @@ struct schema {
 	int count;
 };
 extern const struct schema ledger_schema;
+extern const struct schema merged_schema; /* many machines in one: store/import.h */
 extern const struct schema findings_schema;
 
 /* Opens for writing: makes the file (0640) and its tables, migrates an older one (which

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Opening whatever can be read as a ledger: a machine's own, where it lies or as a private copy; a merged one; and the
+ * lines of JSON that log shippers carried away, through a private merged ledger. */
+#include <fcntl.h>
+#include <string.h>
+
+#include "store/import.h"
+#include "store/ledger_handle.h"
+#include "store/store.h"
+
+/* [merged] */
+static const char *const actor_sqls[] = {
+	"SELECT body FROM actor WHERE digest=?1",
+	"SELECT body FROM actor WHERE digest=?1 AND origin=?2",
+};
+static const char *const exe_sqls[] = {
+	"SELECT json_extract(body,'$.exe_sha256') FROM record WHERE kind='executable'"
+	" AND json_extract(body,'$.exe_file')=?1 LIMIT 1",
+	"SELECT json_extract(body,'$.exe_sha256') FROM record WHERE kind='executable'"
+	" AND json_extract(body,'$.exe_file')=?1 AND +origin=?2 LIMIT 1",
+};
+
+/* Does the file begin as a line of JSON does? */
+static bool is_lines(const char *path)
+{
+	char head[512];
+	CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd >= 0 ? read(fd, head, sizeof(head)) : -1;
+	for (ssize_t i = 0; i < got; i++)
+		if (strchr(" \t\r\n", head[i]) == NULL)
+			return head[i] == '{';
+	return false;
+}
+
+MUST_USE static int load_lines(const char *path, const char *to, struct error *err)
+{
+	struct importer *importer = NULL;
+	CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return error_errno(err, "%s", path);
+	int result = importer_open(to, &importer, err);
+	if (result == 0)
+		result = importer_take_loose(importer, path, fd, err);
+	importer_close(importer);
+	return result < 0 ? error_prefix(err, "%s", path) : 0;
+}
+
+MUST_USE static int open_lines(const char *path, struct ledger *ledger, struct error *err)
+{
+	if (snapshot_new(&ledger->snapshot, err) < 0 || load_lines(path, snapshot_path(ledger->snapshot), err) < 0)
+		return -1;
+	ledger->is_merged = ledger->is_loose = true;
+	return store_open_read(snapshot_path(ledger->snapshot), &merged_schema, &ledger->db, err);
+}
+
+MUST_USE static int open_database(const char *path, struct ledger *ledger, struct error *err)
+{
+	struct error problem = {0}, merged = {0};
+	if (store_open_read(path, &ledger_schema, &ledger->db, &problem) == 0)
+		return 0;
+	if (problem.code == ERROR_INPUT && store_open_read(path, &merged_schema, &ledger->db, &merged) == 0) {
+		ledger->is_merged = true;
+		return 0;
+	}
+	if (merged.code == ERROR_NEWER)
+		problem = merged;
+	(void)error_set(err, problem.code, "%s", problem.text);
+	if (problem.code != ERROR_SYSTEM || snapshot_make(path, &ledger->snapshot, err) < 0)
+		return -1;
+	if (store_open_read(snapshot_path(ledger->snapshot), &ledger_schema, &ledger->db, err) == 0)
+		return 0;
+	ledger->is_merged = store_open_read(snapshot_path(ledger->snapshot), &merged_schema, &ledger->db, NULL) == 0;
+	return ledger->is_merged ? 0 : -1;
+}
+
+MUST_USE static int prepare_lookups(struct ledger *ledger, struct error *err)
+{
+	int which = ledger->is_merged ? 1 : 0;
+	if (sqlite3_prepare_v2(ledger->db, actor_sqls[which], -1, &ledger->actor_by_digest, NULL) != SQLITE_OK ||
+	    sqlite3_prepare_v2(ledger->db, exe_sqls[which], -1, &ledger->digest_of_exe, NULL) != SQLITE_OK)
+		return store_error(ledger->db, ledger->path, err);
+	return 0;
+}
+
+int ledger_open(const char *path, struct ledger **ret, struct error *err)
+{
+	struct ledger *ledger = calloc(1, sizeof(*ledger));
+	if (ledger == NULL || (ledger->path = strdup(path)) == NULL) {
+		free(ledger);
+		return error_set(err, ERROR_MEMORY, "no memory for a ledger");
+	}
+	int result = is_lines(path) ? open_lines(path, ledger, err) : open_database(path, ledger, err);
+	if (result == 0)
+		result = prepare_lookups(ledger, err);
+	if (result < 0) {
+		ledger_close(ledger);
+		return -1;
+	}
+	*ret = ledger;
+	return 0;
+}
+
+void ledger_close(struct ledger *ledger)
+{
+	if (ledger == NULL)
+		return;
+	(void)sqlite3_finalize(ledger->actor_by_digest);
+	(void)sqlite3_finalize(ledger->digest_of_exe);
+	store_close(ledger->db);
+	snapshot_free(ledger->snapshot);
+	free(ledger->path);
+	free(ledger);
+}
+
+sqlite3 *ledger_database(struct ledger *ledger)
+{
+	return ledger->db;
+}
+
+const char *ledger_path(const struct ledger *ledger)
+{
+	return ledger->path;
+}
+
+bool ledger_is_merged(const struct ledger *ledger)
+{
+	return ledger->is_merged;
+}

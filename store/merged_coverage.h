@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "common/buffer.h"
+#include "store/ledger_handle.h"
+
+/* Coverage in a merged ledger, for store/ledger_coverage.c, which alone includes this file. An instance may have
+ * several ledgers there, one after the other; it is covered where one of them says so. Gaps are `struct coverage_gap`.
+ */
+
+/* NULL: no instance; the only machine of the ledger, or nothing is covered. */
+MUST_USE int merged_gaps(struct ledger *ledger, const char *instance_id, int64_t from_us, int64_t until_us,
+                         struct buffer *to, struct error *err);
+
+/* instance_id NULL: the ledger does not say, and `ledger_id` stands for the machine. */
+typedef int merged_visit(void *context, const char *instance_id, const char *ledger_id, const struct buffer *gaps,
+                         struct error *err);
+MUST_USE int merged_uncovered(struct ledger *ledger, int64_t from_us, int64_t until_us, int64_t *ret_machines,
+                              merged_visit *visit, void *context, struct error *err);
