@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "proxy/guards.h"
 #include "proxy/keys.h"
+#include "proxy/onward.h"
 #include "proxy/record.h"
 #include "proxy/reply.h"
 #include "proxy/route.h"
@@ -27,8 +28,8 @@ struct exchange {
 	struct client *client;
 	const struct request *request;
 	struct route route;
-	bool without_token; /* IMDSv1, in audit mode */
-	int64_t ttl_left;   /* of the client's token; -1: none */
+	bool without_token;   /* IMDSv1, in audit mode */
+	struct checked token; /* the client's */
 	struct response answer;
 	struct key keys[CREDENTIALS_MAX];
 	int key_count;
@@ -36,6 +37,8 @@ struct exchange {
 	struct record_facts facts;
 	struct buffer reply;
 	bool is_sent; /* the socket took the last byte of the reply */
+	int status;   /* of the steps so far */
+	int64_t started_us;
 };
 
 /* What a step decided: 0 to go on, SILENCE to close without a word, else the status of a refusal. */
@@ -85,55 +88,39 @@ static int check_guards(struct exchange *exchange)
 
 static int check_token(struct exchange *exchange)
 {
-	const struct request *request = exchange->request;
-	char scope[TOKEN_SCOPE_BYTES];
-	if (request->token == NULL) {
+	static const char *const reasons[] = {
+		[TOKEN_GOOD] = NULL,
+		[TOKEN_EXPIRED] = "token-expired",
+		[TOKEN_MALFORMED] = "token-malformed",
+		[TOKEN_STRANGE] = "token-out-of-scope",
+	};
+	if (exchange->request->token == NULL) {
 		exchange->without_token = true;
 		return exchange->settings->imdsv2_mode == IMDSV2_AUDIT ? GO_ON : refuse(exchange, 401, "no-token");
 	}
-	CLEANUP_TOKEN_KEYS struct token_keys keys = keyring_keys(exchange->proxy->keyring);
-	scope_of(exchange->proxy, exchange->settings, exchange->client, scope);
-	switch (token_check_keys(&keys, scope, clock_boot_seconds(), request->token, &exchange->ttl_left)) {
-	case TOKEN_GOOD:
-		return GO_ON;
-	case TOKEN_EXPIRED:
-		return refuse(exchange, 401, "token-expired");
-	case TOKEN_MALFORMED:
-		return refuse(exchange, 401, "token-malformed");
-	case TOKEN_STRANGE:
-		break;
-	}
-	return refuse(exchange, 401, "token-out-of-scope");
+	const char *reason = reasons[scope_check(exchange->proxy, exchange->settings, exchange->client,
+	                                         exchange->request->token, &exchange->token)];
+	return reason != NULL ? refuse(exchange, 401, reason) : GO_ON;
 }
 
 /* ---- upstream */
 
-static int take_socket(void *context, int family, struct error *err)
+static struct upstream_request onward(const struct exchange *exchange)
 {
-	struct client *client = context;
-	if (client->upstream_fd >= 0 && family == client->local.family)
-		return steal_fd(&client->upstream_fd);
-	int fd;
-	return line_socket(client->line, family, &fd, err) < 0 ? -1 : fd;
+	return onward_request(exchange->client, exchange->request, &exchange->route, exchange->without_token);
 }
 
-/* Host and Authorization go on to the agents alone, which go by them. */
-static struct upstream_request upstream_request_of(const struct exchange *exchange)
+/* Will the request be made? Only for a client whose token is good, if it is who it seems to be: nobody without one
+ * makes a packet leave. */
+static void foresee(struct exchange *exchange)
 {
-	const char *host = exchange->request->host;
-	bool has_name = host != NULL && host[0] != '\0';
-	return (struct upstream_request){
-		.endpoint = service_endpoint(exchange->client->service, exchange->client->local.family == AF_INET6),
-		.host = is_agent(exchange) && has_name ? host : NULL,
-		.authorization = is_agent(exchange) ? exchange->request->authorization : NULL,
-		.method = exchange->request->method,
-		.target = exchange->route.target,
-		.without_token = exchange->without_token,
-		.may_join = exchange->route.role[0] != '\0',
-		.may_keep = true,
-		.socket = take_socket,
-		.socket_context = exchange->client,
-	};
+	struct client *client = exchange->client;
+	if (exchange->route.kind != ROUTE_OTHER || is_agent(exchange) ||
+	    !stock_has(client->stock, client->local.family) ||
+	    !scope_is_likely(exchange->proxy, exchange->settings, client, exchange->request->token, &exchange->token))
+		return;
+	const struct upstream_request request = onward(exchange);
+	upstream_foresee(exchange->proxy->upstream, &request);
 }
 
 static int upstream_failed(struct exchange *exchange, const struct error *problem)
@@ -155,7 +142,7 @@ static int make_token(struct exchange *exchange)
 		return refuse(exchange, 400, "ttl");
 	if (is_bridged(exchange->client) && exchange->settings->put_response_hop_limit < HOPS_TO_BRIDGE)
 		return refuse(exchange, 403, "hop-limit");
-	const struct upstream_request how = upstream_request_of(exchange);
+	const struct upstream_request how = onward(exchange);
 	if (upstream_model(proxy->upstream, &how, &model, &status, &problem) < 0)
 		return upstream_failed(exchange, &problem);
 	if (status != 200)
@@ -174,13 +161,13 @@ static int make_token(struct exchange *exchange)
 static int fetch(struct exchange *exchange)
 {
 	struct error problem = {0};
-	const struct upstream_request request = upstream_request_of(exchange);
+	const struct upstream_request request = onward(exchange);
 	if (upstream_fetch(exchange->proxy->upstream, &request, &exchange->answer, &problem) < 0)
 		return upstream_failed(exchange, &problem);
 	exchange->facts.status = exchange->answer.status;
 	bool is_head = strcmp(exchange->request->method, "HEAD") == 0;
 	if (reply_relay(&exchange->reply, exchange->client->service, &exchange->answer.head,
-	                is_head ? NULL : &exchange->answer.body, exchange->ttl_left, &problem) < 0)
+	                is_head ? NULL : &exchange->answer.body, exchange->token.ttl_left, &problem) < 0)
 		return refuse(exchange, 503, "internal");
 	return GO_ON;
 }
@@ -355,34 +342,59 @@ static int serve_metadata(struct exchange *exchange)
 	return status;
 }
 
-void exchange_run(struct proxy *proxy, struct client *client, const struct request *request)
+void exchange_begin(struct exchange *exchange, struct client *client, const struct request *request)
 {
-	struct exchange exchange = {
+	static int (*const steps[])(struct exchange *) = {check_client, check_request, check_guards};
+	struct proxy *proxy = exchange->proxy;
+	*exchange = (struct exchange){
 		.proxy = proxy,
 		.settings = current_take(proxy->current),
 		.client = client,
 		.request = request,
-		.ttl_left = -1,
+		.token = {.ttl_left = -1},
 		.facts = {.client = client,
 	                  .request = request,
-	                  .route = &exchange.route,
-	                  .without_token = &exchange.without_token},
+	                  .route = &exchange->route,
+	                  .without_token = &exchange->without_token},
+		.started_us = clock_monotonic_us(),
 	};
-	int64_t started_us = clock_monotonic_us();
+	for (size_t i = 0; i < ARRAY_LENGTH(steps) && exchange->status == GO_ON; i++)
+		exchange->status = steps[i](exchange);
+	if (exchange->status == GO_ON)
+		foresee(exchange);
+}
 
-	int status = check_client(&exchange);
+void exchange_finish(struct exchange *exchange)
+{
+	int status = exchange->status;
 	if (status == GO_ON)
-		status = check_request(&exchange);
-	if (status == GO_ON)
-		status = check_guards(&exchange);
-	if (status == GO_ON)
-		status = exchange.route.kind == ROUTE_OTHER ? serve_metadata(&exchange) : serve_token(&exchange);
+		status = exchange->route.kind == ROUTE_OTHER ? serve_metadata(exchange) : serve_token(exchange);
 	if (status != GO_ON)
-		answer_refusal(&exchange, status);
-	count(&exchange, status, clock_monotonic_us() - started_us);
+		answer_refusal(exchange, status);
+	count(exchange, status, clock_monotonic_us() - exchange->started_us);
+	attribution_done(&exchange->attribution);
+	response_done(&exchange->answer);
+	buffer_wipe_done(&exchange->reply);
+	exchange_drop(exchange);
+}
 
-	attribution_done(&exchange.attribution);
-	response_done(&exchange.answer);
-	buffer_wipe_done(&exchange.reply);
-	current_give(proxy->current, exchange.settings);
+void exchange_drop(struct exchange *exchange)
+{
+	struct proxy *proxy = exchange->proxy;
+	current_give(proxy->current, exchange->settings);
+	explicit_bzero(exchange, sizeof(*exchange)); /* the path of a task's credentials, perhaps */
+	exchange->proxy = proxy;
+}
+
+struct exchange *exchange_new(struct proxy *proxy)
+{
+	struct exchange *exchange = calloc(1, sizeof(*exchange));
+	if (exchange != NULL)
+		exchange->proxy = proxy;
+	return exchange;
+}
+
+void exchange_free(struct exchange *exchange)
+{
+	free(exchange);
 }

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <linux/netfilter_ipv4.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -26,12 +27,29 @@
 #define REQUEST_BYTES (SCREEN_HEAD_BYTES + BODY_BYTES_MAX)
 #define DRAIN_TIMEOUT_MS 500 /* for bytes behind a request, so that closing does not reset the answer away */
 
+/* Bytes looked at as a request. */
+struct look {
+	enum screen_verdict verdict;
+	const char *reason;
+	bool expects_continue;
+	size_t head_bytes;
+	bool has_extra;
+};
+
 struct listener {
 	struct proxy *proxy;
 	struct seats *seats;
+	struct exchange *exchange;
 	struct client client;
+	struct stock stock;
+	struct sighting last; /* of the last client of our own network namespace */
+	bool has_last;
+
 	char bytes[REQUEST_BYTES]; /* of the request, and a little of what may follow it */
-	bool is_served;
+	size_t length;
+	struct look seen; /* in them */
+	struct request request;
+	bool is_begun, is_served;
 };
 
 /* ---- one connection */
@@ -47,15 +65,6 @@ static bool wait_readable(int fd, int64_t deadline_ms)
 	}
 }
 
-/* Bytes looked at as a request. */
-struct look {
-	enum screen_verdict verdict;
-	const char *reason;
-	bool expects_continue;
-	size_t head_bytes;
-	bool has_extra;
-};
-
 static struct look look_at(const char *bytes, size_t length)
 {
 	struct screen head = screen_head(bytes, length);
@@ -65,29 +74,38 @@ static struct look look_at(const char *bytes, size_t length)
 	return (struct look){body.verdict, body.reason, false, head.head_bytes, body.has_extra};
 }
 
-/* Reads until the whole request is there. False: nothing to serve came in time. */
-static bool read_request(struct listener *listener, size_t *ret_length, struct look *ret)
+/* What became of the wait for a request. */
+enum arrival { ARRIVAL_WHOLE, ARRIVAL_PART, ARRIVAL_NONE };
+
+/* Takes what is there. ARRIVAL_NONE: the client has closed before its request was complete, or it was a mere probe. */
+static enum arrival read_some(struct listener *listener)
 {
+	size_t room = sizeof(listener->bytes) - listener->length; /* never 0: what is that long is good or bad */
+	ssize_t got = recv(listener->client.fd, listener->bytes + listener->length, room, MSG_DONTWAIT);
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return ARRIVAL_PART;
+	if (got <= 0)
+		return ARRIVAL_NONE;
+	listener->length += (size_t)got;
+	listener->seen = look_at(listener->bytes, listener->length);
+	return listener->seen.verdict != SCREEN_MORE ? ARRIVAL_WHOLE : ARRIVAL_PART;
+}
+
+/* Waits until the whole request is there; false: nothing to serve came in time. */
+static bool read_request(struct listener *listener)
+{
+	const int yes = 1;
 	int64_t deadline_ms = clock_monotonic_ms() + REQUEST_TIMEOUT_MS;
-	int fd = listener->client.fd;
-	*ret_length = 0;
-	for (;;) {
-		size_t room = sizeof(listener->bytes) - *ret_length; /* never 0: what is that long is good or bad */
-		ssize_t got = recv(fd, listener->bytes + *ret_length, room, MSG_DONTWAIT);
-		if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
-			if (!wait_readable(fd, deadline_ms))
-				return false;
-			continue;
-		}
-		if (got <= 0)
-			return false; /* closed before its request was complete, or a mere probe */
-		*ret_length += (size_t)got;
-		*ret = look_at(listener->bytes, *ret_length);
-		if (ret->verdict != SCREEN_MORE)
-			return true;
-		if (clock_monotonic_ms() >= deadline_ms)
+	enum arrival arrival;
+	do {
+		/* A client that sends its request piecemeal may wait for the first piece to be acknowledged. */
+		if (listener->length > 0)
+			(void)setsockopt(listener->client.fd, IPPROTO_TCP, TCP_QUICKACK, &yes, sizeof(yes));
+		if (!wait_readable(listener->client.fd, deadline_ms))
 			return false;
-	}
+		arrival = read_some(listener);
+	} while (arrival == ARRIVAL_PART && clock_monotonic_ms() < deadline_ms);
+	return arrival == ARRIVAL_WHOLE;
 }
 
 /* Whom the client meant to reach, before the redirect. */
@@ -102,19 +120,6 @@ static enum service service_of(const struct client *client)
 		return SERVICE_NONE;
 	endpoint_from_sockaddr(&original, &destination);
 	return endpoint_service(&destination);
-}
-
-MUST_USE static int look(struct client *client, struct error *err)
-{
-	struct sockaddr_storage peer, local;
-	socklen_t peer_bytes = sizeof(peer), local_bytes = sizeof(local);
-	if (getpeername(client->fd, (struct sockaddr *)&peer, &peer_bytes) < 0 ||
-	    getsockname(client->fd, (struct sockaddr *)&local, &local_bytes) < 0)
-		return error_errno(err, "connection");
-	endpoint_from_sockaddr(&peer, &client->peer);
-	endpoint_from_sockaddr(&local, &client->local);
-	client->service = service_of(client);
-	return line_look(client->line, &client->peer, &client->local, &client->sighting, &client->upstream_fd, err);
 }
 
 static void drain(const struct client *client)
@@ -163,19 +168,37 @@ static bool is_admitted(struct listener *listener)
 	return false;
 }
 
-/* A whole request, or one that is refused: its answer, and then the end. */
-static void serve_request(struct listener *listener, const struct look *seen)
+static bool is_good(const struct listener *listener)
 {
-	struct client *client = &listener->client;
-	struct request request = {.malformed = seen->reason, .expects_continue = seen->expects_continue};
-	bool is_good = seen->verdict == SCREEN_GOOD && !seen->expects_continue;
-	if (is_good)
-		request_split(listener->bytes, seen->head_bytes, &request);
-	request.has_extra = is_good && seen->has_extra;
+	return listener->seen.verdict == SCREEN_GOOD && !listener->seen.expects_continue;
+}
+
+/* A whole request, or one that is refused. */
+static void begin(struct listener *listener)
+{
+	const struct look *seen = &listener->seen;
+	listener->request = (struct request){.malformed = seen->reason, .expects_continue = seen->expects_continue};
+	if (is_good(listener))
+		request_split(listener->bytes, seen->head_bytes, &listener->request);
+	listener->request.has_extra = is_good(listener) && seen->has_extra;
+	listener->is_begun = true;
+	exchange_begin(listener->exchange, &listener->client, &listener->request);
+}
+
+/* Its answer, and then the end. */
+static void finish(struct listener *listener)
+{
 	listener->is_served = true;
-	exchange_run(listener->proxy, client, &request);
-	if (!is_good || seen->has_extra)
-		drain(client);
+	exchange_finish(listener->exchange);
+	if (!is_good(listener) || listener->seen.has_extra)
+		drain(&listener->client);
+}
+
+static void refuse_stranger(struct listener *listener)
+{
+	listener->request = (struct request){.malformed = "not-redirected"};
+	exchange_begin(listener->exchange, &listener->client, &listener->request);
+	exchange_finish(listener->exchange);
 }
 
 /* Known from before a request's first byte was sent. */
@@ -189,39 +212,65 @@ static bool is_own_request(const struct listener *listener)
 	return true;
 }
 
+/* Takes the witness's answer; false: there is nobody to serve. */
+static bool meet(struct listener *listener)
+{
+	struct client *client = &listener->client;
+	struct error problem = {0};
+	if (line_look(client->line, &client->sighting, &problem) < 0) {
+		log_line(LOG_LEVEL_WARNING, "client_lost", "reason=\"%s\"", problem.text);
+		return false;
+	}
+	if (client->sighting.is_probe)
+		return false; /* the witness tries its backends */
+	if (client->sighting.is_local) {
+		listener->last = client->sighting;
+		listener->has_last = true;
+	}
+	return is_admitted(listener);
+}
+
+/* The witness looks while the request is read. A client that has not sent it yet is waited for in its seat only. */
 static void serve(struct listener *listener)
 {
 	struct client *client = &listener->client;
 	struct error problem = {0};
-	if (look(client, &problem) < 0) {
+	enum arrival arrival = ARRIVAL_PART;
+	if (line_ask(client->line, &client->peer, &client->local, &problem) < 0) {
 		log_line(LOG_LEVEL_WARNING, "client_lost", "reason=\"%s\"", problem.text);
 		return;
 	}
-	if (client->sighting.is_probe)
-		return; /* the witness tries its backends */
-	if (!is_admitted(listener))
+	client->service = service_of(client);
+	client->likely = listener->has_last && endpoint_is_loopback(&client->local) ? &listener->last : NULL;
+	if (client->service != SERVICE_NONE)
+		arrival = read_some(listener);
+	if (arrival == ARRIVAL_WHOLE)
+		begin(listener);
+	if (!meet(listener) || arrival == ARRIVAL_NONE)
 		return;
 	if (client->service == SERVICE_NONE) {
-		const struct request nothing = {.malformed = "not-redirected"};
-		exchange_run(listener->proxy, client, &nothing);
+		refuse_stranger(listener);
 		return;
 	}
-	size_t length;
-	struct look seen = {0};
 	seat_waits(client->seat, clock_monotonic_ms());
-	bool is_there = read_request(listener, &length, &seen);
+	bool is_there = arrival == ARRIVAL_WHOLE || read_request(listener);
 	seat_works(client->seat);
-	if (is_there && !is_own_request(listener))
-		serve_request(listener, &seen);
-	explicit_bzero(listener->bytes, length); /* a token, perhaps */
+	if (!is_there || is_own_request(listener))
+		return;
+	if (arrival != ARRIVAL_WHOLE)
+		begin(listener);
+	finish(listener);
 }
 
 int listener_new(struct proxy *proxy, int witness_fd, struct listener **ret, struct error *err)
 {
 	struct listener *listener = calloc(1, sizeof(*listener));
-	if (listener == NULL)
+	if (listener == NULL || (listener->exchange = exchange_new(proxy)) == NULL) {
+		free(listener);
 		return error_set(err, ERROR_MEMORY, "no memory for a listener");
+	}
 	listener->proxy = proxy;
+	listener->client.upstream = CONNECTION_NONE;
 	if (line_open(witness_fd, &listener->client.line, err) < 0) {
 		listener_free(listener);
 		return -1;
@@ -234,23 +283,47 @@ void listener_free(struct listener *listener)
 {
 	if (listener == NULL)
 		return;
+	stock_done(&listener->stock);
+	exchange_free(listener->exchange);
 	line_close(listener->client.line);
 	free(listener);
 }
 
-void listener_serve(struct listener *listener, int fd, struct seats *seats, struct seat *seat)
+/* Of the connection that was served. */
+static void clear(struct listener *listener)
 {
-	struct client *client = &listener->client;
-	*client = (struct client){.fd = fd, .seat = seat, .line = client->line, .upstream_fd = -1};
+	if (listener->is_begun && !listener->is_served)
+		exchange_drop(listener->exchange);
+	connection_done(&listener->client.upstream);
+	explicit_bzero(listener->bytes, listener->length); /* a token, perhaps */
+}
+
+void listener_serve(struct listener *listener, const struct accepted *accepted, struct seats *seats, struct seat *seat)
+{
+	struct line *line = listener->client.line;
+	listener->client = (struct client){.fd = accepted->fd,
+	                                   .seat = seat,
+	                                   .peer = accepted->peer,
+	                                   .local = accepted->local,
+	                                   .line = line,
+	                                   .stock = &listener->stock,
+	                                   .upstream = CONNECTION_NONE};
+	listener->stock.line = line;
 	listener->seats = seats;
-	listener->is_served = false;
+	listener->length = 0;
+	listener->seen = (struct look){0};
+	listener->is_begun = listener->is_served = false;
 	counts_connections(&listener->proxy->counts, 1);
 	seat_works(seat);
 	serve(listener);
+	clear(listener);
 	stack_wipe(); /* tokens and credentials went through frames that are gone */
 	if (seats_leave(seats, seat) && !listener->is_served)
 		count_crowd(listener, "made-room");
 	counts_connections(&listener->proxy->counts, -1);
-	cleanup_descriptor(&client->upstream_fd);
-	client->upstream_fd = -1;
+}
+
+void listener_rest(struct listener *listener)
+{
+	stock_refill(&listener->stock);
 }

@@ -10,6 +10,14 @@ struct listener;
 MUST_USE int listener_new(struct proxy *proxy, int witness_fd, struct listener **ret, struct error *err);
 void listener_free(struct listener *listener);
 
+struct accepted {
+	int fd;
+	struct endpoint peer, local;
+};
+
 /* Serves an accepted connection to its end, if its seat is granted. The descriptor stays the caller's; the seat is
  * given back. */
-void listener_serve(struct listener *listener, int fd, struct seats *seats, struct seat *seat);
+void listener_serve(struct listener *listener, const struct accepted *accepted, struct seats *seats, struct seat *seat);
+
+/* Prepares for the next one, while nobody waits for an answer. */
+void listener_rest(struct listener *listener);

@@ -23,6 +23,7 @@ struct placement {
 	struct writer *writer;
 	struct instance *instance; /* told first whose rows they are */
 	struct line *line;
+	struct stock stock;
 	pthread_t thread;
 
 	pthread_mutex_t mutex; /* guards what follows */
@@ -34,8 +35,7 @@ struct placement {
 static int take_socket(void *context, int family, struct error *err)
 {
 	struct placement *placement = context;
-	int fd;
-	return line_socket(placement->line, family, &fd, err) < 0 ? -1 : fd;
+	return stock_take(&placement->stock, family, err);
 }
 
 /* Reads one value. 1: read, 0: IMDS has none, -1: no answer. */
@@ -239,6 +239,7 @@ int placement_start(struct upstream *upstream, struct writer *writer, struct ins
 	(void)pthread_mutex_init(&placement->mutex, NULL);
 	(void)pthread_cond_init(&placement->changed, &monotonic);
 	int result = line_open(witness_fd, &placement->line, err);
+	placement->stock.line = placement->line;
 	if (result == 0 && pthread_create(&placement->thread, NULL, run, placement) != 0)
 		result = error_set(err, ERROR_SYSTEM, "cannot start the placement's thread");
 	if (result < 0) {
@@ -259,6 +260,7 @@ void placement_stop(struct placement *placement)
 	(void)pthread_cond_broadcast(&placement->changed);
 	(void)pthread_mutex_unlock(&placement->mutex);
 	(void)pthread_join(placement->thread, NULL);
+	stock_done(&placement->stock);
 	line_close(placement->line);
 	json_decref(placement->current);
 	free(placement);

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "proxy/instance.h"
+#include "proxy/stock.h"
 #include "proxy/upstream.h"
-#include "proxy/witness/line.h"
 #include "store/writer.h"
 
 /* Where the instance is: account, region, id, addresses, VPC, read from IMDS by the daemon itself, kept in the ledger

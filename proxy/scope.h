@@ -9,3 +9,19 @@
  * witness which process it is, and notes that in client->sighting. */
 void scope_of(const struct proxy *proxy, const struct settings *settings, struct client *client,
               char to[static TOKEN_SCOPE_BYTES]);
+
+/* A token's verdict, and for which scope it was reached. */
+struct checked {
+	char scope[TOKEN_SCOPE_BYTES]; /* "": not yet */
+	enum token_verdict verdict;
+	int64_t ttl_left; /* in seconds; -1: it is not good */
+};
+
+/* Is the token good for this client? What has been checked for the same scope before is not checked again. */
+enum token_verdict scope_check(const struct proxy *proxy, const struct settings *settings, struct client *client,
+                               const char *token, struct checked *checked);
+
+/* Is it (NULL: none) good if the client is who it seems to be (client->likely)? For what is only prepared: the witness
+ * may still owe its answer, and is not asked. */
+bool scope_is_likely(const struct proxy *proxy, const struct settings *settings, const struct client *client,
+                     const char *token, struct checked *checked);

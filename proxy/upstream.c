@@ -11,6 +11,7 @@
 #include "proxy/cache.h"
 #include "proxy/head_line.h"
 #include "proxy/joins.h"
+#include "proxy/place.h"
 
 #define TOKEN_BYTES 256                 /* EC2's have 56 characters */
 #define TOKEN_TTL "21600"               /* the longest that IMDS gives */
@@ -31,18 +32,10 @@ static const struct endpoint_kind {
 	[ENDPOINT_EKS_IPV6] = {.host = "[fd00:ec2::23]"},
 };
 
-/* Where to ask, and for how long to wait. */
-struct place {
-	struct sockaddr_storage addresses[ENDPOINT_COUNT];
-	int64_t timeout_ms;
-};
-
 struct upstream {
-	struct transfer_ports ports;
+	struct connection_ports ports;
 
-	pthread_mutex_t place_mutex; /* held for moments only */
-	struct place place;
-
+	struct place *place;
 	struct joins *joins;
 	struct cache *cache;
 
@@ -83,42 +76,41 @@ MUST_USE static int build(const struct upstream_request *request, const char *to
 	return 0;
 }
 
+MUST_USE static int begin(struct upstream *upstream, const struct upstream_request *request,
+                          const struct sockaddr_storage *address, struct connection *connection, struct error *err)
+{
+	return connection_begin(connection, address, &upstream->ports, request->socket, request->socket_context, err);
+}
+
 /* Sends one request and takes its answer. */
 MUST_USE static int ask(struct upstream *upstream, const struct upstream_request *request, const char *token_line,
                         int64_t deadline_ms, struct response *ret, struct error *err)
 {
 	char bytes[REQUEST_BYTES];
-	struct sockaddr_storage address;
+	struct sockaddr_storage address = place_address(upstream->place, request->endpoint);
+	CLEANUP_CONNECTION struct connection own = CONNECTION_NONE;
+	struct connection *connection = request->connection != NULL ? request->connection : &own;
 	struct transfer transfer = {
-		.address = &address,
 		.request = bytes,
 		.is_head = strcmp(request->method, "HEAD") == 0,
 		.deadline_ms = deadline_ms,
-		.socket = request->socket,
-		.socket_context = request->socket_context,
-		.ports = &upstream->ports,
 	};
-	(void)pthread_mutex_lock(&upstream->place_mutex);
-	address = upstream->place.addresses[request->endpoint];
-	(void)pthread_mutex_unlock(&upstream->place_mutex);
-	int result = build(request, token_line, bytes, &transfer.request_bytes, err);
-	if (result == 0 && transfer_run(&transfer, ret, err) < 0)
-		result = error_prefix(err, "upstream");
+	if (build(request, token_line, bytes, &transfer.request_bytes, err) < 0)
+		return -1;
+	int result = 0;
+	if (!connection_is_fresh(connection, &address, clock_monotonic_ms()))
+		result = begin(upstream, request, &address, connection, err);
+	transfer.fd = connection->fd;
+	connection->is_used = true;
+	if (result == 0)
+		result = transfer_run(&transfer, ret, err);
 	explicit_bzero(bytes, transfer.request_bytes);
-	return result;
-}
-
-static int64_t deadline_of(struct upstream *upstream)
-{
-	(void)pthread_mutex_lock(&upstream->place_mutex);
-	int64_t timeout_ms = upstream->place.timeout_ms;
-	(void)pthread_mutex_unlock(&upstream->place_mutex);
-	return clock_monotonic_ms() + timeout_ms;
+	return result < 0 ? error_prefix(err, "upstream") : 0;
 }
 
 bool upstream_is_own_port(const struct upstream *upstream, uint16_t port)
 {
-	return atomic_load(&upstream->ports.under_way[port]) > 0;
+	return atomic_load(&upstream->ports.in_use[port]) > 0;
 }
 
 /* ---- the shared token */
@@ -279,10 +271,20 @@ MUST_USE static int fetch_joined(struct document_fetch *fetch, struct response *
 	return joins_run(fetch->upstream->joins, key, fetch->deadline_ms, fetch_document, fetch, ret, err);
 }
 
+void upstream_foresee(struct upstream *upstream, const struct upstream_request *request)
+{
+	const struct sockaddr_storage address = place_address(upstream->place, request->endpoint);
+	struct error ignored;
+	char key[CACHE_KEY_BYTES];
+	if (request->may_join || (cache_key(request, key) && place_keeps(upstream->place)) ||
+	    begin(upstream, request, &address, request->connection, &ignored) < 0)
+		connection_done(request->connection);
+}
+
 int upstream_fetch(struct upstream *upstream, const struct upstream_request *request, struct response *ret,
                    struct error *err)
 {
-	struct document_fetch fetch = {upstream, request, deadline_of(upstream)};
+	struct document_fetch fetch = {upstream, request, place_deadline_ms(upstream->place)};
 	char key[CACHE_KEY_BYTES];
 	int64_t asked_ms = clock_monotonic_ms();
 	bool keeps = cache_key(request, key);
@@ -309,7 +311,7 @@ int upstream_model(struct upstream *upstream, const struct upstream_request *how
 	CLEANUP_RESPONSE struct response answer = {0};
 	char line[TOKEN_LINE_BYTES] = "";
 	bool has_token;
-	if (token_line(upstream, how, deadline_of(upstream), line, &answer, &has_token, err) < 0)
+	if (token_line(upstream, how, place_deadline_ms(upstream->place), line, &answer, &has_token, err) < 0)
 		return -1;
 	explicit_bzero(line, sizeof(line));
 	*ret_status = has_token ? 200 : answer.status;
@@ -336,24 +338,11 @@ uint64_t upstream_kept_answers(const struct upstream *upstream)
 
 /* ---- opening and closing */
 
-MUST_USE static int parse_place(const struct upstream_options *options, struct place *ret, struct error *err)
-{
-	*ret = (struct place){.timeout_ms = options->timeout_ms};
-	for (int i = 0; i < ENDPOINT_COUNT; i++)
-		if (transfer_parse_address(options->addresses[i], &ret->addresses[i], err) < 0)
-			return -1;
-	return 0;
-}
-
 int upstream_change(struct upstream *upstream, const struct upstream_options *options, struct error *err)
 {
-	struct place place;
-	if (parse_place(options, &place, err) < 0)
+	bool is_other;
+	if (place_change(upstream->place, options, &is_other, err) < 0)
 		return -1;
-	(void)pthread_mutex_lock(&upstream->place_mutex);
-	bool is_other = memcmp(upstream->place.addresses, place.addresses, sizeof(place.addresses)) != 0;
-	upstream->place = place;
-	(void)pthread_mutex_unlock(&upstream->place_mutex);
 	cache_keep_for(upstream->cache, options->cache_ms, clock_monotonic_ms());
 	if (!is_other)
 		return 0;
@@ -370,9 +359,8 @@ int upstream_open(const struct upstream_options *options, struct upstream **ret,
 	if (upstream == NULL)
 		return error_set(err, ERROR_MEMORY, "no memory for upstream");
 	(void)pthread_mutex_init(&upstream->mutex, NULL);
-	(void)pthread_mutex_init(&upstream->place_mutex, NULL);
 	if (joins_new(&upstream->joins, err) < 0 || cache_new(&upstream->cache, err) < 0 ||
-	    parse_place(options, &upstream->place, err) < 0) {
+	    place_new(options, &upstream->place, err) < 0) {
 		upstream_close(upstream);
 		return -1;
 	}
@@ -390,7 +378,7 @@ void upstream_close(struct upstream *upstream)
 	cache_free(upstream->cache);
 	buffer_done(&upstream->model_head);
 	(void)pthread_mutex_destroy(&upstream->mutex);
-	(void)pthread_mutex_destroy(&upstream->place_mutex);
+	place_free(upstream->place);
 	explicit_bzero(upstream->token, sizeof(upstream->token));
 	free(upstream);
 }

@@ -40,9 +40,15 @@ struct upstream_request {
 	bool without_token;        /* an IMDSv1 request that is passed through; agents know no tokens anyway */
 	bool may_join;             /* one answer may serve all who ask for the same at this moment */
 	bool may_keep;             /* an answer of a moment ago will do, where cache.h knows the target */
-	transfer_socket *socket;
+	connection_socket *socket;
 	void *socket_context;
+	struct connection *connection; /* one that was begun, or CONNECTION_NONE: taken, renewed if need be, and left to
+	                                  the caller to end; NULL: none, and what is needed is ended at once */
 };
+
+/* Begins to connect in request->connection, since by all that is known the request will be made in a moment: nothing is
+ * sent but packets of TCP. Not where the answer may come from elsewhere. Never fails; what goes wrong is met again. */
+void upstream_foresee(struct upstream *upstream, const struct upstream_request *request);
 
 /* ERROR_TIMEOUT, ERROR_SYSTEM, ERROR_INPUT or ERROR_LIMIT when there was no whole answer. Any status is an answer; when
  * upstream refuses us a token, that refusal is the answer. */

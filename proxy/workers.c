@@ -31,6 +31,7 @@ struct workers {
 	struct seats *seats;
 	int witness_fd;
 	int sockets[SOCKETS_MAX];
+	struct endpoint locals[SOCKETS_MAX]; /* where they are bound; family 0: to be asked of each connection */
 	int socket_count;
 	int wake[2]; /* a pipe: closing its write end wakes whoever waits for connections */
 	pthread_attr_t attributes;
@@ -77,7 +78,8 @@ MUST_USE static int open_epoll(struct worker *worker, struct error *err)
 	for (int i = 0; i <= workers->socket_count; i++) {
 		bool is_wake = i == workers->socket_count;
 		int fd = is_wake ? workers->wake[0] : workers->sockets[i];
-		struct epoll_event wanted = {.events = is_wake ? EPOLLIN : EPOLLIN | EPOLLEXCLUSIVE, .data.fd = fd};
+		struct epoll_event wanted = {.events = is_wake ? EPOLLIN : EPOLLIN | EPOLLEXCLUSIVE,
+		                             .data.u32 = (uint32_t)i};
 		if (epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, fd, &wanted) < 0)
 			return error_errno(err, "epoll");
 	}
@@ -107,24 +109,40 @@ static void become_busy(struct workers *workers)
 	(void)pthread_mutex_unlock(&workers->mutex);
 }
 
-/* Waits for a connection, and is idle no more then; -1: time to end. */
-static int accept_one(struct worker *worker)
+/* Takes a connection that is there, with both its ends; false: there is none any more, or none can be had. */
+static bool take(const struct workers *workers, uint32_t which, struct accepted *ret)
 {
+	struct sockaddr_storage peer, local;
+	socklen_t peer_bytes = sizeof(peer), local_bytes = sizeof(local);
+	CLEANUP_FD int fd = accept4(workers->sockets[which], (struct sockaddr *)&peer, &peer_bytes, SOCK_CLOEXEC);
+	if (fd < 0)
+		return false;
+	endpoint_from_sockaddr(&peer, &ret->peer);
+	ret->local = workers->locals[which];
+	if (ret->local.family == 0) {
+		if (getsockname(fd, (struct sockaddr *)&local, &local_bytes) < 0)
+			return false;
+		endpoint_from_sockaddr(&local, &ret->local);
+	}
+	ret->fd = steal_fd(&fd);
+	return true;
+}
+
+/* Waits for a connection, and is idle no more then; false: time to end. */
+static bool accept_one(struct worker *worker, struct accepted *ret)
+{
+	struct workers *workers = worker->workers;
 	struct epoll_event ready;
 	for (;;) {
 		int got = epoll_wait(worker->epoll_fd, &ready, 1, worker->is_spare ? LINGER_MS : -1);
 		if (got == 0 && give_up_waiting(worker))
-			return -1;
+			return false;
 		if (got == 0 || (got < 0 && errno == EINTR))
 			continue;
-		if (got < 0 || ready.data.fd == worker->workers->wake[0]) {
-			become_busy(worker->workers);
-			return -1;
-		}
-		int fd = accept4(ready.data.fd, NULL, NULL, SOCK_CLOEXEC);
-		if (fd >= 0) {
-			become_busy(worker->workers);
-			return fd;
+		bool is_end = got < 0 || ready.data.u32 >= (uint32_t)workers->socket_count;
+		if (is_end || take(workers, ready.data.u32, ret)) {
+			become_busy(workers);
+			return !is_end;
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
 			log_line(LOG_LEVEL_ERROR, "accept_failed", "reason=\"%s\"", strerror(errno));
@@ -149,13 +167,15 @@ static bool become_idle(struct worker *worker)
 static void serve_connections(struct worker *worker)
 {
 	struct workers *workers = worker->workers;
+	struct accepted accepted;
 	do {
-		CLEANUP_FD int fd = accept_one(worker);
-		if (fd < 0)
+		if (!accept_one(worker, &accepted))
 			return;
-		struct seat *seat = seats_take(workers->seats, fd, clock_monotonic_ms());
+		struct seat *seat = seats_take(workers->seats, accepted.fd, clock_monotonic_ms());
 		if (seat != NULL) /* as it must be: there is one for each worker */
-			listener_serve(worker->listener, fd, workers->seats, seat);
+			listener_serve(worker->listener, &accepted, workers->seats, seat);
+		(void)close(accepted.fd);
+		listener_rest(worker->listener);
 	} while (become_idle(worker));
 }
 
@@ -246,6 +266,21 @@ static void workers_free(struct workers *workers)
 	free(workers);
 }
 
+/* Where each socket is bound, if that is one address: then all its connections have it. */
+static void note_locals(struct workers *workers)
+{
+	static const uint8_t any[sizeof(workers->locals[0].address)];
+	for (int i = 0; i < workers->socket_count; i++) {
+		struct sockaddr_storage local;
+		socklen_t bytes = sizeof(local);
+		struct endpoint *at = &workers->locals[i];
+		if (getsockname(workers->sockets[i], (struct sockaddr *)&local, &bytes) == 0)
+			endpoint_from_sockaddr(&local, at);
+		if (memcmp(at->address, any, sizeof(any)) == 0)
+			at->family = 0;
+	}
+}
+
 static void init_locks(struct workers *workers)
 {
 	pthread_condattr_t monotonic;
@@ -274,6 +309,7 @@ int workers_start(struct proxy *proxy, int witness_fd, const int *sockets, int c
 	                            .base = limit < WORKERS_BASE ? limit : WORKERS_BASE,
 	                            .most = limit + WORKERS_EXTRA};
 	memcpy(workers->sockets, sockets, (size_t)count * sizeof(*sockets));
+	note_locals(workers);
 	init_locks(workers);
 	int result = seats_new(limit, WORKERS_EXTRA, &workers->seats, err);
 	if (result == 0 && pipe2(workers->wake, O_CLOEXEC) < 0)

@@ -5,14 +5,13 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "common/text.h"
 #include "proxy/witness/pass.h"
 
-#define ANSWER_TIMEOUT_MS 3000 /* the witness bounds its own work well below this */
+#define ANSWER_TIMEOUT_S 3 /* the witness bounds its own work well below this */
 
 struct line {
 	int main_fd; /* borrowed: new lines are made over it */
@@ -92,7 +91,9 @@ MUST_USE static int connect_line(int main_fd, int *ret_fd, struct error *err)
 	CLEANUP_FD int ours = pair[0];
 	CLEANUP_FD int theirs = pair[1];
 	const struct iovec byte = {(char[]){'L'}, 1};
-	if (pass_send(main_fd, &byte, 1, theirs) != 1)
+	const struct timeval patience = {.tv_sec = ANSWER_TIMEOUT_S};
+	if (setsockopt(ours, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0 ||
+	    pass_send(main_fd, &byte, 1, &theirs, 1) != 1)
 		return error_errno(err, "cannot open a line to the witness");
 	*ret_fd = steal_fd(&ours);
 	return 0;
@@ -134,48 +135,85 @@ void line_close(struct line *line)
 	free(line);
 }
 
-/* Receives one answer, with the descriptor that may come along (-1: none). The caller frees *ret_bytes. `timeout_ms`
- * -1: for ever. */
-MUST_USE static int receive(struct line *line, int timeout_ms, char **ret_bytes, size_t *ret_length, int *ret_fd,
-                            struct error *err)
+/* Why nothing came. */
+static int missed(ssize_t got, struct error *err)
 {
-	struct pollfd ready = {.fd = line->fd, .events = POLLIN};
-	if (poll(&ready, 1, timeout_ms) != 1)
-		return error_set(err, ERROR_TIMEOUT, "the witness does not answer");
-	ssize_t size = recv(line->fd, NULL, 0, MSG_PEEK | MSG_TRUNC);
-	if (size <= 0 || size > (ssize_t)(sizeof(struct answer) + LINE_DOCUMENT_BYTES))
-		return error_set(err, ERROR_SYSTEM, "the witness is gone");
-	char *bytes = malloc((size_t)size);
-	ssize_t got = bytes != NULL ? pass_receive(line->fd, bytes, (size_t)size, ret_fd) : -1;
-	if (got != size) {
-		free(bytes);
-		return error_set(err, ERROR_SYSTEM, "the witness is gone");
-	}
-	*ret_bytes = bytes;
-	*ret_length = (size_t)got;
+	return got < 0 && errno == EAGAIN ? error_set(err, ERROR_TIMEOUT, "the witness does not answer")
+	                                  : error_set(err, ERROR_SYSTEM, "the witness is gone");
+}
+
+MUST_USE static int check_answer(struct line *line, const struct answer *answer, size_t length, struct error *err)
+{
+	if (length < sizeof(*answer) || answer->magic != LINE_MAGIC ||
+	    length != sizeof(*answer) + answer->document_bytes)
+		return error_set(err, ERROR_INPUT, "the witness sent %zu bytes that are no answer", length);
+	line->is_broken = false;
 	return 0;
 }
 
-/* `ret_document`: the text behind the answer, owned by the caller; NULL: it is not wanted. */
-MUST_USE static int take_answer(struct line *line, int timeout_ms, struct answer *ret, char **ret_document, int *ret_fd,
-                                struct error *err)
+/* Takes an answer without a document, and the descriptors that come along. */
+MUST_USE static int take_sockets(struct line *line, struct answer *ret, int fds[static PASS_MAX], size_t *ret_count,
+                                 struct error *err)
 {
-	CLEANUP_FREE char *bytes = NULL;
-	size_t length = 0;
-	if (receive(line, timeout_ms, &bytes, &length, ret_fd, err) < 0)
+	union {
+		struct answer answer;
+		char bytes[sizeof(struct answer) + 1]; /* so that a longer one is not taken for one */
+	} message;
+	ssize_t got;
+	do
+		got = pass_receive(line->fd, &message, sizeof(message.bytes), fds, ret_count);
+	while (got < 0 && errno == EINTR);
+	int result = got <= 0 ? missed(got, err) : check_answer(line, &message.answer, (size_t)got, err);
+	if (result == 0 && message.answer.document_bytes > 0)
+		result = error_set(err, ERROR_INPUT, "the witness sent a document that nobody asked for");
+	if (result == 0)
+		*ret = message.answer;
+	if (result < 0)
+		while (*ret_count > 0)
+			(void)close(fds[--*ret_count]);
+	return result;
+}
+
+MUST_USE static int take_answer(struct line *line, struct answer *ret, struct error *err)
+{
+	int fds[PASS_MAX];
+	size_t count;
+	if (take_sockets(line, ret, fds, &count, err) < 0)
 		return -1;
-	if (length >= sizeof(*ret))
-		memcpy(ret, bytes, sizeof(*ret));
-	if (length < sizeof(*ret) || ret->magic != LINE_MAGIC || length != sizeof(*ret) + ret->document_bytes) {
-		cleanup_descriptor(ret_fd);
-		*ret_fd = -1;
-		return error_set(err, ERROR_INPUT, "the witness sent %zu bytes that are no answer", length);
-	}
-	line->is_broken = false;
-	if (ret_document != NULL) {
-		memmove(bytes, bytes + sizeof(*ret), ret->document_bytes);
-		*ret_document = steal_pointer(&bytes);
-	}
+	while (count > 0)
+		(void)close(fds[--count]);
+	return 0;
+}
+
+/* Waits for an answer, and says how long it is. */
+static ssize_t length_of_next(struct line *line, bool for_ever)
+{
+	ssize_t length;
+	do
+		length = recv(line->fd, NULL, 0, MSG_PEEK | MSG_TRUNC);
+	while (length < 0 && (errno == EINTR || (for_ever && errno == EAGAIN)));
+	return length;
+}
+
+/* Takes an answer with the text behind it, which the caller frees. */
+MUST_USE static int take_document(struct line *line, bool for_ever, struct answer *ret, char **ret_text,
+                                  struct error *err)
+{
+	ssize_t length = length_of_next(line, for_ever);
+	if (length <= 0)
+		return missed(length, err);
+	if (length > (ssize_t)(sizeof(*ret) + LINE_DOCUMENT_BYTES))
+		return error_set(err, ERROR_LIMIT, "the witness sent %zd bytes", length);
+	CLEANUP_FREE char *bytes = calloc(1, (size_t)length + sizeof(*ret));
+	if (bytes == NULL)
+		return error_set(err, ERROR_MEMORY, "no memory for an answer");
+	if (recv(line->fd, bytes, (size_t)length, 0) != length) /* descriptors, if any, go with it */
+		return missed(-1, err);
+	memcpy(ret, bytes, sizeof(*ret));
+	if (check_answer(line, ret, (size_t)length, err) < 0)
+		return -1;
+	memmove(bytes, bytes + sizeof(*ret), ret->document_bytes);
+	*ret_text = steal_pointer(&bytes);
 	return 0;
 }
 
@@ -189,21 +227,17 @@ MUST_USE static int send_query(struct line *line, const struct query *query, str
 	return 0;
 }
 
-MUST_USE static int ask(struct line *line, const struct query *query, struct answer *ret, char **ret_document,
-                        int *ret_fd, struct error *err)
-{
-	if (send_query(line, query, err) < 0)
-		return -1;
-	return take_answer(line, ANSWER_TIMEOUT_MS, ret, ret_document, ret_fd, err);
-}
-
-int line_look(struct line *line, const struct endpoint *peer, const struct endpoint *local, struct sighting *ret,
-              int *ret_socket, struct error *err)
+int line_ask(struct line *line, const struct endpoint *peer, const struct endpoint *local, struct error *err)
 {
 	const struct query query = {.magic = LINE_MAGIC, .kind = QUERY_LOOK, .peer = *peer, .local = *local};
-	struct answer answer;
 	/* A new client may have a new line; the other questions are about a client that only the old one knew. */
-	if (mend(line, err) < 0 || ask(line, &query, &answer, NULL, ret_socket, err) < 0)
+	return mend(line, err) < 0 ? -1 : send_query(line, &query, err);
+}
+
+int line_look(struct line *line, struct sighting *ret, struct error *err)
+{
+	struct answer answer;
+	if (take_answer(line, &answer, err) < 0)
 		return -1;
 	*ret = answer.sighting;
 	return 0;
@@ -213,8 +247,7 @@ int line_first(struct line *line, struct sighting *ret, struct error *err)
 {
 	const struct query query = {.magic = LINE_MAGIC, .kind = QUERY_FIRST};
 	struct answer answer;
-	CLEANUP_FD int none = -1;
-	if (ask(line, &query, &answer, NULL, &none, err) < 0)
+	if (send_query(line, &query, err) < 0 || take_answer(line, &answer, err) < 0)
 		return -1;
 	*ret = answer.sighting;
 	return 0;
@@ -224,10 +257,9 @@ int line_who(struct line *line, struct attribution *ret, struct error *err)
 {
 	const struct query query = {.magic = LINE_MAGIC, .kind = QUERY_WHO};
 	struct answer answer;
-	CLEANUP_FD int none = -1;
 	CLEANUP_FREE char *text = NULL;
 	json_t *document;
-	if (ask(line, &query, &answer, &text, &none, err) < 0 ||
+	if (send_query(line, &query, err) < 0 || take_document(line, false, &answer, &text, err) < 0 ||
 	    json_read(text, answer.document_bytes, &document, err) < 0)
 		return -1;
 	ret->grade = answer.grade < GRADE_COUNT ? (enum grade)answer.grade : GRADE_NONE;
@@ -239,12 +271,11 @@ int line_digest(struct line *line, json_t **ret, struct error *err)
 {
 	const struct query query = {.magic = LINE_MAGIC, .kind = QUERY_DIGESTS};
 	struct answer answer;
-	CLEANUP_FD int none = -1;
 	CLEANUP_FREE char *text = NULL;
 	if (!line->has_asked && send_query(line, &query, err) < 0)
 		return -1;
 	line->has_asked = true;
-	if (take_answer(line, -1, &answer, &text, &none, err) < 0)
+	if (take_document(line, true, &answer, &text, err) < 0)
 		return -1;
 	return json_read(text, answer.document_bytes, ret, err);
 }
@@ -258,22 +289,28 @@ int line_status(struct line *line, json_t **ret, struct error *err)
 {
 	const struct query query = {.magic = LINE_MAGIC, .kind = QUERY_STATUS};
 	struct answer answer;
-	CLEANUP_FD int none = -1;
 	CLEANUP_FREE char *text = NULL;
-	if (mend(line, err) < 0 || ask(line, &query, &answer, &text, &none, err) < 0)
+	if (mend(line, err) < 0 || send_query(line, &query, err) < 0 ||
+	    take_document(line, false, &answer, &text, err) < 0)
 		return -1;
 	return json_read(text, answer.document_bytes, ret, err);
 }
 
-int line_socket(struct line *line, int family, int *ret_socket, struct error *err)
+int line_sockets(struct line *line, int family, int ret[static LINE_SOCKETS_MAX], int *ret_count, struct error *err)
 {
-	const struct query query = {.magic = LINE_MAGIC, .kind = QUERY_SOCKET, .local = {.family = (uint16_t)family}};
+	_Static_assert(LINE_SOCKETS_MAX <= PASS_MAX, "they come in one message");
+	const struct query query = {.magic = LINE_MAGIC, .kind = QUERY_SOCKETS, .local = {.family = (uint16_t)family}};
 	struct answer answer;
-	int fd;
-	if (ask(line, &query, &answer, NULL, &fd, err) < 0)
+	int fds[PASS_MAX];
+	size_t count;
+	if (send_query(line, &query, err) < 0 || take_sockets(line, &answer, fds, &count, err) < 0)
 		return -1;
-	if (fd < 0)
+	if (count == 0 || count != answer.sockets || count > LINE_SOCKETS_MAX) {
+		while (count > 0)
+			(void)close(fds[--count]);
 		return error_set(err, ERROR_SYSTEM, "the witness has no upstream socket");
-	*ret_socket = fd;
+	}
+	memcpy(ret, fds, count * sizeof(*ret));
+	*ret_count = (int)count;
 	return 0;
 }

@@ -11,9 +11,10 @@
 /* Between proxy and witness: fixed-size queries over a socketpair, one line for each of the proxy's workers and one
  * witness thread behind each, so that a slow query holds up nobody else's. The proxy's side of it.
  *
- * A line takes LOOK as soon as a connection is accepted; the answer says whose socket it is, and carries a fresh
- * upstream socket. While the proxy reads the request, the witness looks for the process. WHO, just before an answer
- * that holds a credential leaves, looks again and gives the whole attribution. */
+ * A line takes LOOK as soon as a connection is accepted; the answer says whose socket it is, and may be taken when the
+ * proxy has got on with the request. While the request is under way, the witness looks for the process. WHO, just
+ * before an answer that holds a credential leaves, looks again and gives the whole attribution. SOCKETS are upstream's,
+ * marked, some at a time. */
 
 /* An end of a connection; IPv4 in the v4-mapped form never: family says which. */
 struct endpoint {
@@ -70,10 +71,11 @@ struct line;
 MUST_USE int line_open(int main_fd, struct line **ret, struct error *err);
 void line_close(struct line *line);
 
-/* Asks about an accepted connection; gives what its socket is, and an upstream socket of the family wanted (-1: none).
- * The caller owns *ret_socket. */
-MUST_USE int line_look(struct line *line, const struct endpoint *peer, const struct endpoint *local,
-                       struct sighting *ret, int *ret_socket, struct error *err);
+/* Asks about an accepted connection, and does not wait: from now on the witness looks at its socket. */
+MUST_USE int line_ask(struct line *line, const struct endpoint *peer, const struct endpoint *local, struct error *err);
+
+/* Takes the answer to that, before anything else is asked. */
+MUST_USE int line_look(struct line *line, struct sighting *ret, struct error *err);
 
 /* The process found since (for tokens bound to a process): fills pid and start_ticks. */
 MUST_USE int line_first(struct line *line, struct sighting *ret, struct error *err);
@@ -87,22 +89,25 @@ MUST_USE int line_digest(struct line *line, json_t **ret, struct error *err);
 /* From another thread: ends the wait in line_digest, for good. */
 void line_interrupt(struct line *line);
 
-/* One more upstream socket. */
-MUST_USE int line_socket(struct line *line, int family, int *ret_socket, struct error *err);
+/* Fresh upstream sockets: stream, unconnected, non-blocking, marked so that the redirect lets them through. One at
+ * least; the caller owns them. */
+#define LINE_SOCKETS_MAX 8
+MUST_USE int line_sockets(struct line *line, int family, int ret[static LINE_SOCKETS_MAX], int *ret_count,
+                          struct error *err);
 
 /* What the witness looks with, as an object for status; the caller owns it. */
 MUST_USE int line_status(struct line *line, json_t **ret, struct error *err);
 
 /* ---- what goes over the line; shared with the witness */
 
-enum query_kind { QUERY_LOOK = 1, QUERY_FIRST, QUERY_WHO, QUERY_SOCKET, QUERY_DIGESTS, QUERY_STATUS };
+enum query_kind { QUERY_LOOK = 1, QUERY_FIRST, QUERY_WHO, QUERY_SOCKETS, QUERY_DIGESTS, QUERY_STATUS };
 
 #define LINE_MAGIC 0x4b543031u /* "KT01" */
 
 struct query {
 	uint32_t magic;
 	uint32_t kind;
-	struct endpoint peer, local; /* of LOOK; of SOCKET: local.family */
+	struct endpoint peer, local; /* of LOOK; of SOCKETS: local.family */
 };
 
 #define LINE_DOCUMENT_BYTES (160 << 10) /* at most, of the JSON behind an answer */
@@ -110,7 +115,7 @@ struct query {
 struct answer {
 	uint32_t magic;
 	uint32_t grade;          /* of WHO */
-	uint32_t has_socket;     /* of LOOK and SOCKET: a descriptor comes along */
+	uint32_t sockets;        /* of SOCKETS: so many descriptors come along */
 	uint32_t document_bytes; /* of WHO, DIGESTS and STATUS: JSON behind this struct */
 	struct sighting sighting;
 };

@@ -5,7 +5,6 @@
 #include "proxy/witness/looker.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -23,6 +22,7 @@ struct looker {
 	int fd;
 	struct looker_options *options;
 	struct look *look;
+	int patience_ms; /* as SO_RCVTIMEO of the line; 0: none */
 };
 
 static atomic_uint lines_open;
@@ -40,24 +40,30 @@ static struct look_options look_options(const struct looker *looker)
 	};
 }
 
-/* An upstream socket: the redirect lets it through for its mark, and for the file-system uid that this process makes
- * all files with, the proxy's. */
-static int make_socket(const struct looker *looker, int family)
+/* Upstream sockets: the redirect lets them through for their mark, and for the file-system uid that this process makes
+ * all files with, the proxy's. How many there are. */
+static uint32_t make_sockets(const struct looker *looker, int family, int fds[static LINE_SOCKETS_MAX])
 {
 	const unsigned mark = WITNESS_MARK;
-	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
-	if (fd >= 0 && looker->options->is_root && setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0) {
-		(void)close(fd);
-		return -1;
+	uint32_t count = 0;
+	while (count < LINE_SOCKETS_MAX) {
+		int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
+		if (fd < 0)
+			break;
+		fds[count++] = fd;
+		if (looker->options->is_root && setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0) {
+			(void)close(fds[--count]);
+			break;
+		}
 	}
-	return fd;
+	return count;
 }
 
-static bool send_answer(struct looker *looker, const struct answer *answer, const char *document, int socket)
+static bool send_answer(struct looker *looker, const struct answer *answer, const char *document)
 {
 	const struct iovec data[] = {{(void *)(uintptr_t)answer, sizeof(*answer)},
 	                             {(void *)(uintptr_t)document, answer->document_bytes}};
-	return pass_send(looker->fd, data, ARRAY_LENGTH(data), socket) >= 0;
+	return pass_send(looker->fd, data, ARRAY_LENGTH(data), NULL, 0) >= 0;
 }
 
 static bool answer_look(struct looker *looker, const struct query *query)
@@ -67,9 +73,7 @@ static bool answer_look(struct looker *looker, const struct query *query)
 	look_at_accept(looker->look, &options, &query->peer, &query->local);
 	answer.sighting = *look_sighting(looker->look);
 	answer.sighting.is_probe = probe_recognise(looker->options->probe, &answer.sighting);
-	CLEANUP_FD int socket = make_socket(looker, query->local.family);
-	answer.has_socket = socket >= 0;
-	return send_answer(looker, &answer, "", socket);
+	return send_answer(looker, &answer, "");
 }
 
 static bool answer_first(struct looker *looker)
@@ -77,14 +81,19 @@ static bool answer_first(struct looker *looker)
 	struct answer answer = {.magic = LINE_MAGIC};
 	const struct look_options options = look_options(looker);
 	look_at_first(looker->look, &options, &answer.sighting);
-	return send_answer(looker, &answer, "", -1);
+	return send_answer(looker, &answer, "");
 }
 
-static bool answer_socket(struct looker *looker, const struct query *query)
+static bool answer_sockets(struct looker *looker, const struct query *query)
 {
-	CLEANUP_FD int socket = make_socket(looker, query->local.family == AF_INET6 ? AF_INET6 : AF_INET);
-	struct answer answer = {.magic = LINE_MAGIC, .has_socket = socket >= 0};
-	return send_answer(looker, &answer, "", socket);
+	int fds[LINE_SOCKETS_MAX];
+	uint32_t count = make_sockets(looker, query->local.family == AF_INET6 ? AF_INET6 : AF_INET, fds);
+	struct answer answer = {.magic = LINE_MAGIC, .sockets = count};
+	const struct iovec data = {&answer, sizeof(answer)};
+	bool is_sent = pass_send(looker->fd, &data, 1, fds, count) >= 0;
+	while (count > 0)
+		(void)close(fds[--count]);
+	return is_sent;
 }
 
 static bool answer_who(struct looker *looker)
@@ -104,7 +113,7 @@ static bool answer_who(struct looker *looker)
 	if (text == NULL || strlen(text) > LINE_DOCUMENT_BYTES)
 		return false;
 	answer.document_bytes = (uint32_t)strlen(text);
-	return send_answer(looker, &answer, text, -1);
+	return send_answer(looker, &answer, text);
 }
 
 static bool answer_status(struct looker *looker)
@@ -117,7 +126,7 @@ static bool answer_status(struct looker *looker)
 	if (text == NULL)
 		return false;
 	answer.document_bytes = (uint32_t)strlen(text);
-	return send_answer(looker, &answer, text, -1);
+	return send_answer(looker, &answer, text);
 }
 
 /* The line's last query: from now on it speaks whenever there is something to say. */
@@ -131,7 +140,7 @@ static bool answer_digests(struct looker *looker)
 		if (text == NULL || strlen(text) > LINE_DOCUMENT_BYTES)
 			continue;
 		answer.document_bytes = (uint32_t)strlen(text);
-		is_sent = send_answer(looker, &answer, text, -1);
+		is_sent = send_answer(looker, &answer, text);
 	}
 	return false;
 }
@@ -145,8 +154,8 @@ static bool serve_query(struct looker *looker, const struct query *query)
 		return answer_first(looker);
 	case QUERY_WHO:
 		return answer_who(looker);
-	case QUERY_SOCKET:
-		return answer_socket(looker, query);
+	case QUERY_SOCKETS:
+		return answer_sockets(looker, query);
 	case QUERY_STATUS:
 		return answer_status(looker);
 	default:
@@ -196,20 +205,30 @@ void looker_free(struct looker *looker)
 	lines_open--;
 }
 
-/* While the line is quiet. A request that is over by then is not looked into. */
+/* How long the next receive waits; 0: for ever. */
+static void wait_for(struct looker *looker, int patience_ms)
+{
+	const struct timeval patience = {.tv_usec = patience_ms * 1000};
+	if (looker->patience_ms != patience_ms)
+		(void)setsockopt(looker->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	looker->patience_ms = patience_ms;
+}
+
+/* The line was quiet. A request that is over by now is not looked into. */
 static void use_the_pause(struct looker *looker)
 {
-	struct pollfd ready = {.fd = looker->fd, .events = POLLIN};
-	if (!look_is_due(looker->look) || poll(&ready, 1, FIRST_LOOK_AFTER_MS) != 0)
-		return;
+	wait_for(looker, 0);
 	(void)pthread_rwlock_rdlock(&looker->options->lock);
 	const struct look_options options = look_options(looker);
-	look_meanwhile(looker->look, &options);
+	if (look_is_due(looker->look))
+		look_meanwhile(looker->look, &options);
 	(void)pthread_rwlock_unlock(&looker->options->lock);
 }
 
+#define QUIET 2
+
 /* One query, and none behind it: the proxy asks the next only when it has the answer. 1: it is there; 0: the line has
- * ended; -1: *ret_refusal says what came instead. */
+ * ended; QUIET: not in time; -1: *ret_refusal says what came instead. */
 static int receive_query(int fd, struct query *ret, enum refusal *ret_refusal)
 {
 	struct query next;
@@ -220,6 +239,8 @@ static int receive_query(int fd, struct query *ret, enum refusal *ret_refusal)
 	do
 		count = recvmmsg(fd, messages, ARRAY_LENGTH(messages), MSG_WAITFORONE, NULL);
 	while (count < 0 && errno == EINTR);
+	if (count < 0 && errno == EAGAIN)
+		return QUIET;
 	if (count > 0 && messages[0].msg_len == 0)
 		return 0;
 	*ret_refusal = REFUSAL_MALFORMED; /* also if this is no socket at all */
@@ -239,11 +260,14 @@ void *looker_run(void *argument)
 	enum refusal refusal;
 	int got;
 	do {
-		use_the_pause(looker);
+		if (look_is_due(looker->look))
+			wait_for(looker, FIRST_LOOK_AFTER_MS);
 		got = receive_query(looker->fd, &query, &refusal);
-		if (got < 0)
+		if (got == QUIET)
+			use_the_pause(looker);
+		else if (got < 0)
 			refusals_add(&looker->options->refusals, refusal);
-	} while (got == 1 && serve_one(looker, &query));
+	} while (got == QUIET || (got == 1 && serve_one(looker, &query)));
 	looker_free(looker);
 	return NULL;
 }

@@ -122,9 +122,12 @@ static int take_line(int main_fd, struct looker_options *options, bool *ret_ende
 		struct change change;
 		char bytes[sizeof(struct change) + 1]; /* so that a longer one is not taken for one */
 	} message;
-	int received;
-	ssize_t got = pass_receive(main_fd, &message, sizeof(message.bytes), &received);
-	CLEANUP_FD int fd = received;
+	int fds[PASS_MAX];
+	size_t count;
+	ssize_t got = pass_receive(main_fd, &message, sizeof(message.bytes), fds, &count);
+	CLEANUP_FD int fd = count > 0 ? fds[--count] : -1;
+	while (count > 0) /* nobody sends more than one */
+		(void)close(fds[--count]);
 	*ret_ended = got == 0 || (got < 0 && errno != EINTR);
 	if (got == 1 && fd >= 0)
 		return steal_fd(&fd);

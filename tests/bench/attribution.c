@@ -122,18 +122,17 @@ static bool take(int listener, struct line *line, struct sighting *ret, int *ret
 	struct pollfd ready = {.fd = listener, .events = POLLIN};
 	if (poll(&ready, 1, READY_MS) != 1)
 		return false;
-	int upstream = -1, fd = accept(listener, (struct sockaddr *)&address[0], &size[0]);
+	int fd = accept(listener, (struct sockaddr *)&address[0], &size[0]);
 	if (fd < 0 || getsockname(fd, (struct sockaddr *)&address[1], &size[1]) < 0)
 		fail("accept");
 	endpoint_from_sockaddr(&address[0], &peer);
 	endpoint_from_sockaddr(&address[1], &local);
 	int64_t started_us = clock_monotonic_us();
-	if (line_look(line, &peer, &local, ret, &upstream, &problem) < 0) {
+	if (line_ask(line, &peer, &local, &problem) < 0 || line_look(line, ret, &problem) < 0) {
 		(void)fprintf(stderr, "%s\n", problem.text);
 		exit(1);
 	}
 	*ret_us = clock_monotonic_us() - started_us;
-	cleanup_descriptor(&upstream);
 	*ret_fd = fd;
 	return true;
 }

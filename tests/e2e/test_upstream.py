@@ -36,6 +36,41 @@ def expect_recovery(instance):
     assert all(row["outcome"] == "delivered" for row in rows)
 
 
+def connections(instance):
+    return instance.imds.counters()["connections"]
+
+
+def test_one_connection_for_each_request(instance):
+    """One that was begun early is the one that is used."""
+    token = instance.token(ttl=600)
+    instance.get("/latest/meta-data/instance-id", token)
+    before = connections(instance)
+    for _ in range(20):
+        assert instance.get("/latest/meta-data/instance-id", token)[0] == 200
+    assert connections(instance) == before + 20
+
+
+REFUSED = {
+    "no token": ((), 401),
+    "another token": (("X-aws-ec2-metadata-token: " + "A" * 54 + "==",), 401),
+    "forwarded": (("X-aws-ec2-metadata-token: {token}", "X-Forwarded-For: 1.2.3.4"), 403),
+    "another host": (("X-aws-ec2-metadata-token: {token}", "Host: example.com"), 403),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_no_connection_for_what_is_refused(instance, name):
+    """However early connections are begun: nobody without a good token makes a packet leave."""
+    token = instance.token(ttl=600)
+    headers, status = REFUSED[name]
+    assert instance.get("/latest/meta-data/instance-id", token)[0] == 200
+    before = connections(instance)
+    for _ in range(10):
+        assert instance.get("/latest/meta-data/instance-id",
+                            headers=[line.format(token=token) for line in headers])[0] == status
+    assert connections(instance) == before
+
+
 def test_throttled_with_503(instance):
     token = instance.token(ttl=600)
     before = len(instance.rows("access_key_id IS NOT NULL"))

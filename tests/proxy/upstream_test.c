@@ -26,11 +26,11 @@ struct service {
 	answer_function *answer;
 
 	pthread_mutex_t mutex;
-	int count, puts; /* requests, and those for tokens among them */
+	int connections, count, puts; /* requests, and those for tokens among them */
 	char requests[REQUESTS_MAX][1024];
 };
 
-struct connection {
+struct visit {
 	struct service *service;
 	int fd;
 };
@@ -43,23 +43,28 @@ static void say(int fd, const char *text)
 /* Reads one head, notes it, answers, closes. */
 static void *serve_one(void *argument)
 {
-	struct connection *connection = argument;
-	struct service *service = connection->service;
+	struct visit *visit = argument;
+	struct service *service = visit->service;
 	char request[1024] = "";
 	size_t length = 0;
 	ssize_t got;
 	while (strstr(request, "\r\n\r\n") == NULL &&
-	       (got = read(connection->fd, request + length, sizeof(request) - 1 - length)) > 0) {
+	       (got = read(visit->fd, request + length, sizeof(request) - 1 - length)) > 0) {
 		length += (size_t)got;
 		request[length] = '\0';
+	}
+	if (length == 0) { /* begun, and not needed */
+		(void)close(visit->fd);
+		free(visit);
+		return NULL;
 	}
 	(void)pthread_mutex_lock(&service->mutex);
 	(void)text_copy(service->requests[service->count++ % REQUESTS_MAX], sizeof(request), request);
 	service->puts += strncmp(request, "PUT ", 4) == 0;
 	(void)pthread_mutex_unlock(&service->mutex);
-	service->answer(service, connection->fd, request);
-	(void)close(connection->fd);
-	free(connection);
+	service->answer(service, visit->fd, request);
+	(void)close(visit->fd);
+	free(visit);
 	return NULL;
 }
 
@@ -69,12 +74,15 @@ static void *serve(void *argument)
 	struct pollfd ready[] = {{.fd = service->listener, .events = POLLIN},
 	                         {.fd = service->stop[0], .events = POLLIN}};
 	while (poll(ready, 2, -1) > 0 && ready[1].revents == 0) {
-		struct connection *connection = malloc(sizeof(*connection));
+		struct visit *visit = malloc(sizeof(*visit));
 		pthread_t thread;
-		if (connection == NULL)
+		if (visit == NULL)
 			abort();
-		*connection = (struct connection){service, accept(service->listener, NULL, NULL)};
-		if (pthread_create(&thread, NULL, serve_one, connection) != 0)
+		*visit = (struct visit){service, accept(service->listener, NULL, NULL)};
+		(void)pthread_mutex_lock(&service->mutex);
+		service->connections++;
+		(void)pthread_mutex_unlock(&service->mutex);
+		if (pthread_create(&thread, NULL, serve_one, visit) != 0)
 			abort();
 		(void)pthread_detach(thread);
 	}
@@ -219,7 +227,7 @@ static void throttles(struct service *service, int fd, const char *request)
 
 static int take_socket(void *context, int family, struct error *err)
 {
-	int fd = context != NULL ? -1 : socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = context != NULL ? -1 : socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	return fd >= 0 ? fd : error_set(err, ERROR_SYSTEM, "no socket");
 }
 
@@ -790,6 +798,103 @@ static void takes_addresses_only(void **state)
 	}
 }
 
+/* ---- connections that are begun ahead */
+
+static const struct {
+	const char *name;
+	struct upstream_request request;
+	int64_t cache_ms;
+	int wait_ms;     /* between the beginning and the request */
+	bool moves;      /* upstream is somewhere else by then */
+	bool is_begun;   /* ahead */
+	int connections; /* in all; 0: of no interest */
+} foreseen[] = {
+	{"used", {.target = "/a"}, .is_begun = true, .connections = 1},
+	{"too old", {.target = "/a"}, .wait_ms = CONNECTION_FRESH_MS + 50, .is_begun = true, .connections = 2},
+	{"to another place", {.target = "/a"}, .moves = true, .is_begun = true},
+	{"joined, perhaps", {.target = "/a", .may_join = true}, .connections = 1},
+	{"kept, perhaps", {.target = "/latest/meta-data/ami-id", .may_keep = true}, .cache_ms = 1000, .connections = 1},
+	{"never kept", {.target = "/a", .may_keep = true}, .cache_ms = 1000, .is_begun = true, .connections = 1},
+	{"nothing is kept",
+         {.target = "/latest/meta-data/ami-id", .may_keep = true},
+         .is_begun = true,
+         .connections = 1},
+};
+
+/* Whether the machine was quick enough for the case to mean what it says. */
+static bool try_foreseen(size_t i)
+{
+	const char *name = foreseen[i].name;
+	struct service service, other;
+	struct connection connection = CONNECTION_NONE;
+	CLEANUP_RESPONSE struct response answer = {0}, ignored = {0};
+	struct upstream_request request = foreseen[i].request;
+	struct upstream *upstream;
+	service_start(&service, fine);
+	service_start(&other, fine);
+	const struct upstream_options options = options_for(service.address, foreseen[i].cache_ms);
+	const struct upstream_options moved = options_for(other.address, foreseen[i].cache_ms);
+	assert_int_equal(upstream_open(&options, &upstream, NULL), 0);
+	assert_int_equal(upstream_fetch(upstream, &get, &ignored, NULL), 0); /* so that there is a token */
+	request.method = "GET";
+	request.socket = take_socket;
+	request.connection = &connection;
+	request.without_token = !request.may_keep;
+	int connections = service.connections, count = service.count;
+	int64_t started_ms = clock_monotonic_ms();
+	upstream_foresee(upstream, &request);
+	CHECK_NUMBER(name, connection.fd >= 0, foreseen[i].is_begun);
+	(void)usleep((unsigned)foreseen[i].wait_ms * 1000);
+	if (foreseen[i].moves)
+		assert_int_equal(upstream_change(upstream, &moved, NULL), 0);
+	CHECK_NUMBER(name, service.count + other.count, count); /* nothing is sent */
+	CHECK_NUMBER(name, upstream_fetch(upstream, &request, &answer, NULL), 0);
+	bool is_quick = clock_monotonic_ms() - started_ms < CONNECTION_FRESH_MS || foreseen[i].wait_ms > 0;
+	CHECK_NUMBER(name, answer.status, 200);
+	CHECK(name, connection.fd >= 0); /* the caller's to end */
+	CHECK(name, upstream_is_own_port(upstream, connection.port));
+	connection_done(&connection);
+	service_stop(&service);
+	service_stop(&other);
+	if (is_quick && foreseen[i].connections > 0)
+		CHECK_NUMBER(name, service.connections - connections, foreseen[i].connections);
+	CHECK_NUMBER(name, other.count, foreseen[i].moves);
+	upstream_close(upstream);
+	return is_quick;
+}
+
+static void uses_what_was_begun(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(foreseen); i++) {
+		int tries = 0;
+		while (!try_foreseen(i) && ++tries < 20)
+			continue;
+		CHECK(foreseen[i].name, tries < 20);
+	}
+}
+
+/* Nobody listens there: the request says so, not the beginning. */
+static void foresees_no_failure(void **state)
+{
+	struct connection connection = CONNECTION_NONE;
+	CLEANUP_RESPONSE struct response answer = {0};
+	struct error problem = {0};
+	struct upstream_request request = get;
+	(void)state;
+	struct upstream *upstream = open_upstream("127.0.0.1:1");
+	request.without_token = true;
+	request.connection = &connection;
+	upstream_foresee(upstream, &request);
+	assert_int_equal(upstream_fetch(upstream, &request, &answer, &problem), -1);
+	assert_string_equal(problem.text, "upstream: connect: Connection refused");
+	connection_done(&connection);
+	request.socket_context = &request; /* no socket to be had */
+	upstream_foresee(upstream, &request);
+	assert_int_equal(connection.fd, -1);
+	upstream_close(upstream);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -809,6 +914,8 @@ int main(void)
 		cmocka_unit_test(keeps_a_good_token_when_there_is_no_newer),
 		cmocka_unit_test(knows_its_own_ports),
 		cmocka_unit_test(moves_to_another_place),
+		cmocka_unit_test(uses_what_was_begun),
+		cmocka_unit_test(foresees_no_failure),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

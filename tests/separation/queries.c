@@ -38,12 +38,10 @@ static void ask_who(char *const words[], char *answer, size_t size)
 	struct line *line;
 	struct sighting sighting;
 	struct error problem = {0};
-	CLEANUP_FD int upstream = -1;
 	CLEANUP_ATTRIBUTION struct attribution attribution = {0};
 	const struct endpoint peer = endpoint_of(words[0], words[1]), local = endpoint_of(words[2], words[3]);
-	if (line_open(witness_main_fd, &line, &problem) < 0 ||
-	    line_look(line, &peer, &local, &sighting, &upstream, &problem) < 0 ||
-	    line_who(line, &attribution, &problem) < 0) {
+	if (line_open(witness_main_fd, &line, &problem) < 0 || line_ask(line, &peer, &local, &problem) < 0 ||
+	    line_look(line, &sighting, &problem) < 0 || line_who(line, &attribution, &problem) < 0) {
 		say_error(&problem, answer, size);
 		return;
 	}
@@ -78,7 +76,7 @@ static int open_raw(void)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -1;
 	CLEANUP_FD int theirs = pair[1];
-	if (pass_send(witness_main_fd, &byte, 1, theirs) != 1) {
+	if (pass_send(witness_main_fd, &byte, 1, &theirs, 1) != 1) {
 		(void)close(pair[0]);
 		return -1;
 	}
@@ -143,7 +141,7 @@ static void send_file(char *const words[], char *answer, size_t size)
 {
 	const struct iovec byte = {(char[]){'L'}, 1};
 	CLEANUP_FD int fd = open(words[0], O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	say_result(fd < 0 ? -1 : pass_send(witness_main_fd, &byte, 1, fd), answer, size);
+	say_result(fd < 0 ? -1 : pass_send(witness_main_fd, &byte, 1, &fd, 1), answer, size);
 }
 
 /* As many lines as it takes: how many are served. */

@@ -192,6 +192,12 @@ static int open_descriptors(void)
 		.magic = LINE_MAGIC                                                                                    \
 	}
 
+/* Question and answer in one. */
+static int look_at(struct line *line, const struct endpoint *peer, struct sighting *ret, struct error *err)
+{
+	return line_ask(line, peer, peer, err) < 0 ? -1 : line_look(line, ret, err);
+}
+
 static const struct {
 	const char *name;
 	struct witness witness;
@@ -217,9 +223,8 @@ static void refuses_what_is_no_answer(void **state)
 		struct error problem = {0};
 		struct endpoint none = {0};
 		struct sighting sighting = {.uid = 77};
-		int fd = -1;
 		stage_open(&stage);
-		CHECK_NUMBER(broken[i].name, line_look(stage.line, &none, &none, &sighting, &fd, &problem), -1);
+		CHECK_NUMBER(broken[i].name, look_at(stage.line, &none, &sighting, &problem), -1);
 		CHECK(broken[i].name, problem.code != ERROR_NONE && problem.text[0] != '\0');
 		CHECK_NUMBER(broken[i].name, sighting.uid, 77);
 		stage_close(&stage);
@@ -227,19 +232,19 @@ static void refuses_what_is_no_answer(void **state)
 	}
 }
 
-/* A descriptor that came with a bad answer is closed; the caller must not be left with its number. */
-static void leaves_no_number_of_a_closed_descriptor(void **state)
+/* A descriptor that came with an answer that brings none is closed. */
+static void leaves_no_descriptor_that_nobody_asked_for(void **state)
 {
-	struct stage stage = {.witness = {.answer = {.magic = 0}, .give_socket = true}};
+	struct stage stage = {.witness = {.answer = GOOD_ANSWER, .give_socket = true}};
 	struct endpoint none = {0};
 	struct sighting sighting;
-	int fd = -1;
+	int before = open_descriptors();
 	(void)state;
 	stage_open(&stage);
-	int result = line_look(stage.line, &none, &none, &sighting, &fd, NULL);
+	int result = look_at(stage.line, &none, &sighting, NULL);
 	stage_close(&stage);
-	assert_int_equal(result, -1);
-	assert_int_equal(fd, -1);
+	assert_int_equal(result, 0);
+	assert_int_equal(open_descriptors(), before);
 }
 
 /* ---- a witness that answers its first question too late */
@@ -276,14 +281,14 @@ static void takes_no_late_answer_for_another_client(void **state)
 	struct sighting sighting = {0};
 	struct line *line;
 	pthread_t thread;
-	int pair[2], fd = -1;
+	int pair[2];
 	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair), 0);
 	late.main_fd = pair[1];
 	assert_int_equal(line_open(pair[0], &line, NULL), 0);
 	assert_int_equal(pthread_create(&thread, NULL, late_run, &late), 0);
-	assert_int_equal(line_look(line, &first, &first, &sighting, &fd, NULL), -1); /* after its patience */
-	int result = line_look(line, &second, &second, &sighting, &fd, NULL);
+	assert_int_equal(look_at(line, &first, &sighting, NULL), -1); /* after its patience */
+	int result = look_at(line, &second, &sighting, NULL);
 	line_close(line);
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	(void)close(late.line);
@@ -374,18 +379,31 @@ static void refuses_a_document_that_is_no_json(void **state)
 	assert_null(attribution.document);
 }
 
+static const struct {
+	const char *name;
+	struct witness witness;
+} socketless[] = {
+	{"none", {.answer = GOOD_ANSWER}},
+	{"none of one", {.answer = {.magic = LINE_MAGIC, .sockets = 1}}},
+	{"one that is not announced", {.answer = GOOD_ANSWER, .give_socket = true}},
+	{"one of two", {.answer = {.magic = LINE_MAGIC, .sockets = 2}, .give_socket = true}},
+};
+
 static void says_when_there_is_no_socket(void **state)
 {
-	struct stage stage = {.witness = {.answer = GOOD_ANSWER}};
-	struct error problem = {0};
-	int fd = -7;
 	(void)state;
-	stage_open(&stage);
-	int result = line_socket(stage.line, AF_INET, &fd, &problem);
-	stage_close(&stage);
-	assert_int_equal(result, -1);
-	assert_int_equal(problem.code, ERROR_SYSTEM);
-	assert_int_equal(fd, -7);
+	int before = open_descriptors();
+	for (size_t i = 0; i < ARRAY_LENGTH(socketless); i++) {
+		struct stage stage = {.witness = socketless[i].witness};
+		struct error problem = {0};
+		int fds[LINE_SOCKETS_MAX], count = -7;
+		stage_open(&stage);
+		CHECK_NUMBER(socketless[i].name, line_sockets(stage.line, AF_INET, fds, &count, &problem), -1);
+		stage_close(&stage);
+		CHECK_NUMBER(socketless[i].name, problem.code, ERROR_SYSTEM);
+		CHECK_NUMBER(socketless[i].name, count, -7);
+		CHECK_NUMBER(socketless[i].name, open_descriptors(), before);
+	}
 }
 
 static void says_when_the_witness_is_gone(void **state)
@@ -409,14 +427,16 @@ static void carries_questions_and_answers(void **state)
 {
 	struct stage stage = {
 		.witness = {.answer = {.magic = LINE_MAGIC,
-	                               .sighting = {.has_tuple = true, .uid = 1000, .inode = 5, .netns = 7}},
-	                    .give_socket = true}};
+	                               .sighting = {.has_tuple = true, .uid = 1000, .inode = 5, .netns = 7}}}};
 	struct endpoint peer = endpoint_of("192.0.2.1", 1234), local = endpoint_of("169.254.169.254", 80);
 	struct sighting sighting;
-	int fd = -1;
 	(void)state;
 	stage_open(&stage);
-	int result = line_look(stage.line, &peer, &local, &sighting, &fd, NULL);
+	int result = line_ask(stage.line, &peer, &local, NULL);
+	/* Until that is answered, nothing else can be asked. */
+	CHECK_NUMBER("asked twice", line_first(stage.line, &sighting, NULL), -1);
+	if (result == 0)
+		result = line_look(stage.line, &sighting, NULL);
 	stage_close(&stage);
 	assert_int_equal(result, 0);
 	assert_int_equal(stage.witness.query_bytes, sizeof(struct query));
@@ -426,23 +446,22 @@ static void carries_questions_and_answers(void **state)
 	assert_true(endpoint_equal(&stage.witness.query.local, &local));
 	assert_true(sighting.has_tuple);
 	assert_int_equal(sighting.uid, 1000);
-	assert_true(fd >= 0);
-	assert_true((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
-	(void)close(fd);
 }
 
-static void carries_a_socket(void **state)
+static void carries_sockets(void **state)
 {
-	struct stage stage = {.witness = {.answer = GOOD_ANSWER, .give_socket = true}};
-	int fd = -1;
+	struct stage stage = {.witness = {.answer = {.magic = LINE_MAGIC, .sockets = 1}, .give_socket = true}};
+	int fds[LINE_SOCKETS_MAX], count = 0;
 	(void)state;
 	stage_open(&stage);
-	int result = line_socket(stage.line, AF_INET6, &fd, NULL);
+	int result = line_sockets(stage.line, AF_INET6, fds, &count, NULL);
 	stage_close(&stage);
 	assert_int_equal(result, 0);
-	assert_int_equal(stage.witness.query.kind, QUERY_SOCKET);
+	assert_int_equal(stage.witness.query.kind, QUERY_SOCKETS);
 	assert_int_equal(stage.witness.query.local.family, AF_INET6);
-	assert_int_equal(close(fd), 0);
+	assert_int_equal(count, 1);
+	assert_true((fcntl(fds[0], F_GETFD) & FD_CLOEXEC) != 0);
+	assert_int_equal(close(fds[0]), 0);
 }
 
 static const struct {
@@ -484,7 +503,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refuses_what_is_no_answer),
-		cmocka_unit_test(leaves_no_number_of_a_closed_descriptor),
+		cmocka_unit_test(leaves_no_descriptor_that_nobody_asked_for),
 		cmocka_unit_test(takes_no_late_answer_for_another_client),
 		cmocka_unit_test(waits_for_digests),
 		cmocka_unit_test(refuses_a_document_that_is_no_json),
@@ -493,7 +512,7 @@ int main(void)
 		cmocka_unit_test(knows_the_service_by_address_and_port),
 		cmocka_unit_test(compares_all_of_an_endpoint),
 		cmocka_unit_test(carries_questions_and_answers),
-		cmocka_unit_test(carries_a_socket),
+		cmocka_unit_test(carries_sockets),
 		cmocka_unit_test(carries_an_attribution),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "proxy/onward.h"
+
+#include "proxy/service.h"
+
+static int take_socket(void *context, int family, struct error *err)
+{
+	return stock_take(context, family, err);
+}
+
+struct upstream_request onward_request(struct client *client, const struct request *request, const struct route *route,
+                                       bool without_token)
+{
+	bool is_agent = service_is_agent(client->service);
+	bool has_name = request->host != NULL && request->host[0] != '\0';
+	return (struct upstream_request){
+		.endpoint = service_endpoint(client->service, client->local.family == AF_INET6),
+		.host = is_agent && has_name ? request->host : NULL,
+		.authorization = is_agent ? request->authorization : NULL,
+		.method = request->method,
+		.target = route->target,
+		.without_token = without_token,
+		.may_join = route->role[0] != '\0',
+		.may_keep = true,
+		.socket = take_socket,
+		.socket_context = client->stock,
+		.connection = &client->upstream,
+	};
+}
