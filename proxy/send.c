@@ -19,7 +19,9 @@ bool send_until(int fd, const struct buffer *bytes, int64_t deadline_ms)
 {
 	size_t sent = 0;
 	while (sent < bytes->length) {
-		ssize_t now = send(fd, bytes->bytes + sent, bytes->length - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+		/* "More" is the end of the connection, which leaves in one packet with the last bytes. */
+		ssize_t now =
+			send(fd, bytes->bytes + sent, bytes->length - sent, MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE);
 		if (now > 0) {
 			sent += (size_t)now;
 			continue;

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -16,6 +17,14 @@
 #define BACKLOG 4096
 
 #define INHERITED_FIRST 3 /* SD_LISTEN_FDS_START */
+
+/* A request is answered at once, and the answer takes its acknowledgement along: one packet less for each connection,
+ * which inherits this. (listener.c takes it back for requests that come in pieces.) */
+static void spare_acknowledgements(int fd)
+{
+	const int no = 0;
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &no, sizeof(no));
+}
 
 MUST_USE static int check_inherited(int fd, struct error *err)
 {
@@ -28,6 +37,7 @@ MUST_USE static int check_inherited(int fd, struct error *err)
 		return error_set(err, ERROR_INPUT, "inherited descriptor %d: expected a listening TCP socket", fd);
 	if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
 		return error_errno(err, "inherited descriptor %d", fd);
+	spare_acknowledgements(fd);
 	return 0;
 }
 
@@ -59,6 +69,7 @@ MUST_USE static int bind_one(int family, const char *address, int64_t port, int 
 	if (fd < 0)
 		return error_errno(err, "%s", address);
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	spare_acknowledgements(fd);
 	/* The containers' address comes with the redirect, which may start later than we do. */
 	(void)setsockopt(fd, ipv4 ? IPPROTO_IP : IPPROTO_IPV6, ipv4 ? IP_FREEBIND : IPV6_FREEBIND, &one, sizeof(one));
 	if (!ipv4)

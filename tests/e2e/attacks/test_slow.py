@@ -43,6 +43,31 @@ def assert_let_go(instance):
     assert eventually(lambda: instance.value("keytrail_connections") == 0, 15)
 
 
+# A client without TCP_NODELAY keeps back its second piece until the first is acknowledged.
+TWO_PIECES = r"""
+import socket, sys, time
+head, times = bytes.fromhex(sys.argv[1]), []
+for _ in range(12):
+    client = socket.create_connection(("169.254.169.254", 80))
+    began = time.monotonic()
+    client.sendall(head[:40])
+    client.sendall(head[40:])
+    answer = b""
+    while more := client.recv(65536):
+        answer += more
+    times.append(time.monotonic() - began)
+    assert answer.startswith(b"HTTP/1.1 200 "), answer
+print(min(times))
+"""
+DELAYED_ACK_S = 0.040  # Linux's least
+
+
+def test_a_second_piece_does_not_wait(instance):
+    done = instance.bytes_of("host", [sys.executable, "-c", TWO_PIECES, get(instance).hex()])
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 0.75 * DELAYED_ACK_S
+
+
 def test_cut_at_each_byte(instance):
     """A request in two packets, wherever the cut is, is the same request."""
     whole = request("PUT", "/latest/api/token", f"{TTL_HEADER}: 60", "Transfer-Encoding: chunked", body=b"0\r\n\r\n")
