@@ -320,7 +320,8 @@ sys.stdin.readline()
 for client in clients[:5]:
     fetch(client)
 """
-    with Instance({"witness": {"ebpf_connections": 64}}) as made:
+    settings = {"witness": {"ebpf_connections": 64}, "listen": {"max_connections": 1024}}  # no share is used up
+    with Instance(settings) as made:
         if not wait_for_ebpf(made):
             pytest.skip(ebpf_state(made)["ebpf"])
         client = made.world.popen("host", ["/usr/bin/python3", "-I", "-S", "-c", holder, made.token()],
