@@ -12,6 +12,7 @@ enum column_kind {
 	COLUMN_TEXT,
 	COLUMN_NUMBER,  /* to the right */
 	COLUMN_COMMAND, /* a list of arguments, shown as a shell would take them */
+	COLUMN_AGO,     /* a time, as how long ago it is; in tables only */
 	COLUMN_VERDICT, /* a grade, outcome or severity: coloured where it wants attention */
 };
 

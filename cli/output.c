@@ -38,11 +38,17 @@ struct output {
 	bool abandoned;
 };
 
-/* Says what a stream's failure was. A reader that has gone away gets no complaint: `| head` is not an error. */
+/* `| head` is not an error. */
+MUST_USE static int reader_is_gone(struct error *err)
+{
+	return error_set(err, ERROR_NONE, "the reader of the output is gone");
+}
+
+/* Says what a stream's failure was. A reader that has gone away gets no complaint. */
 MUST_USE static int write_failed(struct error *err)
 {
 	if (errno == EPIPE)
-		return error_set(err, ERROR_NONE, "the reader of the output is gone");
+		return reader_is_gone(err);
 	return error_errno(err, "writing the output");
 }
 
@@ -138,6 +144,8 @@ int output_row(void *context, const json_t *object, struct error *err)
 
 int output_flush(struct output *output, struct error *err)
 {
+	if (output->abandoned) /* seen by a row already: the stream does not say it twice */
+		return reader_is_gone(err);
 	if (output->table != NULL && table_print(output->table, err) < 0)
 		return -1;
 	if (output_finish(output->options.stream, err) == 0)

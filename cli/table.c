@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli/printable.h"
+#include "common/clock.h"
 #include "common/text.h"
 
 #define WIDEST_TERMINAL 10000
@@ -30,7 +31,7 @@ static void cleanup_grid(struct libscols_table **grid)
 
 struct table_look table_look_at(FILE *stream)
 {
-	struct table_look look = {.stream = stream};
+	struct table_look look = {.stream = stream, .now_us = clock_now_us()};
 	struct winsize size;
 	const char *columns = getenv("COLUMNS"), *no_colour = getenv("NO_COLOR"), *terminal = getenv("TERM");
 	uint64_t width;
@@ -83,7 +84,8 @@ int table_new(const struct columns *columns, const struct table_look *look, stru
 	}
 	for (size_t i = 0; i < columns->count; i++) {
 		const struct column *column = &columns->column[i];
-		int flags = (column->kind == COLUMN_NUMBER ? SCOLS_FL_RIGHT : 0) | (column->wraps ? SCOLS_FL_WRAP : 0) |
+		int flags = (column->kind == COLUMN_NUMBER || column->kind == COLUMN_AGO ? SCOLS_FL_RIGHT : 0) |
+		            (column->wraps ? SCOLS_FL_WRAP : 0) |
 		            (look->steady && column->width > 0 ? SCOLS_FL_STRICTWIDTH : 0);
 		if (is_shown(table, column) &&
 		    scols_table_new_column(table->grid, column->heading, look->steady ? (double)column->width : 0,
@@ -112,13 +114,18 @@ static const char *verdict_colour(const char *word)
 	return NULL;
 }
 
-MUST_USE static int cell_text(const struct column *column, const json_t *object, struct buffer *to, struct error *err)
+MUST_USE static int cell_text(const struct column *column, const json_t *object, int64_t now_us, struct buffer *to,
+                              struct error *err)
 {
+	char ago[CLOCK_AGO_BYTES];
+	int64_t at_us;
 	const json_t *value = columns_value(object, column->path);
 	if (value == NULL && column->otherwise != NULL)
 		value = columns_value(object, column->otherwise);
 	if (column->kind == COLUMN_COMMAND && json_array_size(value) > 0)
 		return printable_command(to, value, err);
+	if (column->kind == COLUMN_AGO && json_is_string(value) && clock_parse(json_string_value(value), &at_us))
+		return buffer_append(to, ago, strlen(clock_ago(at_us, now_us, ago)), err);
 	return printable_value(to, value, err);
 }
 
@@ -134,7 +141,7 @@ int table_add(struct table *table, const json_t *object, struct error *err)
 		if (!is_shown(table, column))
 			continue;
 		buffer_clear(&text);
-		if (cell_text(column, object, &text, err) < 0)
+		if (cell_text(column, object, table->look.now_us, &text, err) < 0)
 			return -1;
 		if (scols_line_set_data(line, shown, text.bytes) < 0)
 			return no_memory(err);

@@ -15,10 +15,12 @@ struct table_look {
 	FILE *stream;
 	size_t width; /* of the terminal; 0: as wide as it gets */
 	bool colours;
-	bool steady; /* columns keep their width from one print to the next */
+	int64_t now_us; /* what "ago" counts from */
+	bool steady;    /* columns keep their width from one print to the next */
 };
 
-/* The stream's terminal: its width (else COLUMNS, else 0), and whether colours are welcome (NO_COLOR, TERM=dumb). */
+/* The stream's terminal: its width (else COLUMNS, else 0), and whether colours are welcome (NO_COLOR, TERM=dumb),
+ * and the time. */
 struct table_look table_look_at(FILE *stream);
 
 MUST_USE int table_new(const struct columns *columns, const struct table_look *look, struct table **ret,

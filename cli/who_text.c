@@ -6,6 +6,7 @@
 #include "cli/calls.h"
 #include "cli/printable.h"
 #include "cli/prose.h"
+#include "common/clock.h"
 #include "detector/verdict.h"
 #include "store/model.h"
 
@@ -15,7 +16,17 @@ struct line {
 	bool always; /* shown as "-" where it is not known */
 };
 
-MUST_USE static int print_value(const json_t *object, const struct line *line, FILE *to, struct error *err)
+/* Beside a time, how long ago that is. */
+static void print_ago(const json_t *value, const struct table_look *look)
+{
+	char text[CLOCK_AGO_BYTES];
+	int64_t at_us;
+	if (json_is_string(value) && clock_parse(json_string_value(value), &at_us))
+		(void)fprintf(look->stream, " (%s)", clock_ago(at_us, look->now_us, text));
+}
+
+MUST_USE static int print_value(const json_t *object, const struct line *line, const struct table_look *look,
+                                struct error *err)
 {
 	CLEANUP_BUFFER struct buffer text = {0};
 	const json_t *value = json_at(object, line->path);
@@ -25,15 +36,17 @@ MUST_USE static int print_value(const json_t *object, const struct line *line, F
 	                                                            : printable_value(&text, value, err);
 	if (result < 0)
 		return -1;
-	(void)fprintf(to, "%-13s %s\n", line->heading, text.bytes);
+	(void)fprintf(look->stream, "%-13s %s", line->heading, text.bytes);
+	print_ago(value, look);
+	(void)fputc('\n', look->stream);
 	return 0;
 }
 
-MUST_USE static int print_lines(const json_t *object, const struct line *lines, size_t count, FILE *to,
-                                struct error *err)
+MUST_USE static int print_lines(const json_t *object, const struct line *lines, size_t count,
+                                const struct table_look *look, struct error *err)
 {
 	for (size_t i = 0; i < count; i++)
-		if (print_value(object, &lines[i], to, err) < 0)
+		if (print_value(object, &lines[i], look, err) < 0)
 			return -1;
 	return 0;
 }
@@ -99,7 +112,7 @@ static const struct line delivery_lines[] = {
 
 int who_text_reported(const json_t *report, const struct table_look *look, struct error *err)
 {
-	if (print_lines(report, reported_lines, ARRAY_LENGTH(reported_lines), look->stream, err) < 0)
+	if (print_lines(report, reported_lines, ARRAY_LENGTH(reported_lines), look, err) < 0)
 		return -1;
 	(void)fputc('\n', look->stream);
 	return 0;
@@ -107,7 +120,7 @@ int who_text_reported(const json_t *report, const struct table_look *look, struc
 
 int who_text_key(const json_t *key, const struct table_look *look, struct error *err)
 {
-	return print_lines(key, key_lines, ARRAY_LENGTH(key_lines), look->stream, err);
+	return print_lines(key, key_lines, ARRAY_LENGTH(key_lines), look, err);
 }
 
 /* Whose account the other side is, what was called, and why it is a finding. */
@@ -138,7 +151,7 @@ int who_text_finding(const json_t *finding, const struct table_look *look, struc
 		return -1;
 	(void)fprintf(look->stream, "\n%s%-13s %s%s\n", look->colours ? "\033[1m" : "", "Finding", text.bytes,
 	              look->colours ? "\033[0m" : "");
-	if (print_lines(finding, finding_lines, ARRAY_LENGTH(finding_lines), look->stream, err) < 0)
+	if (print_lines(finding, finding_lines, ARRAY_LENGTH(finding_lines), look, err) < 0)
 		return -1;
 	return print_reasons(finding, look, err);
 }
@@ -155,7 +168,7 @@ MUST_USE static int print_holders(const json_t *delivery, const struct table_loo
 	for (size_t i = 0; i < json_array_size(holders); i++) {
 		const json_t *holder = json_array_get(holders, i);
 		if (json_is_object(holder) && !json_equal(holder, process) &&
-		    print_lines(holder, lines, ARRAY_LENGTH(lines), look->stream, err) < 0)
+		    print_lines(holder, lines, ARRAY_LENGTH(lines), look, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -174,8 +187,10 @@ MUST_USE static int print_heading(const json_t *delivery, const struct table_loo
 	CLEANUP_BUFFER struct buffer text = {0};
 	if (printable_text(&text, at != NULL ? at : "at an unknown time", err) < 0)
 		return -1;
-	(void)fprintf(look->stream, "\n%s%-13s %s%s\n", look->colours ? "\033[1m" : "",
-	              index >= 0 ? headings[index] : "Recorded", text.bytes, look->colours ? "\033[0m" : "");
+	(void)fprintf(look->stream, "\n%s%-13s %s", look->colours ? "\033[1m" : "",
+	              index >= 0 ? headings[index] : "Recorded", text.bytes);
+	print_ago(json_at(delivery, "delivered_at"), look);
+	(void)fprintf(look->stream, "%s\n", look->colours ? "\033[0m" : "");
 	return 0;
 }
 
@@ -189,9 +204,9 @@ int who_text_delivery(const json_t *delivery, const json_t *previous, const stru
 		return -1;
 	if (is_same)
 		(void)fprintf(look->stream, "  process     %lld, the same as above\n", (long long)pid);
-	else if (print_lines(delivery, process_lines, ARRAY_LENGTH(process_lines), look->stream, err) < 0)
+	else if (print_lines(delivery, process_lines, ARRAY_LENGTH(process_lines), look, err) < 0)
 		return -1;
-	if (print_lines(delivery, delivery_lines, ARRAY_LENGTH(delivery_lines), look->stream, err) < 0 ||
+	if (print_lines(delivery, delivery_lines, ARRAY_LENGTH(delivery_lines), look, err) < 0 ||
 	    print_holders(delivery, look, err) < 0)
 		return -1;
 	if (process == NULL || is_same)

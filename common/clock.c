@@ -222,3 +222,21 @@ char *clock_format_http(int64_t time_us, char to[static CLOCK_HTTP_BYTES])
 	               (unsigned)parts.tm_min % 100, (unsigned)parts.tm_sec % 100);
 	return to;
 }
+
+char *clock_ago(int64_t time_us, int64_t now_us, char to[static CLOCK_AGO_BYTES])
+{
+	static const struct {
+		int64_t seconds;
+		const char *name;
+	} units[] = {{24 * 3600, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}};
+	const bool is_ahead = time_us > now_us;
+	const int64_t seconds = (is_ahead ? time_us - now_us : now_us - time_us) / CLOCK_SECOND_US;
+	(void)snprintf(to, CLOCK_AGO_BYTES, "now");
+	for (size_t i = 0; i < ARRAY_LENGTH(units); i++)
+		if (seconds >= units[i].seconds) {
+			(void)snprintf(to, CLOCK_AGO_BYTES, "%s%lld %s%s", is_ahead ? "in " : "",
+			               (long long)(seconds / units[i].seconds), units[i].name, is_ahead ? "" : " ago");
+			break;
+		}
+	return to;
+}

@@ -28,6 +28,10 @@ MUST_USE bool clock_parse(const char *text, int64_t *ret_us);
 /* `90s`, `15m`, `6h`, `7d`, `2w` before now, or what clock_parse takes, or a bare date: for --since and --until. */
 MUST_USE bool clock_parse_when(const char *text, int64_t now_us, int64_t *ret_us);
 
+/* How long before or after `now_us`, for people: "12 s ago", "5 min ago", "3 h ago", "4 d ago", "in 6 h", "now". */
+#define CLOCK_AGO_BYTES 32
+char *clock_ago(int64_t time_us, int64_t now_us, char to[static CLOCK_AGO_BYTES]);
+
 /* The form of HTTP's Date header (RFC 9110 5.6.7, IMF-fixdate). */
 MUST_USE bool clock_parse_http(const char *text, int64_t *ret_us);
 #define CLOCK_HTTP_BYTES 32

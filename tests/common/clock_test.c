@@ -296,6 +296,26 @@ static void goes_forward(void **state)
 	assert_true(clock_monotonic_ms() > monotonic);
 }
 
+static void says_how_long_ago(void **state)
+{
+	static const struct {
+		int64_t seconds; /* before now */
+		const char *text;
+	} cases[] = {
+		{0, "now"},          {1, "1 s ago"},       {59, "59 s ago"},
+		{60, "1 min ago"},   {3599, "59 min ago"}, {3600, "1 h ago"},
+		{86399, "23 h ago"}, {86400, "1 d ago"},   {34560000, "400 d ago"},
+		{-1, "in 1 s"},      {-7200, "in 2 h"},    {-86400, "in 1 d"},
+	};
+	char text[CLOCK_AGO_BYTES];
+	const int64_t now_us = 1795700000 * CLOCK_SECOND_US;
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
+		CHECK_TEXT(cases[i].text, clock_ago(now_us - cases[i].seconds * CLOCK_SECOND_US, now_us, text),
+		           cases[i].text);
+	CHECK_TEXT("half a second", clock_ago(now_us - 500000, now_us, text), "now");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -310,6 +330,7 @@ int main(void)
 		cmocka_unit_test(knows_when),
 		cmocka_unit_test(reads_and_writes_http_dates),
 		cmocka_unit_test(goes_forward),
+		cmocka_unit_test(says_how_long_ago),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -170,7 +170,7 @@ def test_bad_usage_and_errors(words, status, says):
         assert result.stderr.startswith("keytrail: ") and result.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("name", ["watch", "inventory", "sql"])
+@pytest.mark.parametrize("name", ["inventory", "sql"])
 def test_known_names_that_are_not_served(name):
     result = run(name, "--anything")
     assert result.returncode == 2
@@ -181,8 +181,8 @@ def test_help_and_version():
     everything = run("help")
     assert everything.returncode == 0
     names = re.findall(r"^  ([a-z]+) ", everything.stdout, re.M)
-    assert names == ["status", "deliveries", "who", "keys", "processes", "findings", "detect", "policy", "verify",
-                     "ledger", "contain", "report", "redirect", "seal", "dead", "help"]
+    assert names == ["status", "deliveries", "who", "keys", "processes", "findings", "detect", "watch", "policy", "verify",
+                     "ledger", "contain", "report", "redirect", "seal", "dead", "completion", "help"]
     for name in names[:-1]:
         result = run(name, "--help")
         assert result.returncode == 0 and result.stderr == ""
@@ -635,7 +635,8 @@ def test_detect_without_a_reader_still_judges_and_stores(stolen):
     child.stdout.close()
     complaints = child.stderr.read()
     child.stderr.close()
-    assert child.wait(timeout=30) == 3 and "writing the output" not in complaints
+    assert child.wait(timeout=30) == 3, complaints
+    assert "writing the output" not in complaints
     assert len(lines(run("findings", "--ledger", stolen / "ledger.db"))) == 1
 
 
@@ -820,3 +821,14 @@ def test_redirect_becomes_the_script(machine):
     missing = run("redirect", "check", program=machine.program)
     if not any(Path(place).exists() for place in ("/usr/sbin/keytrail-redirect", "/usr/libexec/keytrail")):
         assert missing.returncode == 1 and "keytrail-redirect: not found" in missing.stderr
+
+
+def test_times_say_how_long_ago_too(ledger):
+    """In tables with room for it, and in `who`; never in CSV, whose bytes do not depend on when it is read."""
+    for command in ("deliveries", "keys", "processes"):
+        assert "AGO" not in run_on_terminal(command, "--ledger", ledger, columns=80)[1]
+        shown = run_on_terminal(command, "--ledger", ledger, columns=120)[1]
+        assert " AGO" in shown and re.search(r" \d+ d ago", shown)
+        heading = run(command, "--ledger", ledger, "-o", "csv").stdout.splitlines()[0].split(",")
+        assert len(heading) == len(set(heading))
+    assert re.search(r"Delivered +2026-\S+Z \(\d+ d ago\)", run_on_terminal("who", KEYS[0], "--ledger", ledger)[1])
