@@ -13,6 +13,7 @@ import pathlib
 import shutil
 import subprocess
 
+import engine
 import judge
 import refuse
 from imds import binary
@@ -23,7 +24,7 @@ PATH = ROLE_PATH + "web-server"
 LONG, SHORT = 600, 30  # clients of a case, before shares
 TIMEOUT_S = 600
 # Ports that no other case uses, below those that the kernel gives by itself.
-CLASH_PORT, TWIN_PORT, FORGED_PORT, NESTED_PORT = 12000, 16000, 20000, 24000
+CLASH_PORT, TWIN_PORT, FORGED_PORT, NESTED_PORT, DIND_PORT = 12000, 16000, 20000, 24000, 28000
 FORGED = "172.30.0.11"  # ctr1's address
 SMALL_SINCE = (6, 14)  # kernels from which on each pid namespace has a pid_max of its own
 
@@ -83,6 +84,8 @@ CASES = {
     "socat": Case("relayed", "socat", share=0.4, option="8181"),
     "slirp4netns": Case("plain", "slirp4netns", share=0.4),
     "ssh -D": Case("socks", "ssh", share=0.4, option="8282"),
+    "Docker in Docker": Case("plain", "dind"),
+    "Docker in Docker, same tuple": Case("bound", "dind-twins", option=f"172.32.0.2,{DIND_PORT}"),
     "connected before the daemon": Case("plain", "early", parallel=64),
 }
 # The service manager's part: a socket that listens while the daemon does not run, then the daemon.
@@ -103,9 +106,13 @@ def label(name):
     return "".join(letter if letter.isalnum() else "-" for letter in name)
 
 
-def missing(name):
+def missing(name, backend):
     """Why a case cannot run here; None when it can."""
     case = CASES[name]
+    if case.place.startswith("dind"):
+        if BACKENDS[backend].share < 1:
+            return "Docker in Docker is tried with whole backends only"
+        return engine.missing()
     for program in NEEDS.get(case.place, ()):
         if shutil.which(program) is None:
             return f"no {program}"
@@ -121,6 +128,7 @@ class Place:
     def __init__(self, instance):
         self.instance, self.world = instance, instance.world
         self.pids = {}
+        self.engine = None
 
     def enter(self, place, argv):
         if place in self.pids:
@@ -172,6 +180,21 @@ class Place:
         yield
         child.stdin.close()
         child.wait(timeout=30)
+
+    def dind(self):
+        """Containers of an engine in a container of another; beside that one another container, with the address that the
+        inner one has inside."""
+        if self.engine is not None:
+            return
+        self.engine = engine.Engine(self.world).__enter__()
+        self.engine.call("network", "create", "second", "--subnet", "172.32.0.0/24")
+        self.pids["dind-second"] = engine.pid_of(self.engine.run("second", "--network", "second", command="exec sleep 600"))
+        self.pids["dind"] = engine.pid_of(engine.Nested(self.engine).run("inner", command="exec sleep 600"))
+        self.instance.redirect("repair")  # Docker has put its own jumps ahead
+
+    def close(self):
+        if self.engine is not None:
+            self.engine.close()
 
     def relay(self, place):
         if place in self.pids:
@@ -233,6 +256,7 @@ class Bench:
         return self
 
     def __exit__(self, *_):
+        self.place.close()
         self.instance.close()
 
     def ebpf(self):
@@ -281,9 +305,12 @@ class Bench:
         """All clients of a case; what they told is kept."""
         case, count = CASES[name], self.count(name)
         option = case.option.format(copy=self.copy) if case.option else None
-        places = {"twins": ["ctr2", "nested"], "forged": ["ctr1"], "forged-nested": ["nested"]}.get(case.place, [case.place])
+        places = {"twins": ["ctr2", "nested"], "dind-twins": ["dind-second", "dind"], "forged": ["ctr1"],
+                  "forged-nested": ["nested"]}.get(case.place, [case.place])
         if case.place in ("nested", "nested-twice", "twins", "forged-nested"):
             self.place.nests()
+        if case.place.startswith("dind"):
+            self.place.dind()
         if case.place in RELAYS:
             self.place.relay(case.place)
         forged = {"forged": FORGED_PORT, "forged-nested": NESTED_PORT}.get(case.place)

@@ -61,7 +61,7 @@ class Engine:
         self.socket = f"unix://{self.folder}/docker.sock"
         self.log = self.folder / "dockerd.log"
         self.init = self.daemon = None
-        self.groups = []
+        self.groups, self.nested = [], []
 
     def __enter__(self):
         try:
@@ -108,6 +108,8 @@ class Engine:
 
     def close(self):
         if self.daemon is not None and self.daemon.poll() is None:
+            for nested in self.nested:
+                nested.close()
             names = self.call("ps", "-aq", check=False).stdout.split()
             if names:
                 self.call("rm", "-f", *names, check=False)
@@ -130,8 +132,11 @@ class Engine:
     def make_image(self):
         root = self.folder / "root"
         fill_image(root)
-        tar = subprocess.run(["tar", "-C", str(root), "-c", "."], capture_output=True, check=True).stdout
-        self.call("import", "-", IMAGE, input=tar, text=False)
+        self.import_folder(root, IMAGE)
+
+    def import_folder(self, folder, image):
+        tar = subprocess.run(["tar", "-C", str(folder), "-c", "."], capture_output=True, check=True).stdout
+        self.call("import", "-", image, input=tar, text=False)
 
     def run(self, name, *options, command=ASK_AT_START):
         """Starts a container in the background; its full id."""
@@ -147,6 +152,71 @@ class Engine:
 
     def curl(self, name, *words):
         return self.call("exec", name, "/usr/bin/curl", "-s", "-m", "10", *words, check=False).stdout
+
+
+# What a container needs for an engine of its own; --privileged wants all capabilities, which not every machine has to give.
+CAPABILITIES = ("CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP NET_BIND_SERVICE NET_ADMIN NET_RAW "
+                "IPC_LOCK SYS_CHROOT SYS_PTRACE SYS_ADMIN SYS_NICE MKNOD AUDIT_WRITE SETFCAP").split()
+UNCONFINED = [word for what in ("seccomp", "apparmor", "systempaths") for word in ("--security-opt", f"{what}=unconfined")]
+INNER_SOCKET = "unix:///run/docker.sock"
+INNER_DOCKERD = (f"mkdir /var/lib/docker/d; exec {DOCKERD} --data-root /var/lib/docker/d --exec-root /run/exec --pidfile /run/pid "
+                 f"-H {INNER_SOCKET} --storage-driver vfs --exec-opt native.cgroupdriver=cgroupfs --bip {{bip}} >/tmp/log 2>&1")
+
+
+class Nested:
+    """Docker in Docker: an engine in a container of another, with this machine's programs. `bip`: address of its bridge."""
+
+    def __init__(self, engine, name="outer", bip="172.32.0.1/24"):
+        self.engine, self.name = engine, name
+        engine.nested.append(self)
+        root = engine.folder / "outer"
+        for folder in ("proc", "sys", "dev", "run", "tmp", "var/lib", "etc", "usr"):
+            (root / folder).mkdir(parents=True)
+        for link in ("bin", "sbin", "lib", "lib64"):
+            (root / link).symlink_to(f"usr/{link}")
+        engine.import_folder(root, "kt-outer")
+        (engine.folder / "shared").mkdir()
+        options = [word for capability in CAPABILITIES for word in ("--cap-add", capability)] + UNCONFINED
+        options += ["--cgroupns", "host", "-v", "/sys/fs/cgroup:/sys/fs/cgroup", "--device-cgroup-rule", "a *:* rwm"]
+        options += ["-v", "/usr:/usr:ro", "-v", "/etc:/etc:ro", "-v", f"{engine.folder}/shared:/shared:ro"]
+        options += ["--tmpfs", "/run", "--tmpfs", "/tmp", "--tmpfs", "/var/lib/docker:exec"]
+        self.id = engine.call("run", "-d", "--name", name, *options, "kt-outer", "/bin/sh", "-c",
+                              INNER_DOCKERD.format(bip=bip)).stdout.strip()
+        ready = eventually(lambda: self.call("version", check=False).returncode == 0, READY_S, pause_s=0.1)
+        assert ready, engine.call("exec", name, "/bin/cat", "/tmp/log", check=False).stdout
+        subprocess.run(["tar", "-C", str(engine.folder / "root"), "-cf", str(engine.folder / "shared" / "image.tar"), "."],
+                       check=True)
+        self.call("import", "/shared/image.tar", IMAGE)
+
+    def call(self, *words, check=True):
+        """The inner engine's client."""
+        return self.engine.call("exec", self.name, DOCKER, "-H", INNER_SOCKET, *words, check=check)
+
+    def close(self):
+        """Its containers first: their control groups are beside those of the outer engine's."""
+        names = self.call("ps", "-aq", check=False).stdout.split()
+        if names:
+            self.call("rm", "-f", *names, check=False)
+
+    def run(self, name, command=ASK_AT_START):
+        """Starts a container of the inner engine in the background; its full id."""
+        return self.call("run", "-d", "--name", name, IMAGE, "/bin/sh", "-c", command).stdout.strip()
+
+
+def pid_of(container_id):
+    """A process of that container, by its number on this machine."""
+    def find():
+        for path in pathlib.Path("/proc").glob("[0-9]*/cgroup"):
+            try:
+                lines = path.read_text().splitlines()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if any(line.endswith(container_id) for line in lines):
+                return int(path.parent.name)
+        return None
+    pid = eventually(find, 10)
+    assert pid, container_id
+    return pid
 
 
 def groups_roots():
