@@ -60,24 +60,44 @@ static bool container_id_of(const char *segment, size_t length, char ret[static 
 	return true;
 }
 
-/* `pod1234-…` or `kubepods-burstable-pod1234_….slice`: 36 characters, `_` for `-` with the systemd driver. */
-static bool pod_uid_of(const char *segment, size_t length, char ret[static 37])
+#define POD_UID_CHARACTERS 36    /* of an object of the API: a UUID */
+#define STATIC_POD_CHARACTERS 32 /* of a pod that kubelet reads off a file: a digest */
+
+static bool is_uuid(const char *text, char ret[static POD_UID_CHARACTERS + 1])
 {
-	if (ends_with(segment, length, ".slice"))
-		length -= strlen(".slice");
-	if (length < 36 + 3)
-		return false;
-	const char *uid = segment + length - 36;
-	if (strncmp(uid - 3, "pod", 3) != 0)
-		return false;
-	for (size_t i = 0; i < 36; i++) {
+	for (size_t i = 0; i < POD_UID_CHARACTERS; i++) {
 		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-		char c = dash && uid[i] == '_' ? '-' : uid[i];
+		char c = dash && text[i] == '_' ? '-' : text[i];
 		if (dash ? c != '-' : !isxdigit((unsigned char)c))
 			return false;
 		ret[i] = c;
 	}
-	ret[36] = '\0';
+	ret[POD_UID_CHARACTERS] = '\0';
+	return true;
+}
+
+/* What stands behind the last `characters` + 3: NULL if that is not `pod`. */
+static const char *behind_pod(const char *segment, size_t length, size_t characters)
+{
+	if (length < characters + strlen("pod"))
+		return NULL;
+	const char *uid = segment + length - characters;
+	return strncmp(uid - strlen("pod"), "pod", strlen("pod")) == 0 ? uid : NULL;
+}
+
+/* `pod1234-…` or `kubepods-burstable-pod1234_….slice`: with the systemd driver `_` stands for `-`. */
+static bool pod_uid_of(const char *segment, size_t length, char ret[static POD_UID_CHARACTERS + 1])
+{
+	if (ends_with(segment, length, ".slice"))
+		length -= strlen(".slice");
+	const char *uid = behind_pod(segment, length, POD_UID_CHARACTERS);
+	if (uid != NULL && is_uuid(uid, ret))
+		return true;
+	uid = behind_pod(segment, length, STATIC_POD_CHARACTERS);
+	if (uid == NULL || !is_hex(uid, STATIC_POD_CHARACTERS))
+		return false;
+	memcpy(ret, uid, STATIC_POD_CHARACTERS);
+	ret[STATIC_POD_CHARACTERS] = '\0';
 	return true;
 }
 
@@ -86,6 +106,12 @@ static bool is_users_own(const char *segment, size_t length)
 {
 	return length > strlen("user@.service") && strncmp(segment, "user@", strlen("user@")) == 0 &&
 	       ends_with(segment, length, ".service");
+}
+
+/* The monitors of Podman and CRI-O stand beside their containers, not in them. */
+static bool is_monitor(const char *segment)
+{
+	return text_starts(segment, "libpod-conmon-") || text_starts(segment, "crio-conmon-");
 }
 
 static void take_unit(const char *segment, size_t length, struct container *found)
@@ -100,7 +126,7 @@ static void take_unit(const char *segment, size_t length, struct container *foun
 /* False: what follows says nothing that can be believed. */
 static bool take_segment(const char *segment, size_t length, struct container *found)
 {
-	char id[ID_DIGITS + 1], uid[37];
+	char id[ID_DIGITS + 1], uid[POD_UID_CHARACTERS + 1];
 	/* containerd takes the systemd driver's `kubepods-podUID.slice:cri-containerd:ID` for one name. */
 	const char *last = memrchr(segment, ':', length), *first = memchr(segment, ':', length);
 	bool has_id = last != NULL && container_id_of(last + 1, length - (size_t)(last + 1 - segment), id);
@@ -108,9 +134,7 @@ static bool take_segment(const char *segment, size_t length, struct container *f
 		length = (size_t)(first - segment);
 	if (found->pod_uid[0] == '\0' && pod_uid_of(segment, length, uid))
 		(void)text_copy(found->pod_uid, sizeof(found->pod_uid), uid);
-	/* Podman's monitor stands beside its container, not in it. */
-	bool is_monitor = length > strlen("libpod-conmon-") && text_starts(segment, "libpod-conmon-");
-	if (!has_id && !is_monitor)
+	if (!has_id && !is_monitor(segment))
 		has_id = container_id_of(segment, length, id);
 	if (has_id) {
 		(void)text_copy(found->container_id, sizeof(found->container_id), id);

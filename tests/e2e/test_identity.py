@@ -319,6 +319,31 @@ def test_control_groups(asking, path, unit, container, pod):
     assert process["cgroup"] == f"/kt-{os.getpid()}.slice/{path}"
 
 
+@pytest.mark.skipif(UNIFIED is None, reason="no control groups of version 2")
+def test_every_filter_finds_what_was_recorded(asking):
+    """Of both lists: what is there is found, what is not is not."""
+    path = shutil.copy(CURL, asking.instance.folder / "curl-found")
+    with open(path, "ab") as file:
+        file.write(os.urandom(16))
+    with control_group(UNIFIED / f"kt-{os.getpid()}.slice" / "found.service" / f"docker-{ID}.scope") as group:
+        run = f'echo $$ >{group}/cgroup.procs && exec setpriv --reuid {NOBODY.pw_uid} --clear-groups "$@"'
+        process = asking.run("sh", "-c", run, "sh", str(path), *asking.words())
+    assert (process["unit"], process["container_id"]) == ("found.service", ID)
+    assert asking.digest() == sha256(path)
+    found = {"--unit": "found.service", "--container": ID, "--exe": str(path), "--sha256": sha256(path), "--grade": "exact",
+             "--uid": str(NOBODY.pw_uid), "--user": "nobody", "--pid": str(process["pid"])}
+    other = {"--unit": "other.service", "--container": ID[::-1], "--exe": "/usr/bin/other", "--sha256": "00" * 32,
+             "--grade": "shared", "--uid": "12345", "--user": "sys", "--pid": "1"}
+    for command in ("deliveries", "processes"):
+        def pids(*words):
+            lines = map(json.loads, asking.instance.keytrail(command, *words).stdout.splitlines())
+            return {(row["process"] or {}).get("pid") if command == "deliveries" else row["pid"] for row in lines}
+        for option, value in found.items():
+            assert process["pid"] in pids(option, value), (command, option)
+            assert process["pid"] not in pids(option, other[option]), (command, option)
+        assert pids(*(word for pair in found.items() for word in pair)) == {process["pid"]}
+
+
 # ---- ancestors
 
 @pytest.mark.parametrize("orphan, known_by", [

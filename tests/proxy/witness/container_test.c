@@ -33,7 +33,9 @@ static const struct {
 	{"word before the id", "0::/docker" ID "\n", "", "", ""},
 	{"text behind the id", "0::/docker/" ID ".x\n", "", "", ""},
 	{"pod of 35 characters", "0::/kubepods/pod2345678-9abc-def0-1234-56789abcdef0\n", "", "", ""},
-	{"pod without dashes", "0::/kubepods/pod123456789abcdef0123456789abcdef0\n", "", "", ""},
+	{"static pod of 31 digits", "0::/kubepods/pod123456789abcdef0123456789abcdef\n", "", "", ""},
+	{"static pod of 33 digits", "0::/kubepods/pod0123456789abcdef0123456789abcdef0\n", "", "", ""},
+	{"static pod in capitals", "0::/kubepods/pod0123456789ABCDEF0123456789abcdef\n", "", "", ""},
 	{"pod with a letter too far", "0::/kubepods/podg2345678-9abc-def0-1234-56789abcdef0\n", "", "", ""},
 	{"pod with dashes elsewhere", "0::/kubepods/pod123456789-abc-def0-1234-56789abcdef0\n", "", "", ""},
 	{"uid without `pod`", "0::/kubepods/" POD "\n", "", "", ""},
@@ -92,6 +94,18 @@ static const struct {
 	{"rootless podman",
          "0::/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" ID ".scope/container\n",
          "user@1000.service", "", ""},
+	{"containerd v1", "11:memory:/default/" ID "\n1:name=systemd:/default/" ID "\n0::/\n", "", ID, ""},
+	{"containerd, by nerdctl", "0::/system.slice/nerdctl-" ID ".scope\n", "", ID, ""},
+	{"cri-o v1", "11:memory:/machine.slice/crio-" ID ".scope\n1:name=systemd:/machine.slice/crio-" ID ".scope\n",
+         "", ID, ""},
+	{"cri-o, its monitor", "0::/machine.slice/crio-conmon-" ID ".scope\n", "crio-conmon-" ID ".scope", "", ""},
+	{"podman, cgroupfs", "0::/libpod_parent/libpod-" ID "\n", "", ID, ""},
+	{"podman v1, cgroupfs",
+         "11:memory:/libpod_parent/libpod-" ID "\n1:name=systemd:/libpod_parent/libpod-" ID "\n0::/\n", "", ID, ""},
+	{"podman v1, systemd",
+         "11:memory:/machine.slice/libpod-" ID ".scope\n1:name=systemd:/machine.slice/libpod-" ID ".scope\n", "", ID,
+         ""},
+	{"podman, as a unit", "0::/system.slice/web.service/libpod-payload-" ID "\n", "web.service", ID, ""},
 	{"systemd inside docker", "0::/system.slice/docker-" ID ".scope/init.scope\n", "", ID, ""},
 
 	/* Kubernetes, both drivers, both versions. */
@@ -115,6 +129,21 @@ static const struct {
          ".scope\n1:name=systemd:/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod" POD_UNDERSCORES
          ".slice/docker-" ID ".scope\n",
          "", ID, POD},
+	{"kubernetes v2, cgroupfs, guaranteed", "0::/kubepods/pod" POD "/" ID "\n", "", ID, POD},
+	{"kubernetes v2, cgroupfs, cri-o", "0::/kubepods/besteffort/pod" POD "/crio-" ID "\n", "", ID, POD},
+	{"kubernetes v1, systemd, containerd",
+         "11:memory:/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod" POD_UNDERSCORES
+         ".slice/cri-containerd-" ID ".scope\n0::/\n",
+         "", ID, POD},
+	{"kubernetes v1, systemd, cri-o",
+         "11:memory:/kubepods.slice/kubepods-pod" POD_UNDERSCORES ".slice/crio-" ID ".scope\n0::/\n", "", ID, POD},
+	{"kubernetes v1, cgroupfs, cri-o", "4:cpu:/kubepods/burstable/pod" POD "/crio-" ID "\n", "", ID, POD},
+	{"kubernetes, static pod, systemd",
+         "0::/kubepods.slice/kubepods-burstable.slice/"
+         "kubepods-burstable-pod0123456789abcdef0123456789abcdef.slice/cri-containerd-" ID ".scope\n",
+         "", ID, "0123456789abcdef0123456789abcdef"},
+	{"kubernetes, static pod, cgroupfs", "0::/kubepods/burstable/pod0123456789abcdef0123456789abcdef/" ID "\n", "",
+         ID, "0123456789abcdef0123456789abcdef"},
 	{"kind: kubelet below a container",
          "0::/system.slice/docker-" ID_2
          ".scope/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod" POD_UNDERSCORES ".slice/cri-containerd-" ID
@@ -205,7 +234,8 @@ static void survives_every_cut(void **state)
 			free(cut);
 			CHECK(cases[i].name,
 			      strlen(container.container_id) == 0 || strlen(container.container_id) == 64);
-			CHECK(cases[i].name, strlen(container.pod_uid) == 0 || strlen(container.pod_uid) == 36);
+			CHECK(cases[i].name, strlen(container.pod_uid) == 0 || strlen(container.pod_uid) == 32 ||
+			                             strlen(container.pod_uid) == 36);
 		}
 }
 
