@@ -10,6 +10,12 @@
 
 #include "common/cidr.h"
 
+const char *const claim_kind_names[CLAIM_KIND_COUNT] = {
+	[CLAIM_OWN] = "own",       [CLAIM_HOLD] = "hold",     [CLAIM_LET_GO] = "let-go",
+	[CLAIM_FREE] = "free",     [CLAIM_ENDED] = "ended",   [CLAIM_STOPPED] = "stopped",
+	[CLAIM_ATTACH] = "attach", [CLAIM_DETACH] = "detach", [CLAIM_ENDPOINT] = "endpoint",
+};
+
 struct reading {
 	const json_t *record;
 	struct claim claim; /* what is the same in all claims of the record */

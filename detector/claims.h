@@ -18,7 +18,9 @@ enum claim_kind {
 	                */
 	CLAIM_DETACH,  /* ... no more, by `association` */
 	CLAIM_ENDPOINT, /* the endpoint `name` belongs to the account */
+	CLAIM_KIND_COUNT,
 };
+extern const char *const claim_kind_names[CLAIM_KIND_COUNT];
 
 /* Texts are never NULL, "" where unknown. Of `address`, `allocation` and `association` at least one is known, where the
  * kind needs an address: the others are known from other records. */
@@ -28,6 +30,7 @@ struct claim {
 	const char *account, *event_id;
 	const char *address, *allocation, *association;
 	const char *holder, *name;
+	bool is_stored; /* known from an earlier run */
 };
 
 /* Hands over each claim of a record whose name is one of LESSON_CLAIM; texts are lent during the call. */

@@ -14,6 +14,7 @@
 #include "detector/judge.h"
 #include "detector/learned.h"
 #include "detector/records.h"
+#include "detector/remember.h"
 #include "detector/source.h"
 #include "detector/spool.h"
 #include "detector/suspects.h"
@@ -318,7 +319,8 @@ static int print_finding(void *context, const json_t *finding, struct error *err
 MUST_USE static int finish(struct run *run, struct error *err)
 {
 	const struct findings_filter filter = {.of_this_run = true};
-	if (findings_commit(run->setup.findings, complete, run, err) < 0)
+	if (remember_save(&run->learned, run->setup.findings, err) < 0 ||
+	    findings_commit(run->setup.findings, complete, run, err) < 0)
 		return -1;
 	return findings_list(run->setup.findings, &filter, print_finding, run, err);
 }
@@ -348,7 +350,8 @@ int detect_run(const struct detect_options *options, const struct detect_output 
 		return error_set(err, ERROR_USAGE, "no source to read");
 	int opened = setup_open(options, &run.setup, &summary, err);
 	covered_init(&run.covered, run.setup.ledgers, run.setup.ledger_count);
-	if (opened < 0 || inflate_new(&run.inflate, err) < 0)
+	if (opened < 0 || inflate_new(&run.inflate, err) < 0 ||
+	    remember_load(&run.learned, run.setup.findings, err) < 0)
 		return -1;
 	measure_sources(&run);
 	if (read_all(&run, err) < 0 || finish(&run, err) < 0)

@@ -93,7 +93,17 @@ uint64_t lineage_digest(const struct lineage *lineage)
 	return sum;
 }
 
-int lineage_each(struct lineage *lineage, lineage_visit *visit, void *context, struct error *err)
+static bool matters(const struct lineage *lineage, const struct link *link)
+{
+	const struct caller *parent = &link->parent;
+	return link->shared_id[0] != '\0' && parent->key[0] != '\0' &&
+	       (tracked_key(lineage->tracked, parent->key, strlen(parent->key)) != NULL ||
+	        find(&lineage->by_name, parent->key) != MAP_NONE ||
+	        find(&lineage->by_principal, parent->principal) != MAP_NONE ||
+	        tracked_instance(lineage->tracked, parent->instance, strlen(parent->instance)) != NULL);
+}
+
+int lineage_each_keyed(struct lineage *lineage, lineage_visit *visit, void *context, struct error *err)
 {
 	struct error problem = {0};
 	const char *row;
@@ -101,10 +111,8 @@ int lineage_each(struct lineage *lineage, lineage_visit *visit, void *context, s
 	struct link link;
 	if (spool_rewind(&lineage->links, err) < 0)
 		return -1;
-	while ((row = spool_next(&lineage->links, &length, &problem)) != NULL) {
-		uint32_t child = link_unpack(row, length, &link) ? find(&lineage->by_name, link.child) : MAP_NONE;
-		if (child != MAP_NONE && visit(context, &link, err) < 0)
+	while ((row = spool_next(&lineage->links, &length, &problem)) != NULL)
+		if (link_unpack(row, length, &link) && matters(lineage, &link) && visit(context, &link, err) < 0)
 			return -1;
-	}
 	return problem.code != ERROR_NONE ? error_set(err, problem.code, "%s", problem.text) : 0;
 }

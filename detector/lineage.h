@@ -16,9 +16,10 @@ struct derived {
 	const char *principal; /* of a key: the session or user that it is good for; "" unknown */
 	const char *account, *action, *event_id;
 	int64_t at_us, expires_us;
-	bool by_key;     /* its parent was named by its key, not by its principal alone */
-	uint32_t parent; /* index of the derived one that it came from; DERIVED_NONE: from `root` */
-	uint32_t next;   /* another one of the same principal */
+	bool by_key;           /* its parent was named by its key, not by its principal alone */
+	const char *shared_id; /* of a record that does not name the parent's key; "" else */
+	uint32_t parent;       /* index of the derived one that it came from; DERIVED_NONE: from `root` */
+	uint32_t next;         /* another one of the same principal */
 	/* What a ledger knows at the other end. */
 	const struct tracked_key *root_key; /* NULL: only the session is known */
 	const char *root_principal, *root_instance, *root_account;
@@ -52,6 +53,7 @@ const struct derived *lineage_find(const struct lineage *lineage, const struct c
 /* The key itself. */
 const struct derived *lineage_key(const struct lineage *lineage, const char *id, size_t length);
 
-/* Each link that somebody descends by. */
+/* Each link that names the key of a call across accounts, where another record of that call may be judged by its
+ * principal: whose key it was settles that. */
 typedef int lineage_visit(void *context, const struct link *link, struct error *err);
-MUST_USE int lineage_each(struct lineage *lineage, lineage_visit *visit, void *context, struct error *err);
+MUST_USE int lineage_each_keyed(struct lineage *lineage, lineage_visit *visit, void *context, struct error *err);

@@ -201,6 +201,7 @@ static struct derived derived_of(const struct lineage *lineage, const struct lin
 		.account = link->child_account,
 		.action = link->action,
 		.event_id = link->event_id,
+		.shared_id = link->parent.key[0] == '\0' ? link->shared_id : "",
 		.at_us = link->parent.at_us,
 		.expires_us = link->expires_us,
 		.by_key = parent->by_key,
@@ -231,9 +232,9 @@ static int propose(struct closing *closing, const struct link *link, struct erro
 	    map_find(&lineage->by_name, link->child, length) != MAP_NONE || !parent_of(closing, link, &parent))
 		return 0;
 	struct derived derived = derived_of(lineage, link, &parent);
-	const char **const texts[] = {&derived.name,          &derived.principal,   &derived.account,
-	                              &derived.action,        &derived.event_id,    &derived.root_principal,
-	                              &derived.root_instance, &derived.root_account};
+	const char **const texts[] = {&derived.name,           &derived.principal,     &derived.account,
+	                              &derived.action,         &derived.event_id,      &derived.shared_id,
+	                              &derived.root_principal, &derived.root_instance, &derived.root_account};
 	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
 		if (keep(lineage, texts[i], err) < 0)
 			return -1;

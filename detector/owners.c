@@ -88,12 +88,31 @@ static int compare_claims(const void *left, const void *right)
 	const struct claim *a = left, *b = right;
 	if (a->at_us != b->at_us)
 		return a->at_us < b->at_us ? -1 : 1;
-	int order = strcmp(a->event_id, b->event_id);
-	if (order == 0)
-		order = strcmp(a->address, b->address);
-	if (order == 0)
-		order = strcmp(a->holder, b->holder);
-	return order != 0 ? order : (int)a->kind - (int)b->kind;
+	const char *const pairs[][2] = {{a->event_id, b->event_id},     {a->address, b->address},
+	                                {a->holder, b->holder},         {a->name, b->name},
+	                                {a->allocation, b->allocation}, {a->association, b->association},
+	                                {a->account, b->account}};
+	for (size_t i = 0; i < ARRAY_LENGTH(pairs); i++) {
+		int order = strcmp(pairs[i][0], pairs[i][1]);
+		if (order != 0)
+			return order;
+	}
+	return (int)a->kind - (int)b->kind;
+}
+
+/* In order, each once: records come twice, and from earlier runs. */
+static void sort_claims(struct owners *owners)
+{
+	size_t kept = 0;
+	qsort(owners->claims, owners->claim_count, sizeof(owners->claims[0]), compare_claims);
+	for (size_t i = 1; i < owners->claim_count; i++) {
+		struct claim *last = &owners->claims[kept];
+		if (compare_claims(last, &owners->claims[i]) != 0)
+			owners->claims[++kept] = owners->claims[i];
+		else
+			last->is_stored = last->is_stored || owners->claims[i].is_stored;
+	}
+	owners->claim_count = kept + 1;
 }
 
 MUST_USE static int note(struct map *map, const char *id, size_t index, struct error *err)
@@ -226,6 +245,7 @@ MUST_USE static int gather(struct closing *closing, struct error *err)
 		case CLAIM_ATTACH:
 		case CLAIM_DETACH:
 		case CLAIM_ENDPOINT:
+		case CLAIM_KIND_COUNT:
 			break;
 		}
 		if (result < 0)
@@ -316,7 +336,7 @@ int owners_close(struct owners *owners, struct error *err)
 	closing.before = calloc(owners->claim_count, sizeof(*closing.before));
 	if (closing.before == NULL)
 		return error_set(err, ERROR_MEMORY, "no memory for the owners of addresses");
-	qsort(owners->claims, owners->claim_count, sizeof(owners->claims[0]), compare_claims);
+	sort_claims(owners);
 	if (join(&closing, err) < 0 || gather(&closing, err) < 0 || read_endpoints(owners, err) < 0)
 		return -1;
 	if (closing.count > 0)

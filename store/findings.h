@@ -61,6 +61,13 @@ MUST_USE int findings_judge(struct findings *findings, const struct findings_eve
 /* Forgets what findings_judge was given in this run. */
 MUST_USE int findings_restart(struct findings *findings, struct error *err);
 
+/* What the detector learned and wants to know in later runs: rows of a kind, each once; stored with findings_commit.
+ * The order in which they come back is not that in which they were put. */
+MUST_USE int findings_lesson_put(struct findings *findings, const char *kind, const json_t *body, int64_t at_us,
+                                 struct error *err);
+MUST_USE int findings_lessons(struct findings *findings, const char *kind, ledger_visit *visit, void *context,
+                              struct error *err);
+
 /* Completes a finding whose uses have changed (it may add members: suspects). */
 typedef int findings_complete(void *context, json_t *finding, struct error *err);
 

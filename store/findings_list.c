@@ -9,21 +9,26 @@
 #include "store/review.h"
 #include "store/store.h"
 
+/* A finding on a derived key is one on the key that it descends from. */
+#define OF_ITS_DESCENDANTS                                                                                             \
+	"EXISTS(SELECT 1 FROM json_each(body, '$.lineage') WHERE json_extract(value, '$.access_key_id') = ?1) OR "
+
 /* Texts with `*` or `?` are globs, as in the ledger's lists. */
 MUST_USE static int prepare_list(struct findings *findings, const struct findings_filter *filter, sqlite3_stmt **ret,
                                  struct error *err)
 {
 	const struct {
 		const char *column, *text;
+		const char *also; /* another condition that is enough */
 	} texts[] = {
-		{"access_key_id", filter->access_key_id},
-		{"role", filter->role},
-		{"type", filter->type},
-		{"severity", filter->severity},
-		{"id", filter->id},
-		{"instance_id", filter->instance_id},
-		{"remote_account_id", filter->remote_account},
-		{"state", filter->state},
+		{"access_key_id", filter->access_key_id, OF_ITS_DESCENDANTS},
+		{"role", filter->role, NULL},
+		{"type", filter->type, NULL},
+		{"severity", filter->severity, NULL},
+		{"id", filter->id, NULL},
+		{"instance_id", filter->instance_id, NULL},
+		{"remote_account_id", filter->remote_account, NULL},
+		{"state", filter->state, NULL},
 	};
 	CLEANUP_BUFFER struct buffer sql = {0};
 	if (buffer_printf(&sql, err, "SELECT body FROM v_findings WHERE 1%s",
@@ -31,8 +36,8 @@ MUST_USE static int prepare_list(struct findings *findings, const struct finding
 		return -1;
 	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
 		if (texts[i].text != NULL &&
-		    buffer_printf(&sql, err, " AND %s %s ?%zu", texts[i].column,
-		                  strpbrk(texts[i].text, "*?") != NULL ? "GLOB" : "=", i + 1) < 0)
+		    buffer_printf(&sql, err, " AND (%s%s %s ?%zu)", texts[i].also != NULL ? texts[i].also : "",
+		                  texts[i].column, strpbrk(texts[i].text, "*?") != NULL ? "GLOB" : "=", i + 1) < 0)
 			return -1;
 	if ((filter->since_us != 0 && buffer_printf(&sql, err, " AND last_seen_us >= ?20") < 0) ||
 	    (filter->until_us != 0 && buffer_printf(&sql, err, " AND last_seen_us < ?21") < 0) ||

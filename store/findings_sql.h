@@ -54,7 +54,13 @@ static const char *const findings_migrations[] = {
 	"CREATE INDEX note_by_finding ON note(finding);"
 	"DROP VIEW v_findings;"
 	VIEW_FINDINGS_STATE,
+	/* What the detector has learned of keys and addresses, for later runs: its own JSON. */
+	"CREATE TABLE lesson(kind TEXT NOT NULL, body TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY(kind, body))"
+	"  WITHOUT ROWID;",
 };
+
+/* Issues are looked for by the uses of their keys, which live for hours; halves by the other record of the same call. */
+#define LESSONS_KEPT_US "(8*86400000000)"
 
 /* The temporary tables are never rolled back: a run that fails is over. */
 static const char run_tables[] =
@@ -66,6 +72,7 @@ static const char run_tables[] =
 	"  confidence INTEGER, service TEXT, name TEXT, error TEXT, region TEXT, user_agent TEXT, address TEXT,"
 	"  facts INTEGER, PRIMARY KEY(finding, event)) WITHOUT ROWID;"
 	"CREATE INDEX temp.run_use_by_event ON run_use(event);"
+	"CREATE TEMP TABLE run_lesson(kind TEXT, body TEXT, at INTEGER, PRIMARY KEY(kind, body)) WITHOUT ROWID;"
 	"CREATE TEMP TABLE touched(finding TEXT PRIMARY KEY) WITHOUT ROWID;"
 	"CREATE TEMP TABLE shown(finding TEXT PRIMARY KEY) WITHOUT ROWID;";
 
@@ -98,6 +105,9 @@ static const char *const statements[STATEMENT_COUNT] = {
 
 static const char merge[] =
 	"BEGIN IMMEDIATE;"
+	"INSERT OR IGNORE INTO main.lesson SELECT kind, body, at FROM temp.run_lesson;"
+	"DELETE FROM main.lesson WHERE kind IN ('issue', 'half')"
+	"  AND at < (SELECT max(at) FROM main.lesson) - " LESSONS_KEPT_US ";"
 	"UPDATE temp.run_event SET is_stale=1 WHERE (is_addendum, version) <"
 	"  (SELECT is_addendum, version FROM main.event e WHERE e.id=run_event.id);"
 	"DELETE FROM temp.run_use WHERE event IN (SELECT id FROM temp.run_event WHERE is_stale);"

@@ -202,3 +202,22 @@ def test_order_and_portions_do_not_show(scenarios, name):
     packed.write_bytes(gzip.compress(json.dumps({"Records": records[cuts[0]:cuts[1]]}).encode()))
     lines = "".join(json.dumps(record) + "\n" for record in records[cuts[1]:])
     assert scenario.detect(packed, "-", first, stdin=lines.encode()) == scenario.printed
+
+
+LEARNED = [name for name in NAMES if any(word in name for word in ("derived", "bypass", "learned", "passed", "made", "moved"))]
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_portions_over_time_do_not_show(scenarios, name):
+    """One record a run, in the order of time, as a trail is watched: what was learned is remembered."""
+    scenario = scenarios[name]
+    records = sorted(scenario.content["records"], key=lambda record: json.dumps(record.get("eventTime", "")))
+    findings = scenario.folder / "kept.db"
+    for record in records:
+        source = scenario.write("one.json", [record])
+        subprocess.run([KEYTRAIL, "detect", "--findings", findings, *map(str, scenario.arguments), source], check=False,
+                       capture_output=True, timeout=120)
+    listed = subprocess.run([KEYTRAIL, "findings", "-o", "jsonl", "--findings", findings], capture_output=True, timeout=60,
+                            check=True).stdout
+    found = [json.loads(line) for line in listed.splitlines()]
+    assert in_order(map(label, found)) == in_order(scenario.content["expect"])

@@ -76,6 +76,7 @@ static void judge(struct findings *findings, const struct row *row)
 	struct error err = {0};
 	(void)snprintf(text, sizeof(text),
 	               "{\"type\":\"T\",\"access_key_id\":\"K\",\"owner\":{\"role\":\"r\",\"instance_id\":\"i-1\"},"
+	               "\"lineage\":[{\"access_key_id\":\"R\"},{\"access_key_id\":\"K\"}],"
 	               "\"remote\":{\"account_id\":\"%s\"},\"evidence\":[\"rung %d\"]}",
 	               row->party != NULL ? row->party : "", row->rung);
 	json_t *facts = json_loads(text, 0, NULL);
@@ -278,6 +279,7 @@ static void test_filters(void **state)
 		{{.since_us = 51}, 1},
 		{{.until_us = 51}, 1},
 		{{.access_key_id = "K"}, 2},
+		{{.access_key_id = "R"}, 2}, /* K descends from it */
 		{{.type = "?"}, 2},
 		{{.role = "r"}, 2},
 		{{.of_this_run = true}, 2},
@@ -418,6 +420,47 @@ static void test_ids(void **state)
 	assert_string_equal(id, "260b112529d302e183a82327d4a0c7f3edcd12ae9db51e56718f21aacaa2e28a");
 }
 
+static void put_lesson(struct findings *findings, const char *kind, const char *text, int64_t at_us)
+{
+	json_t *body = json_loads(text, 0, NULL);
+	assert_int_equal(findings_lesson_put(findings, kind, body, at_us, NULL), 0);
+	json_decref(body);
+}
+
+static void check_lessons(struct findings *findings, const char *kind, const char *wanted)
+{
+	struct buffer text = {0};
+	assert_int_equal(buffer_append(&text, "", 0, NULL), 0);
+	assert_int_equal(findings_lessons(findings, kind, add_line, &text, NULL), 0);
+	assert_string_equal(text.bytes, wanted);
+	buffer_done(&text);
+}
+
+/* What was learned is there in the next run, each once; what is soon of no use goes. */
+static void test_lessons(void **state)
+{
+	const int64_t day_us = INT64_C(86400) * 1000000;
+	struct findings *findings = open_findings(path_of("lessons.db"), false);
+	(void)state;
+	put_lesson(findings, "link", "{\"a\":1}", day_us);
+	put_lesson(findings, "link", "{\"a\":1}", day_us);
+	put_lesson(findings, "issue", "{\"b\":1}", day_us);
+	check_lessons(findings, "link", ""); /* not before the run ends */
+	commit(findings);
+	findings_close(findings);
+
+	findings = open_findings(path_of("lessons.db"), false);
+	check_lessons(findings, "link", "{\"a\":1}\n");
+	check_lessons(findings, "issue", "{\"b\":1}\n");
+	check_lessons(findings, "claim", "");
+	put_lesson(findings, "link", "{\"a\":1}", day_us);
+	put_lesson(findings, "issue", "{\"b\":2}", 10 * day_us);
+	commit(findings);
+	check_lessons(findings, "link", "{\"a\":1}\n");
+	check_lessons(findings, "issue", "{\"b\":2}\n");
+	findings_close(findings);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -425,7 +468,7 @@ int main(void)
 		cmocka_unit_test(test_judged_anew),   cmocka_unit_test(test_many_uses),
 		cmocka_unit_test(test_filters),       cmocka_unit_test(test_run_is_told_apart),
 		cmocka_unit_test(test_file),          cmocka_unit_test(test_nothing_half_done),
-		cmocka_unit_test(test_ids),
+		cmocka_unit_test(test_ids),           cmocka_unit_test(test_lessons),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

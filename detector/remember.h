@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "detector/learned.h"
+#include "store/findings.h"
+
+/* What was learned in earlier runs, kept beside the findings: CloudTrail that is read in portions, as it comes, gives
+ * what it would give at once, as long as the making of a key is read no later than its use. */
+MUST_USE int remember_load(struct learned *learned, struct findings *findings, struct error *err);
+
+/* Once learned is closed; stored with findings_commit. */
+MUST_USE int remember_save(struct learned *learned, struct findings *findings, struct error *err);
