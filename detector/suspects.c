@@ -144,8 +144,11 @@ static void weigh_agent(struct suspect *suspect, const json_t *agents)
 	for (size_t i = 0; i < json_array_size(agents); i++) {
 		const char *agent = json_text_at(json_array_get(agents, i), "user_agent");
 		product_of(agent != NULL ? agent : "", used);
-		if (strcmp(with, used) == 0)
+		if (strcmp(with, used) == 0) {
+			(void)snprintf(text, sizeof(text), "fetched and used with %s", with);
+			add_reason(suspect, 0, text);
 			return;
+		}
 		if (i == 0)
 			(void)text_copy(first, sizeof(first), used);
 	}
@@ -285,6 +288,24 @@ static int compare(const void *left, const void *right)
 
 /* ---- into the finding */
 
+/* What the ranking is worth. NULL: the first stands out by itself. */
+static const char *note_of(const struct ranking *ranking)
+{
+	const struct suspect *first = &ranking->suspects[0];
+	size_t likely = 0, equal = 0;
+	for (size_t i = 0; i < ranking->count; i++) {
+		likely += ranking->suspects[i].points >= POINTS_BEFORE;
+		equal += ranking->suspects[i].points == first->points;
+	}
+	if (likely == 0)
+		return "nobody is on record as having received the key before its first use";
+	if (likely == 1)
+		return "the only process on record that received the key before its first use";
+	if (equal == likely)
+		return "every process that received the key before its first use: nothing sets one apart";
+	return NULL;
+}
+
 static json_t *object_of(const struct suspect *suspect, size_t rank)
 {
 	static const char *const fields[] = {"delivered_at", "outcome", "path",   "user_agent", "attribution",
@@ -311,6 +332,7 @@ int suspects_put(json_t *finding, struct ledger *const *ledgers, size_t count, s
 	json_t *list = json_array();
 	json_put(finding, "suspects", list);
 	json_put_int(finding, "suspects_omitted", 0);
+	json_put_text(finding, "suspects_note", NULL);
 	for (size_t i = 0; i < count && key != NULL; i++) {
 		ranking.ledger = ledgers[i];
 		if (ledger_deliveries(ledgers[i], &filter, take_delivery, &ranking, err) < 0)
@@ -322,6 +344,7 @@ int suspects_put(json_t *finding, struct ledger *const *ledgers, size_t count, s
 	qsort(ranking.suspects, ranking.count, sizeof(ranking.suspects[0]), compare);
 	for (size_t i = 0; i < ranking.count && i < SUSPECTS_MAX; i++)
 		(void)json_array_append_new(list, object_of(&ranking.suspects[i], i + 1));
+	json_put_text(finding, "suspects_note", note_of(&ranking));
 	if (ranking.count > SUSPECTS_MAX)
 		json_put_int(finding, "suspects_omitted", (json_int_t)(ranking.count - SUSPECTS_MAX));
 	return 0;

@@ -87,10 +87,12 @@ static void test_ranking(void **state)
 		{20,
 	         {"before its first use", "new executable", "fetched with curl, used with aws-cli"},
 	         {"shell", "", ""}},
-		{30, {"before its first use", "interactive shell", "exact"}, {"new executable", "fetched", ""}},
-		{40, {"before its first use", "exact", ""}, {"new executable", "fetched", "shell"}},
-		{31, {"before its first use", "exact", ""}, {"new executable", "fetched", "shell"}},
-		{10, {"before its first use", "exact", ""}, {"new executable", "fetched", "shell"}},
+		{30,
+	         {"fetched and used with aws-cli", "interactive shell", "exact"},
+	         {"new executable", "fetched with", ""}},
+		{40, {"before its first use", "exact", ""}, {"new executable", "fetched with", "shell"}},
+		{31, {"before its first use", "exact", ""}, {"new executable", "fetched with", "shell"}},
+		{10, {"before its first use", "exact", ""}, {"new executable", "fetched with", "shell"}},
 		{50, {"recorded after first use", "is a shell", "fetched with nc"}, {"before its", "", ""}},
 	};
 	CLEANUP_JSON json_t *finding = rank("c.db", ARRAY_LENGTH(rows), FINDING("\"" OTRF_KEY "\""));
@@ -113,6 +115,57 @@ static void test_ranking(void **state)
 	assert_int_equal(json_integer_value(json_at(twice, "deliveries")), 2);
 	assert_string_equal(json_text_at(twice, "delivered_at"), "2020-09-14T00:50:00.000000Z");
 	assert_string_equal(json_text_at(twice, "last_delivered_at"), "2020-09-14T00:55:00.000000Z");
+}
+
+/* What is said when the ranking has nothing to say. */
+static void test_note(void **state)
+{
+#define TO(pid, exe) SUPPORT_DELIVERY(OTRF_KEY, SUPPORT_PROCESS(pid, exe), "aws-cli/1")
+	static const struct support_row all[] = {
+		{"2020-09-14T00:50:00Z", "delivery", OTRF_KEY, TO(10, "/usr/bin/one")},
+		{"2020-09-14T00:51:00Z", "delivery", OTRF_KEY, TO(11, "/usr/bin/two")},
+		{"2020-09-14T00:52:00Z", "delivery", OTRF_KEY, TO(12, "/bin/bash")},
+		{"2020-09-14T03:00:00Z", "delivery", OTRF_KEY, TO(13, "/usr/bin/three")},
+	};
+	static const struct {
+		size_t from, count;
+		const char *note;
+	} notes[] = {
+		{0, 1, "the only process"},
+		{0, 2, "nothing sets one apart"},
+		{0, 3, NULL},
+		{3, 1, "nobody is on record"},
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(notes); i++) {
+		struct ledger *ledger;
+		struct error err = {0};
+		char name[20];
+		(void)snprintf(name, sizeof(name), "note%zu.db", i);
+		CLEANUP_JSON json_t *finding = support_json(FINDING("\"" OTRF_KEY "\""));
+		assert_int_equal(ledger_open(support_ledger(name, all + notes[i].from, notes[i].count), &ledger, &err),
+		                 0);
+		assert_int_equal(suspects_put(finding, &ledger, 1, &err), 0);
+		ledger_close(ledger);
+		const char *note = json_text_at(finding, "suspects_note");
+		if ((note != NULL) != (notes[i].note != NULL) || (note != NULL && strstr(note, notes[i].note) == NULL))
+			fail_msg("%zu: %s", i, note != NULL ? note : "nothing");
+	}
+}
+
+/* Of a derived key, by the one that it descends from and the time at which it was made. */
+static void test_derived(void **state)
+{
+	static const char finding_text[] =
+		"{\"access_key_id\":\"ASIACHILD\",\"first_seen\":\"2020-09-14T05:00:00.000000Z\",\"user_agents\":[],"
+		"\"lineage\":[{\"access_key_id\":\"" OTRF_KEY "\",\"at\":\"2020-09-14T00:50:00.000000Z\"},"
+		"{\"access_key_id\":\"ASIACHILD\",\"at\":\"2020-09-14T01:00:04.000000Z\"}]}";
+	(void)state;
+	CLEANUP_JSON json_t *finding = rank("derived.db", ARRAY_LENGTH(rows), finding_text);
+	const json_t *list = json_at(finding, "suspects"), *last = json_array_get(list, 5);
+	assert_int_equal(json_array_size(list), 6);
+	assert_int_equal(json_integer_value(json_at(last, "process.pid")), 50);
+	assert_true(has_reason(last, "recorded after first use"));
 }
 
 /* Every field is there, and lists are lists. */
@@ -143,6 +196,7 @@ static void test_form(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_nobody), cmocka_unit_test(test_ranking),
+	                                   cmocka_unit_test(test_note), cmocka_unit_test(test_derived),
 	                                   cmocka_unit_test(test_form)};
 	return cmocka_run_group_tests(tests, support_setup, support_teardown);
 }
