@@ -96,6 +96,10 @@ MUST_USE static int list_rules(const struct arguments *arguments, struct error *
 		json_put_text(row, "kind", "rule");
 		json_put_text(row, "type", rules[i]->type);
 		json_put_text(row, "summary", rules[i]->summary);
+		json_put(row, "techniques", json_array());
+		for (size_t t = 0; t < RULE_TECHNIQUES && rules[i]->techniques[t] != NULL; t++)
+			(void)json_array_append_new(json_object_get(row, "techniques"),
+			                            json_string(rules[i]->techniques[t]));
 		if (output_row(output, row, err) < 0)
 			return -1;
 	}

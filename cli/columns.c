@@ -24,8 +24,8 @@
 	{.path = "id"}, {.path = "score"}, {.path = "confidence"}, {.path = "lineage"}, {.path = "owner.account_id"},  \
 		{.path = "owner.instance_id"}, {.path = "owner.role"}, {.path = "remote.relation"},                    \
 		{.path = "remote.vpc_endpoint_id"}, {.path = "remote.network"}, {.path = "rung"},                      \
-		{.path = "evidence"}, {.path = "calls"}, {.path = "event_ids"}, {.path = "state"},                     \
-		{.path = "state_at"}, {.path = "new_uses"},                                                            \
+		{.path = "evidence"}, {.path = "techniques"}, {.path = "suspects_note"}, {.path = "calls"},            \
+		{.path = "event_ids"}, {.path = "state"}, {.path = "state_at"}, {.path = "new_uses"},                  \
 	{                                                                                                              \
 		.path = "notes"                                                                                        \
 	}
@@ -121,6 +121,7 @@ static const struct column findings[] = {
 static const struct column rule_columns[] = {
 	{.path = "type", .heading = "TYPE"},
 	{.path = "summary", .heading = "SUMMARY", .wraps = true},
+	{.path = "techniques", .heading = "ATT&CK", .from_width = 130},
 };
 
 static const struct column simulation[] = {

@@ -344,6 +344,7 @@ int detect_run(const struct detect_options *options, const struct detect_output 
 	run.summary = run.input = &summary;
 	run.judge = (struct judge){
 		.setup = &run.setup, .learned = &run.learned, .covered = &run.covered, .summary = &summary};
+	judge_init(&run.judge);
 	run.learned.lineage.tracked = &run.setup.tracked;
 	run.learned.lineage.every_session = options->without_ledger;
 	if (options->source_count == 0)

@@ -14,6 +14,15 @@ static const char *first_of(const char *first, const char *second)
 	return first != NULL && first[0] != '\0' ? first : second;
 }
 
+#define CALLS_MAX ((size_t)2 << 20)  /* 32 MiB; beyond, a use that two records tell of may count twice */
+#define PLACES_MAX ((size_t)1 << 20) /* 16 MiB; beyond, a second pass may be made in vain */
+
+void judge_init(struct judge *judge)
+{
+	judge->calls.max = CALLS_MAX;
+	judge->places.max = PLACES_MAX;
+}
+
 /* By what a call was made, as far as anybody knows. */
 struct subject {
 	const struct tracked_key *key;           /* handed out, as a ledger says */

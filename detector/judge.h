@@ -20,6 +20,9 @@ struct judge {
 	struct spool partial; /* records that may be another view of such a use: judged at the end */
 };
 
+/* Fills in what is the judge's own; the pointers are the caller's to set. */
+void judge_init(struct judge *judge);
+
 /* Is a key or session of this event ours to judge? */
 bool judge_is_ours(const struct judge *judge, const struct event *event);
 

@@ -18,7 +18,8 @@ static bool grow(struct seen *seen)
 {
 	struct seen old = *seen;
 	seen->capacity = old.capacity > 0 ? old.capacity * 2 : FIRST_CAPACITY;
-	seen->slots = seen->capacity <= SEEN_MAX * 2 ? calloc(seen->capacity, sizeof(*seen->slots)) : NULL;
+	size_t max = seen->max > 0 ? seen->max : SEEN_MAX;
+	seen->slots = seen->capacity <= max * 2 ? calloc(seen->capacity, sizeof(*seen->slots)) : NULL;
 	if (seen->slots == NULL) {
 		*seen = old;
 		seen->is_full = true;
@@ -56,5 +57,5 @@ bool seen_holds(const struct seen *seen, uint64_t hash)
 void seen_done(struct seen *seen)
 {
 	free(seen->slots);
-	*seen = (struct seen){0};
+	*seen = (struct seen){.max = seen->max};
 }

@@ -7,11 +7,12 @@
 
 #include "common/cleanup.h"
 
-/* Which events have been counted already: 64-bit digests in bounded memory, for the numbers of the summary alone (what
- * findings count, their database keeps exactly). */
+/* Which have been seen already: 64-bit digests in bounded memory. Two that have one digest are taken for one: once in
+ * some million runs of a million. */
 struct seen {
 	uint64_t *slots; /* 0: free */
 	size_t capacity, count;
+	size_t max;   /* held at most; 0: SEEN_MAX */
 	bool is_full; /* counts may now be too high */
 };
 
