@@ -35,6 +35,7 @@ int place_find(const struct arguments *arguments, struct place *ret, struct erro
 		return error_set(err, problem.code, "settings: %s", problem.text);
 	(void)text_copy(place.settings_problem, sizeof(place.settings_problem), problem.text);
 	(void)text_copy(place.runtime, sizeof(place.runtime), settings.runtime);
+	(void)text_copy(place.fleet_key, sizeof(place.fleet_key), settings.fleet_key);
 	if (!text_copy(place.ledger, sizeof(place.ledger), ledger != NULL ? ledger : settings.ledger_path))
 		return error_set(err, ERROR_LIMIT, "%.80s: the path is too long", ledger);
 	if (arguments->findings != NULL) {

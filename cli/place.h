@@ -11,7 +11,8 @@ struct place {
 	char ledger[PATH_MAX];
 	char findings[PATH_MAX]; /* beside the ledger, unless --findings says otherwise */
 	char runtime[SETTINGS_TEXT_BYTES];
-	char settings_problem[512]; /* what is wrong with the settings, where that is forgiven; "" */
+	char fleet_key[SETTINGS_TEXT_BYTES]; /* "": none */
+	char settings_problem[512];          /* what is wrong with the settings, where that is forgiven; "" */
 };
 
 /* Reads the settings; where --ledger makes them needless, bad ones are no hindrance: a ledger can be read anywhere. Nor

@@ -16,6 +16,7 @@
 #include "proxy/config.h"
 #include "proxy/gap_end.h"
 #include "proxy/proxy.h"
+#include "store/host_keys.h"
 #include "store/state.h"
 
 struct instance {
@@ -25,26 +26,38 @@ struct instance {
 	char archive[STATE_ARCHIVE_BYTES]; /* where the state before was put, "" if nowhere */
 	atomic_bool is_settled;
 
-	pthread_mutex_t mutex; /* guards the proxy's host key, until that is settled */
+	pthread_mutex_t mutex; /* guards the proxy's host key */
 	pthread_cond_t settled;
 };
 
 /* ---- the keys */
 
+int instance_read_host_key(const struct settings *settings, struct secret_key *ret, struct error *err)
+{
+	char folder[PATH_MAX], path[PATH_MAX + 16];
+	if (settings->fleet_key[0] != '\0')
+		return secret_key_read(settings->fleet_key, ret, err) < 0 ? error_prefix(err, "[ledger] fleet_key") : 0;
+	config_state_folder(settings, folder);
+	(void)snprintf(path, sizeof(path), "%s/" HOST_KEY, folder);
+	return secret_key_open(path, ret, err);
+}
+
+void instance_use_host_key(struct instance *instance, const struct secret_key *key)
+{
+	(void)pthread_mutex_lock(&instance->mutex);
+	instance->proxy->host_key = *key;
+	(void)pthread_mutex_unlock(&instance->mutex);
+}
+
 /* Reads them, or makes them where there are none. */
 MUST_USE static int take_keys(struct instance *instance, struct error *err)
 {
 	CLEANUP_TOKEN_KEYS struct token_keys keys = {0};
+	CLEANUP_KEY struct secret_key host_key = {0};
 	struct proxy *proxy = instance->proxy;
-	struct secret_key host_key;
-	char path[PATH_MAX + 16];
-	(void)snprintf(path, sizeof(path), "%s/host.key", instance->folder);
-	if (secret_key_open(path, &host_key, err) < 0)
+	if (instance_read_host_key(&proxy->at_start, &host_key, err) < 0)
 		return -1;
-	(void)pthread_mutex_lock(&instance->mutex);
-	proxy->host_key = host_key;
-	(void)pthread_mutex_unlock(&instance->mutex);
-	secret_key_done(&host_key);
+	instance_use_host_key(instance, &host_key);
 	if (keyring_read(instance->folder, proxy->boot_id, &keys, err) < 0)
 		return -1;
 	if (proxy->keyring == NULL)

@@ -5,6 +5,7 @@
 
 #include "common/secret.h"
 #include "store/model.h"
+#include "store/settings.h"
 
 struct proxy;
 
@@ -27,3 +28,8 @@ bool instance_is_known(const struct instance *instance);
 bool instance_wait(struct instance *instance, int64_t ms);
 /* The key of fingerprints as it is now; to be wiped. */
 struct secret_key instance_host_key(struct instance *instance);
+
+/* That key by these settings: the fleet's, which must be there, or host.key, which is made. To be wiped. */
+MUST_USE int instance_read_host_key(const struct settings *settings, struct secret_key *ret, struct error *err);
+/* Fingerprints are made with it from now on. */
+void instance_use_host_key(struct instance *instance, const struct secret_key *key);

@@ -9,8 +9,8 @@
 #include <limits.h>
 #include <pthread.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "common/folder.h"
 #include "common/text.h"
 
 #define NOTE_BYTES 96 /* a boot's id (36), a space, a number, a newline, a NUL */
@@ -108,28 +108,6 @@ struct token_keys keyring_keys(struct keyring *keyring)
 
 /* ---- changing the key */
 
-/* A file with these bytes and the folder's owner, in the place of what is there. */
-MUST_USE static int put_file(const char *folder, const char *name, const void *bytes, size_t length, struct error *err)
-{
-	char path[PATH_MAX], temporary[PATH_MAX];
-	struct stat owner;
-	if (snprintf(path, sizeof(path), "%s/%s", folder, name) >= (int)sizeof(path) ||
-	    snprintf(temporary, sizeof(temporary), "%s/%s.new", folder, name) >= (int)sizeof(temporary))
-		return error_set(err, ERROR_LIMIT, "%s: path too long", folder);
-	(void)unlink(temporary);
-	CLEANUP_FD int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0 || stat(folder, &owner) < 0 || (geteuid() == 0 && fchown(fd, owner.st_uid, owner.st_gid) < 0) ||
-	    write(fd, bytes, length) != (ssize_t)length || fsync(fd) < 0 || rename(temporary, path) < 0)
-		return error_errno(err, "%s", path);
-	return 0;
-}
-
-MUST_USE static int sync_folder(const char *folder, struct error *err)
-{
-	CLEANUP_FD int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 || fsync(fd) < 0 ? error_errno(err, "%s", folder) : 0;
-}
-
 int keyring_rotate(const char *folder, const char *boot_id, int64_t now_seconds, struct error *err)
 {
 	CLEANUP_KEY struct secret_key next = {0};
@@ -146,13 +124,9 @@ int keyring_rotate(const char *folder, const char *boot_id, int64_t now_seconds,
 	                    (long long)(now_seconds + TOKEN_TTL_MAX_SECONDS));
 	/* In this order: until the second file is there, the key in use is also the previous one, which harms nobody.
 	 */
-	int result = put_file(folder, KEYRING_PREVIOUS, &previous, SECRET_KEY_BYTES + (size_t)note, err);
+	int result = folder_put(folder, KEYRING_PREVIOUS, 0600, &previous, SECRET_KEY_BYTES + (size_t)note, err);
 	if (result == 0)
-		result = sync_folder(folder, err);
-	if (result == 0)
-		result = put_file(folder, KEYRING_NOW, next.bytes, sizeof(next.bytes), err);
-	if (result == 0)
-		result = sync_folder(folder, err);
+		result = folder_put(folder, KEYRING_NOW, 0600, next.bytes, sizeof(next.bytes), err);
 	token_keys_done(&keys);
 	explicit_bzero(&previous, sizeof(previous));
 	return result;

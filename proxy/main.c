@@ -24,12 +24,13 @@
 #include "proxy/seccomp.h"
 #include "proxy/witness/witness.h"
 #include "proxy/workers.h"
+#include "store/host_keys.h"
 
 const char *argp_program_version = "keytraild " KEYTRAIL_VERSION;
 
 struct arguments {
 	const char *config;
-	bool check_only, rotate_only;
+	bool check_only, rotate_tokens, rotate_host;
 };
 
 static error_t on_argument(int key, char *value, struct argp_state *state)
@@ -43,7 +44,10 @@ static error_t on_argument(int key, char *value, struct argp_state *state)
 		arguments->check_only = true;
 		return 0;
 	case 'R':
-		arguments->rotate_only = true;
+		arguments->rotate_tokens = true;
+		return 0;
+	case 'H':
+		arguments->rotate_host = true;
 		return 0;
 	case 'v':
 		log_set_level(LOG_LEVEL_DEBUG);
@@ -57,6 +61,8 @@ static const struct argp_option options[] = {
 	{"config", 'c', "FILE", 0, "Settings (default " SETTINGS_DEFAULT_PATH ", which need not exist)", 0},
 	{"check-config", 'C', NULL, 0, "Check the settings and exit", 0},
 	{"rotate-token-key", 'R', NULL, 0, "Make a new key of session tokens and exit; reload to have it used", 0},
+	{"rotate-host-key", 'H', NULL, 0,
+         "Make a new key of fingerprints, keep the old one, and exit; reload to have it used", 0},
 	{"verbose", 'v', NULL, 0, "Log more", 0},
 	{0},
 };
@@ -95,11 +101,15 @@ MUST_USE static int read_boot_id(char *to, size_t size, struct error *err)
 	return 0;
 }
 
-/* Tokens that were given out stay good until their end. */
-MUST_USE static int rotate(const struct settings *settings, struct error *err)
+/* Tokens that were given out stay good until their end, and fingerprints that were made can be compared. */
+MUST_USE static int rotate(const struct arguments *arguments, const struct settings *settings, struct error *err)
 {
 	char folder[PATH_MAX], boot_id[40];
 	config_state_folder(settings, folder);
+	if (arguments->rotate_host && host_keys_rotate(folder, clock_now_us(), err) < 0)
+		return -1;
+	if (!arguments->rotate_tokens)
+		return 0;
 	if (read_boot_id(boot_id, sizeof(boot_id), err) < 0)
 		return -1;
 	return keyring_rotate(folder, boot_id, clock_boot_seconds(), err);
@@ -246,8 +256,8 @@ int main(int argc, char **argv)
 		             arguments.config != NULL ? arguments.config : SETTINGS_DEFAULT_PATH);
 		return 0;
 	}
-	if (arguments.rotate_only)
-		return rotate(&proxy.at_start, &problem) < 0 ? fail(&problem) : 0;
+	if (arguments.rotate_tokens || arguments.rotate_host)
+		return rotate(&arguments, &proxy.at_start, &problem) < 0 ? fail(&problem) : 0;
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)umask(0027);
 	raise_descriptor_limit();

@@ -49,6 +49,8 @@ static void put_digest(json_t *object, const char *name, const uint8_t digest[st
 static json_t *fingerprint_of(const struct key *key)
 {
 	json_t *object = json_object();
+	bool is_made = key->fingerprint.key[0] != '\0';
+	json_put_text(object, "key", is_made ? key->fingerprint.key : NULL);
 	put_digest(object, "secret", key->fingerprint.secret, key->has_secret);
 	put_digest(object, "token", key->fingerprint.token, key->has_token);
 	put_digest(object, "whole", key->fingerprint.whole, key->has_secret && key->has_token);

@@ -17,16 +17,18 @@ MUST_USE static int replace(struct proxy *proxy, const char *path, int witness_f
 {
 	CLEANUP_SETTINGS struct settings next = {0};
 	CLEANUP_TOKEN_KEYS struct token_keys keys = {0};
+	CLEANUP_KEY struct secret_key host_key = {0};
 	char folder[PATH_MAX];
 	config_state_folder(&proxy->at_start, folder);
 	if (settings_load(path, &next, err) < 0 || settings_check_change(&proxy->at_start, &next, err) < 0 ||
-	    keyring_read(folder, proxy->boot_id, &keys, err) < 0)
+	    keyring_read(folder, proxy->boot_id, &keys, err) < 0 || instance_read_host_key(&next, &host_key, err) < 0)
 		return -1;
 	const struct upstream_options upstream = config_upstream(&next);
 	if (witness_change(witness_fd, &next, err) < 0 || upstream_change(proxy->upstream, &upstream, err) < 0)
 		return -1;
 	const struct upkeep_limits limits = config_limits(&next);
 	keyring_replace(proxy->keyring, &keys);
+	instance_use_host_key(proxy->instance, &host_key);
 	writer_limit(proxy->writer, &limits);
 	return current_replace(proxy->current, &next, err);
 }

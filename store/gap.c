@@ -4,10 +4,9 @@
 #include "store/gap.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/buffer.h"
 #include "common/folder.h"
@@ -24,21 +23,14 @@ MUST_USE static int beside(const char *ledger_path, const char *name, char to[st
 	return 0;
 }
 
-/* Owner and group are the folder's: the daemon's user shall be able to remove it, its group to read it. */
+/* The daemon's user shall be able to remove it, its group to read it. */
 MUST_USE static int put_file(const char *path, const char *line, struct error *err)
 {
-	char temporary[PATH_MAX + 8], folder[PATH_MAX];
-	struct stat owner;
-	(void)snprintf(temporary, sizeof(temporary), "%s.new", path);
-	(void)snprintf(folder, sizeof(folder), "%s", path);
-	*(strrchr(folder, '/') + 1) = '\0';
-	(void)unlink(temporary);
-	CLEANUP_FD int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
-	size_t length = strlen(line);
-	if (fd < 0 || stat(folder, &owner) < 0 || (geteuid() == 0 && fchown(fd, owner.st_uid, owner.st_gid) < 0) ||
-	    write(fd, line, length) != (ssize_t)length || fsync(fd) < 0 || rename(temporary, path) < 0)
-		return error_errno(err, "%s", path);
-	return folder_sync(folder, err);
+	char folder[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	(void)snprintf(folder, sizeof(folder), "%.*s", slash != NULL ? (int)(slash - path) : 1,
+	               slash != NULL ? path : ".");
+	return folder_put(folder[0] != '\0' ? folder : "/", GAP_NAME, 0640, line, strlen(line), err);
 }
 
 int gap_begin(const char *ledger_path, const struct gap *gap, struct error *err)

@@ -20,11 +20,16 @@ extern const char *const match_names[MATCH_COUNT]; /* "none", "key-id", "token",
 struct match_wanted {
 	const char *access_key_id; /* "": not known */
 	bool has_secret, has_token;
-	struct fingerprint fingerprint; /* under the ledger's host.key */
+	const struct fingerprint *fingerprints; /* under each key there is, in the order of match_order */
+	size_t count;
 };
+
+/* For qsort: by the keys that fingerprints were made with. */
+int match_order(const void *a, const void *b);
 
 typedef int match_visit(void *context, const char *access_key_id, enum match_how how, struct error *err);
 
-/* Each key of the ledger that matches in any way, in the order of their ids. */
+/* Each key of the ledger that matches in any way, in the order of their ids. *ret_unknown: how many keys of the ledger
+ * have fingerprints under a key that is not among `fingerprints`, and could not be compared. */
 MUST_USE int ledger_match(struct ledger *ledger, const struct match_wanted *wanted, match_visit *visit, void *context,
-                          struct error *err);
+                          int64_t *ret_unknown, struct error *err);

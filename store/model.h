@@ -56,8 +56,11 @@ extern const char *const source_names[SOURCE_COUNT];
 /* Index of a name in such a table, -1 if it is not in it. */
 int name_index(const char *const *names, int count, const char *name);
 
+#define FINGERPRINT_KEY_BYTES 17 /* 16 hexadecimal digits and NUL */
+
 /* Keyed digests (HMAC-SHA256 under host.key) of what must not be stored. See store/fingerprint.h. */
 struct fingerprint {
+	char key[FINGERPRINT_KEY_BYTES]; /* which key that was: its own digest's beginning */
 	uint8_t secret[DIGEST_BYTES];
 	uint8_t token[DIGEST_BYTES];
 	uint8_t whole[DIGEST_BYTES]; /* key id, secret and token together */

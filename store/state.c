@@ -17,6 +17,7 @@
 #include "common/clock.h"
 #include "common/folder.h"
 #include "common/text.h"
+#include "store/host_keys.h"
 
 #define ARCHIVE "archive"
 #define MOVING ARCHIVE "/.moving" /* an archive in the making */
@@ -43,6 +44,7 @@ static const struct file {
 	{"watch.db-*", false, PUT_ASIDE},
 	{"watch.db.version-*", false, PUT_ASIDE},
 	{"host.key", false, PUT_ASIDE}, /* or the fingerprints in the ledger are worth nothing */
+	{HOST_KEY_KEPT "*", false, PUT_ASIDE},
 	{"host.key.*", false, REMOVED}, /* a key whose making was interrupted */
 	{"token.key", false, REMOVED},
 	{"token.key.*", false, REMOVED},
@@ -104,13 +106,9 @@ int state_instance_read(const char *folder, char ret[static INSTANCE_BYTES], str
 
 int state_instance_write(const char *folder, const char *id, struct error *err)
 {
-	char path[PATH_MAX], fresh[PATH_MAX];
-	(void)snprintf(path, sizeof(path), "%s/instance", folder);
-	(void)snprintf(fresh, sizeof(fresh), "%s/instance.new", folder);
-	CLEANUP_FD int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
-	if (fd < 0 || dprintf(fd, "%s\n", id) < 0 || fsync(fd) < 0 || rename(fresh, path) < 0)
-		return error_errno(err, "%s", path);
-	return folder_sync(folder, err);
+	char line[INSTANCE_BYTES + 1];
+	int length = snprintf(line, sizeof(line), "%s\n", id);
+	return folder_put(folder, "instance", 0640, line, (size_t)length, err);
 }
 
 /* ---- all of it at once */

@@ -80,3 +80,83 @@ def test_without_the_host_key_only_key_ids_are_compared(leak, tmp_path):
     done = verify(copy, json.dumps(document), "--host-key", str(instance.state / "host.key"))
     assert {row["match"] for row in json.loads(done.stdout)} == {"all"}
     assert verify(copy, "x", "--host-key", str(tmp_path / "none")).returncode == 1
+
+
+# ---- keys of fingerprints that change, or are a fleet's
+
+def rotate(instance):
+    return subprocess.run([str(binary("keytraild")), "-c", str(instance.config), "--rotate-host-key"], capture_output=True,
+                          text=True, timeout=10)
+
+
+def how(done):
+    return {row["match"] for row in json.loads(done.stdout)}
+
+
+def test_old_fingerprints_still_match_when_the_key_was_changed(tmp_path):
+    with Instance() as instance:
+        documents = [instance.credentials()]
+        assert (done := rotate(instance)).returncode == 0, done.stderr
+        instance.imds.rotate()
+        documents.append(instance.credentials())  # still under the first key
+        assert instance.reload({})["refused"] is False
+        again = instance.credentials()  # the same access key under both
+        instance.imds.rotate()
+        documents.append(instance.credentials())
+        assert again == documents[1]
+        keys = [row["body"] for row in instance.rows("access_key_id IS NOT NULL")]
+        names = [json.loads(body)["fingerprint"]["key"] for body in keys]
+        assert len(names) == 4 and len(set(names)) == 2 and names[0] == names[1] != names[2] == names[3]
+        for document in documents:
+            done = verify(instance.ledger, document["SecretAccessKey"])
+            assert (done.returncode, how(done)) == (3, {"secret"}), done.stderr
+        assert {path.name[:14] for path in instance.state.glob("host.key*")} == {"host.key", "host.key.kept-"}
+        assert all(path.stat().st_mode & 0o777 == 0o600 and path.stat().st_uid == instance.state.stat().st_uid
+                   for path in instance.state.glob("host.key*"))
+
+        # With one of the keys alone, what could not be compared is said, and an empty answer is no answer.
+        now = str(instance.state / "host.key")
+        assert verify(instance.ledger, documents[2]["Token"], "--host-key", now).returncode == 3
+        assert verify(instance.ledger, documents[1]["Token"], "--host-key", now).returncode == 3  # by its newest row
+        done = verify(instance.ledger, documents[0]["Token"], "--host-key", now)
+        assert done.returncode == 4 and json.loads(done.stdout) == [] and "1 key(s) of this ledger" in done.stderr
+        # A folder of keys, from wherever.
+        for number, path in enumerate(instance.state.glob("host.key*")):
+            (tmp_path / f"web-{number}").write_bytes(path.read_bytes())
+        assert verify(instance.ledger, documents[0]["Token"], "--host-key", str(tmp_path)).returncode == 3
+
+
+def test_one_key_for_a_fleet(tmp_path):
+    """Two machines with the operator's key: whoever has it can compare with both ledgers, and host.key is not needed."""
+    fleet = tmp_path / "fleet.key"
+    fleet.write_bytes(bytes(range(32)))
+    tmp_path.chmod(0o755)
+    fleet.chmod(0o644)
+    for parent in tmp_path.parents:
+        if parent.stat().st_uid == 0 and str(parent).startswith("/tmp/"):
+            parent.chmod(0o755)
+    found = []
+    for _ in range(2):
+        with Instance({"ledger": {"fleet_key": str(fleet)}}) as instance:
+            document = instance.credentials()
+            instance.rows()
+            copy = tmp_path / f"copy-{len(found)}.db"
+            subprocess.run(["sqlite3", str(instance.ledger), f"VACUUM INTO '{copy}'"], check=True)
+            assert not (instance.state / "host.key").exists()
+            assert verify(instance.ledger, document["Token"], "-c", str(instance.config)).returncode == 3
+            found.append((document, copy))
+    for document, copy in found:
+        done = verify(copy, json.dumps(document), "--host-key", str(fleet))
+        assert (done.returncode, how(done)) == (3, {"all"})
+        assert verify(copy, document["Token"]).returncode == 4  # no key, no comparison
+
+
+def test_a_fleets_key_must_be_there():
+    with Instance() as instance:
+        answer = instance.reload({"ledger": {"fleet_key": "/nonexistent/fleet.key"}})
+        assert answer["refused"] is True and "[ledger] fleet_key: /nonexistent/fleet.key" in answer["reason"]
+        instance.stop()
+        instance.start(wait=False)
+        assert instance.daemon.wait(10) == 1
+        assert "fleet_key" in instance.log.read_text()
+        instance.daemon = None

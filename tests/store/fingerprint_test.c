@@ -51,6 +51,16 @@ static void changes_with_what_it_stands_for(void **state)
 	}
 }
 
+static void names_the_key(void **state)
+{
+	const struct credential other_host = {2, "ASIA1", "secret", "token"}, other_secret = {1, "ASIA2", "x", "y"};
+	struct fingerprint one = of(&base), two = of(&other_host), three = of(&other_secret);
+	(void)state;
+	assert_int_equal(strspn(one.key, "0123456789abcdef"), FINGERPRINT_KEY_BYTES - 1);
+	assert_string_not_equal(one.key, two.key);
+	assert_string_equal(one.key, three.key);
+}
+
 static void tells_a_secret_from_a_token(void **state)
 {
 	const struct credential same = {1, "ASIA1", "value", "value"};
@@ -64,6 +74,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(changes_with_what_it_stands_for),
+		cmocka_unit_test(names_the_key),
 		cmocka_unit_test(tells_a_secret_from_a_token),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,8 @@
 #define MINUTE (60 * CLOCK_SECOND_US)
 #define AT(minute) (ROWS_START + (minute)*MINUTE)
 
+#define MACHINE_PRINT_KEY "0123456789abcdef"
+
 static inline void machine_append(struct writer *writer, const char *kind, const char *subject, unsigned id, int minute,
                                   json_t *body)
 {
@@ -50,7 +52,9 @@ static inline void machine_deliver(struct writer *writer, const char *instance, 
 	json_put_text(json_object_get(body, "process"), "exe_file", "1:2:3:4:5");
 	assert_int_equal(digest_of(key, strlen(key), digest, NULL), 0);
 	(void)digest_hex(digest, DIGEST_BYTES, print);
-	json_put(body, "fingerprint", json_pack("{s:s,s:s,s:s}", "secret", print, "token", print, "whole", print));
+	json_put(body, "fingerprint",
+	         json_pack("{s:s,s:s,s:s,s:s}", "key", MACHINE_PRINT_KEY, "secret", print, "token", print, "whole",
+	                   print));
 	(void)snprintf(subject, sizeof(subject), "%016x", id);
 	machine_append(writer, "delivery", NULL, id, minute, body);
 	machine_append(

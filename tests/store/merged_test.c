@@ -163,21 +163,42 @@ static void finds_a_leaked_credential(void **state)
 		{"a secret", "", true, false, "secret"},       {"a token", "", false, true, "token"},
 		{"a key id", KEY_TWO, false, false, "key-id"},
 	};
-	struct match_wanted wanted = {0};
+	struct fingerprint prints[2] = {{.key = MACHINE_PRINT_KEY}, {.key = "feedfeedfeedfeed"}};
+	struct match_wanted wanted = {.fingerprints = prints, .count = 2};
+	int64_t unknown = 0;
 	(void)state;
-	assert_int_equal(digest_of(KEY_TWO, strlen(KEY_TWO), wanted.fingerprint.secret, NULL), 0);
-	memcpy(wanted.fingerprint.token, wanted.fingerprint.secret, DIGEST_BYTES);
-	memcpy(wanted.fingerprint.whole, wanted.fingerprint.secret, DIGEST_BYTES);
+	assert_int_equal(digest_of(KEY_TWO, strlen(KEY_TWO), prints[0].secret, NULL), 0);
+	memcpy(prints[0].token, prints[0].secret, DIGEST_BYTES);
+	memcpy(prints[0].whole, prints[0].secret, DIGEST_BYTES);
 	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
 		CLEANUP_JSON json_t *found = json_array();
 		wanted.access_key_id = cases[i].id;
 		wanted.has_secret = cases[i].secret;
 		wanted.has_token = cases[i].token;
-		CHECK_NUMBER(cases[i].name, ledger_match(ledger, &wanted, keep_match, found, NULL), 0);
+		CHECK_NUMBER(cases[i].name, ledger_match(ledger, &wanted, keep_match, found, &unknown, NULL), 0);
+		CHECK_NUMBER(cases[i].name, unknown, 0);
 		CHECK_NUMBER(cases[i].name, json_array_size(found), 1);
 		CHECK_TEXT(cases[i].name, text_of(found, 0, "key"), KEY_TWO);
 		CHECK_TEXT(cases[i].name, text_of(found, 0, "how"), cases[i].how);
 	}
+}
+
+/* Without the key that the fingerprints were made with, nothing matches, and it is said of how many that is no answer.
+ */
+static void counts_what_could_not_be_compared(void **state)
+{
+	const struct fingerprint print = {.key = "feedfeedfeedfeed"};
+	struct match_wanted wanted = {
+		.access_key_id = "", .has_secret = true, .has_token = true, .fingerprints = &print, .count = 1};
+	CLEANUP_JSON json_t *found = json_array();
+	int64_t unknown = 0;
+	(void)state;
+	assert_int_equal(ledger_match(ledger, &wanted, keep_match, found, &unknown, NULL), 0);
+	assert_int_equal(json_array_size(found), 0);
+	assert_true(unknown >= 2);
+	wanted.count = 0;
+	assert_int_equal(ledger_match(ledger, &wanted, keep_match, found, &unknown, NULL), 0);
+	assert_true(unknown >= 2);
 }
 
 /* ---- coverage */
@@ -479,7 +500,7 @@ static int ask(const struct way *way)
 	case PLACEMENTS:
 		return ledger_placements(ledger, none, NULL, NULL);
 	case MATCH:
-		return ledger_match(ledger, &wanted, no_match, NULL, NULL);
+		return ledger_match(ledger, &wanted, no_match, NULL, &machines, NULL);
 	case COVERED:
 		return ledger_covered(ledger, ONE, AT(12), AT(48), &covered, NULL);
 	case UNCOVERED:
@@ -539,6 +560,7 @@ int main(void)
 		cmocka_unit_test(says_the_same_of_keys_and_processes_as_the_machines),
 		cmocka_unit_test(knows_where_each_instance_is),
 		cmocka_unit_test(finds_a_leaked_credential),
+		cmocka_unit_test(counts_what_could_not_be_compared),
 		cmocka_unit_test(says_what_each_machine_covered),
 		cmocka_unit_test(counts_no_time_as_covered_of_which_rows_are_missing),
 		cmocka_unit_test(covers_an_instance_by_several_ledgers),

@@ -26,15 +26,13 @@ static const struct {
 	const char *name;
 	bool archived, sealed; /* else it stays */
 } files[] = {
-	{"my.db", true, true},       {"my.db-wal", true, true},
-	{"my.db-shm", true, true},   {"my.db.version-2", true, true},
-	{"journal", true, true},     {"gap.json", true, true},
-	{"findings.db", true, true}, {"findings.db-wal", true, true},
-	{"watch.db", true, true},    {"watch.db-wal", true, true},
-	{"host.key", true, true},    {"host.key.77", false, true},
-	{"token.key", false, true},  {"token.key.previous", false, true},
-	{"instance", false, true},   {"ledger.db", false, false},
-	{"notes.txt", false, false}, {"my.dbx", false, false},
+	{"my.db", true, true},           {"my.db-wal", true, true},       {"my.db-shm", true, true},
+	{"my.db.version-2", true, true}, {"journal", true, true},         {"gap.json", true, true},
+	{"findings.db", true, true},     {"findings.db-wal", true, true}, {"watch.db", true, true},
+	{"watch.db-wal", true, true},    {"host.key", true, true},        {"host.key.kept-1", true, true},
+	{"host.key.77", false, true},    {"token.key", false, true},      {"token.key.previous", false, true},
+	{"instance", false, true},       {"ledger.db", false, false},     {"notes.txt", false, false},
+	{"my.dbx", false, false},
 };
 
 static void fill(void)
