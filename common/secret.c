@@ -11,6 +11,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -42,25 +43,46 @@ int secret_random(void *bytes, size_t length, struct error *err)
 	return 0;
 }
 
-static void mac_context_free(EVP_MAC_CTX **context)
+static pthread_key_t mac_key;
+static pthread_once_t mac_once = PTHREAD_ONCE_INIT;
+
+static void mac_context_free(void *context)
 {
-	EVP_MAC_CTX_free(*context);
+	EVP_MAC_CTX_free(context);
 }
 
-static void mac_free(EVP_MAC **mac)
+static void make_mac_key(void)
 {
-	EVP_MAC_free(*mac);
+	if (pthread_key_create(&mac_key, mac_context_free) != 0)
+		abort();
+}
+
+/* HMAC-SHA256 of this thread, to be given a key: to look both up by name takes longer than to use them. */
+static EVP_MAC_CTX *mac_context(void)
+{
+	char digest_name[] = "SHA256";
+	const OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest_name, 0),
+	                                 OSSL_PARAM_construct_end()};
+	(void)pthread_once(&mac_once, make_mac_key);
+	EVP_MAC_CTX *context = pthread_getspecific(mac_key);
+	if (context != NULL)
+		return context;
+	EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	context = mac != NULL ? EVP_MAC_CTX_new(mac) : NULL;
+	EVP_MAC_free(mac);
+	if (context != NULL &&
+	    (EVP_MAC_CTX_set_params(context, parameters) != 1 || pthread_setspecific(mac_key, context) != 0)) {
+		EVP_MAC_CTX_free(context);
+		context = NULL;
+	}
+	return context;
 }
 
 int secret_mac(const struct secret_key *key, const struct secret_piece *pieces, size_t count,
                uint8_t ret[static SECRET_MAC_BYTES], struct error *err)
 {
-	char digest_name[] = "SHA256";
-	OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest_name, 0),
-	                           OSSL_PARAM_construct_end()};
-	CLEANUP(mac_free) EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-	CLEANUP(mac_context_free) EVP_MAC_CTX *context = mac != NULL ? EVP_MAC_CTX_new(mac) : NULL;
-	bool good = context != NULL && EVP_MAC_init(context, key->bytes, sizeof(key->bytes), parameters) == 1;
+	EVP_MAC_CTX *context = mac_context();
+	bool good = context != NULL && EVP_MAC_init(context, key->bytes, sizeof(key->bytes), NULL) == 1;
 	for (size_t i = 0; good && i < count; i++) {
 		uint64_t length = pieces[i].length;
 		good = EVP_MAC_update(context, (const uint8_t *)&length, sizeof(length)) == 1 &&
