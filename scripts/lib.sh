@@ -114,7 +114,7 @@ instance_up() { # NAME [SETTING...]
 	"$ROOT/tests/world/world" up --prefix "$instance_prefix" >/dev/null
 
 	inside imds "$instance_bin/imds-sim" --listen 169.254.169.254:80 --listen '[fd00:ec2::254]:80' \
-		--control "$instance_folder/imds.control" --log "$instance_folder/imds.jsonl" \
+		--control "$instance_folder/imds.control" \
 		>"$instance_folder/imds-sim.out" 2>&1 &
 	instance_pids+=($!)
 	wait_for 10 sim_is_ready || {
