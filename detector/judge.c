@@ -42,6 +42,9 @@ static struct subject subject_of(const struct judge *judge, const struct event *
 	if (subject.key == NULL && judge->learned->lineage.count > 0) {
 		const struct caller caller = caller_of(event, room);
 		subject.derived = lineage_find(&judge->learned->lineage, &caller);
+		/* Others may hold sessions of that role and name: whose call it was, only a key can tell. */
+		if (subject.derived != NULL && subject.derived->kind == LINK_KEY && id[0] == '\0')
+			subject.derived = NULL;
 	}
 	if (instance[0] != '\0')
 		subject.instance = tracked_instance(&setup->tracked, instance, strlen(instance));

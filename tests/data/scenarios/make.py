@@ -8,6 +8,7 @@ docs/findings.md, not from what the program says; so it is written here by hand,
 """
 
 import copy
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -63,7 +64,7 @@ JUNK = read("stratus/aws.credential-access.ec2-steal-instance-credentials.json")
 
 # ---- transformations
 
-counter = 0
+made = {}
 
 
 def when(text):
@@ -71,15 +72,14 @@ def when(text):
 
 
 def change(record, **fields):
-    """A copy with members set (dots as __, None removes), with an id of its own."""
-    global counter
-    counter += 1
+    """A copy with members set (dots as __, None removes), with ids of its own, which follow from what it says."""
     record = copy.deepcopy(record)
-    for name in ("@timestamp", "@version"):
+    for name in ("@timestamp", "@version", "sharedEventID"):
         record.pop(name, None)
-    record["eventID"] = f"00000000-0000-4000-8000-{counter:012d}"
-    record["requestID"] = f"request-{counter}"
-    record.pop("sharedEventID", None)
+    digest = hashlib.sha256(json.dumps([record, fields], sort_keys=True).encode()).hexdigest()[:12]
+    made[digest] = made.get(digest, 0) + 1
+    record["eventID"] = f"00000000-0000-4000-8000-{digest}" if made[digest] == 1 else f"00000000-0000-4000-{made[digest]:04d}-{digest}"
+    record["requestID"] = f"request-{digest}-{made[digest]}"
     for name, value in fields.items():
         where = record
         *path, last = name.split("__")
@@ -595,6 +595,8 @@ case("derived-same-session-name", "somebody else's session of the same role and 
      [ONE, assume("ASIASOMEBODYELSE0000", "AROAB:step", GRANDCHILD, "AROAC:step", sharedEventID="s6"),
       assume(None, "AROAB:step", GRANDCHILD, "AROAC:step", recipient=SECOND, sharedEventID="s6"),
       derived_use(OUTSIDE, GRANDCHILD, account=SECOND)])
+case("derived-same-session-name-used", "somebody else's session of the same role and name, in the log of a bucket's account",
+     [ONE, derived_use(OUTSIDE, None, account=HOME, recipientAccountId=SECOND, sharedEventID="s8")])
 case("derived-inside", "used through the thief's endpoint", [ONE, derived_use(PRIVATE, CHILD, vpcEndpointId=THIEF_VPCE,
                                                                                vpcEndpointAccountId=THIEF, eventVersion="1.11")],
      inside(1, THIEF, THIEF_VPCE, subject=CHILD, lineage=[KEY, CHILD]))
