@@ -189,8 +189,9 @@ MUST_USE static int take_answer(struct line *line, struct answer *ret, struct er
 static ssize_t length_of_next(struct line *line, bool for_ever)
 {
 	ssize_t length;
+	char first;
 	do
-		length = recv(line->fd, NULL, 0, MSG_PEEK | MSG_TRUNC);
+		length = recv(line->fd, &first, sizeof(first), MSG_PEEK | MSG_TRUNC);
 	while (length < 0 && (errno == EINTR || (for_ever && errno == EAGAIN)));
 	return length;
 }

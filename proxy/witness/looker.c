@@ -256,7 +256,7 @@ static int receive_query(int fd, struct query *ret, enum refusal *ret_refusal)
 void *looker_run(void *argument)
 {
 	struct looker *looker = argument;
-	struct query query;
+	struct query query = {0};
 	enum refusal refusal;
 	int got;
 	do {
