@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -205,8 +206,12 @@ static void refuse_stranger(struct listener *listener)
 static bool is_own_request(const struct listener *listener)
 {
 	const struct client *client = &listener->client;
-	if (!upstream_is_own_port(listener->proxy->upstream, client->sighting.client.port) ||
+	const struct sighting *sighting = &client->sighting;
+	if (!upstream_is_own_port(listener->proxy->upstream, sighting->client.port) ||
 	    !endpoint_is_loopback(&client->local))
+		return false;
+	/* From another address, or by the other IP, a client may have the same port. */
+	if (sighting->is_found && sighting->inode != 0 && sighting->uid != geteuid())
 		return false;
 	log_line(LOG_LEVEL_ERROR, "loop", "reason=\"the redirect sends the proxy's own request back to it\"");
 	return true;

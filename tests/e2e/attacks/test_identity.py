@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import pwd
 import subprocess
 import sys
 import time
@@ -213,6 +214,36 @@ def test_request_of_our_own_that_comes_back_is_not_served():
         requests = json.loads(instance.keytrail("status", "-c", str(instance.config), "-o", "json").stdout)[
             "daemon"]["counters"]["requests"]
         assert requests < 10
+
+
+# From the port of a request of the proxy's to upstream, which takes long: over IPv6, where it is another port.
+FROM_ITS_PORT = r"""
+import socket, time
+until = time.monotonic() + 10
+ports = []
+while not ports and time.monotonic() < until:
+    lines = [line.split() for line in open("/proc/net/tcp").readlines()[1:]]
+    ports = [int(line[1][-4:], 16) for line in lines if line[2] == "FEA9FEA9:0050" and int(line[7]) == UID]
+client = socket.socket(socket.AF_INET6)
+client.bind(("fd77::2", ports[0]))
+client.connect(("fd00:ec2::254", 80))
+client.sendall(b"GET /latest/meta-data/ HTTP/1.1\r\nHost: [fd00:ec2::254]\r\n\r\n")
+print(client.recv(100).split(b"\r\n")[0].decode())
+"""
+
+
+def test_a_client_with_our_port_is_not_us():
+    with Instance(settings={"upstream": {"timeout_ms": 5000}}) as instance:
+        token = instance.token()
+        instance.get("/latest/meta-data/", token)
+        instance.imds.set("stall-get-ms", 3000)
+        slow = instance.world.popen("host", ["curl", "-s", "-o", "/dev/null", "-H", f"{TOKEN_HEADER}: {token}",
+                                             f"http://{IMDS_V4}/latest/meta-data/"])
+        program = FROM_ITS_PORT.replace("UID", str(pwd.getpwnam("keytrail").pw_uid))
+        done = instance.bytes_of("host", [sys.executable, "-c", program])
+        assert done.stdout.strip() == "HTTP/1.1 401 Unauthorized", done.stderr
+        assert slow.wait(timeout=20) == 0
+        assert "error loop" not in instance.log.read_text()
 
 
 def without_digests(value):
