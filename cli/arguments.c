@@ -14,6 +14,7 @@
 #include "cli/access_key.h"
 #include "common/clock.h"
 #include "common/text.h"
+#include "detector/sql/sql.h"
 #include "store/review.h"
 
 #define OPTION_ROWS 80     /* room for all of them, argp's closing row included */
@@ -287,12 +288,16 @@ static const struct argument table[] = {
          .help = "account from which the key was used, 12 digits"},
 	{"state", 0, "NAME", OPTIONS_FINDINGS, take_word, AT(found.state),
          WORDS(review_state_names, REVIEW_STATE_COUNT), .help = "new, acknowledged or closed"},
+	{"engine", 0, "NAME", OPTIONS_SQL, take_word, AT(engine), WORDS(sql_engine_names, SQL_ENGINE_COUNT),
+         .help = "clickhouse, athena or duckdb"},
+	{"trail", 0, "PLACE", OPTIONS_SQL, take_text, AT(trail), .help = "where the engine finds CloudTrail"},
+	{"rows", 0, "PLACE", OPTIONS_SQL, take_text, AT(rows_at), .help = "where it finds the lines of ledgers"},
 	{"file", 0, "FILE", OPTIONS_REPORT, take_text, AT(file), .help = "write there (default: standard output)"},
 	{"note", 0, "TEXT", OPTIONS_REVIEW, take_text, AT(note),
          .help = "with ack, close, reopen and note: what to remember"},
-	{"inventory", 0, "FILE", OPTIONS_DETECT, take_text, AT(inventory),
+	{"inventory", 0, "FILE", OPTIONS_DETECT | OPTIONS_SQL, take_text, AT(inventory),
          .help = "own accounts and networks (default /etc/keytrail/inventory.json, which need not exist)"},
-	{"ip-ranges", 0, "FILE", OPTIONS_DETECT, take_text, AT(ip_ranges),
+	{"ip-ranges", 0, "FILE", OPTIONS_DETECT | OPTIONS_SQL, take_text, AT(ip_ranges),
          .help = "AWS's ip-ranges.json (default: the copy that is built in)"},
 	{"fail-on", 0, "SEVERITY", OPTIONS_DETECT, take_fail_on, WORDS(fail_on_names, FAIL_ON_NONE + 1),
          .help = "exit status 3 from this severity on: LOW, MEDIUM (default), HIGH or NONE"},

@@ -27,6 +27,7 @@ enum option_group {
 	OPTIONS_FLEET = 1 << 16,   /* --cursor FILE, --into LEDGER */
 	OPTIONS_SEAL = 1 << 20,    /* --yes */
 	OPTIONS_REVIEW = 1 << 21,  /* --note TEXT */
+	OPTIONS_SQL = 1 << 24,     /* --engine, --trail, --rows; --inventory and --ip-ranges of the detector */
 	OPTIONS_REPORT = 1 << 23,  /* --file FILE */
 	OPTIONS_FORMS = 1 << 22,   /* -o also takes the forms of other tools: what it shows are findings */
 	OPTIONS_DAEMON = 1 << 10,  /* none of its own: the command asks the daemon */
@@ -53,6 +54,9 @@ struct arguments {
 	const char *host_key; /* --host-key FILE; NULL: beside the ledger */
 	const char *reported; /* --finding FILE|- */
 	const char *note;     /* --note TEXT */
+	const char *engine;   /* --engine NAME; one of detector/sql/sql.h */
+	const char *trail;    /* --trail PLACE */
+	const char *rows_at;  /* --rows PLACE */
 	const char *file;     /* --file FILE; NULL: standard output */
 	const char *inventory, *ip_ranges;
 	struct source_filter from; /* which files, by what their names say; lists are borrowed from below */

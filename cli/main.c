@@ -13,7 +13,7 @@
 #include "common/clock.h"
 
 /* Known names: saying so is better than "unknown command". */
-static const char *const later[] = {"inventory", "sql"};
+static const char *const later[] = {"inventory"};
 
 static void print_usage(FILE *to)
 {

@@ -170,7 +170,7 @@ def test_bad_usage_and_errors(words, status, says):
         assert result.stderr.startswith("keytrail: ") and result.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("name", ["inventory", "sql"])
+@pytest.mark.parametrize("name", ["inventory"])
 def test_known_names_that_are_not_served(name):
     result = run(name, "--anything")
     assert result.returncode == 2
@@ -182,7 +182,7 @@ def test_help_and_version():
     assert everything.returncode == 0
     names = re.findall(r"^  ([a-z]+) ", everything.stdout, re.M)
     assert names == ["status", "deliveries", "who", "keys", "processes", "findings", "detect", "watch", "policy", "verify",
-                     "ledger", "contain", "report", "redirect", "seal", "dead", "completion", "help"]
+                     "ledger", "contain", "report", "sql", "redirect", "seal", "dead", "completion", "help"]
     for name in names[:-1]:
         result = run(name, "--help")
         assert result.returncode == 0 and result.stderr == ""

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// check.mjs CHROMIUM PAGE FOLDER: looks at a page as a browser, an accessibility checker and a validator see it, in
+// check.mjs CHROMIUM PAGE FOLDER [VIEW...]: looks at a page as a browser, an accessibility checker and a validator see it, in
 // light, dark, at phone width and on paper. Prints JSON: what is wrong, what was fetched, and how wide it got. FOLDER
 // gets a picture of each view.
 import fs from "fs";
@@ -12,7 +12,7 @@ const require = createRequire(path.join(process.cwd(), "node_modules", "x"));
 const puppeteer = require("puppeteer-core");
 const { HtmlValidate } = require("html-validate");
 const axe = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
-const [chromium, page, folder] = process.argv.slice(2);
+const [chromium, page, folder, ...wanted] = process.argv.slice(2);
 
 const views = [
 	{ name: "light", width: 1000, scheme: "light" },
@@ -57,7 +57,8 @@ try {
 	const faults = report.results.flatMap((one) => one.messages.map((message) =>
 		`${message.line}:${message.column} ${message.ruleId}: ${message.message}`));
 	const seen = [];
-	for (const view of views) seen.push(await look(browser, view));
+	for (const view of views.filter((one) => wanted.length === 0 || wanted.includes(one.name)))
+		seen.push(await look(browser, view));
 	console.log(JSON.stringify({ browser: await browser.version(), faults, seen }));
 } finally {
 	await browser.close();
