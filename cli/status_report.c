@@ -41,6 +41,20 @@ static bool is_false(const json_t *object, const char *path)
 	return json_bool_at(object, path, &value) && !value;
 }
 
+/* Our own proxy keeps to the form that the witness expects. */
+static void judge_queries(const json_t *daemon, json_t *faults)
+{
+	const json_t *refused = json_at(daemon, "witness.refused"), *count;
+	const char *reason;
+	json_int_t sum = 0;
+	json_object_foreach ((json_t *)(uintptr_t)refused, reason, count)
+		sum += json_integer_value(count);
+	if (sum > 0)
+		add_point(faults, "queries-refused", true,
+		          "the witness refused %lld queries: a fault, or somebody else in the proxy's place",
+		          (long long)sum);
+}
+
 static void judge_answer(const json_t *daemon, json_t *faults)
 {
 	const char *problem = json_text_at(daemon, "ledger.last_error");
@@ -66,6 +80,7 @@ static void judge_answer(const json_t *daemon, json_t *faults)
 	if (json_is_array(backends) && json_array_size(backends) == 0)
 		add_point(faults, "no-attribution", true,
 		          "the witness has nothing to look with: no process can be named");
+	judge_queries(daemon, faults);
 }
 
 static void judge_daemon(const struct status_parts *parts, json_t *faults, json_t *bypasses)

@@ -301,6 +301,12 @@ def test_lines_are_bounded_and_those_beyond_are_counted(taken):
     assert taken.refused()["too_many_lines"] - before >= 2000 - 512 - 8
 
 
+def test_status_says_that_queries_were_refused(taken):
+    done = taken.keytrail("status", "-c", str(taken.config), "-o", "json")
+    assert "queries-refused" in [point["id"] for point in json.loads(done.stdout)["faults"]]
+    assert done.returncode == 3
+
+
 def test_all_works_as_before(taken):
     """After all that was tried: nothing was lost over it, and it is counted for monitoring, too."""
     assert taken.credentials()["Code"] == "Success"
