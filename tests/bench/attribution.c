@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* How long one attribution takes: stands where keytraild's proxy does, in front of a witness of its own, behind the
- * redirect. `attribution_bench auto|off PROCESSES ROUNDS` prints the medians of LOOK, FIRST and WHO in microseconds,
- * and grade and method of the last. Run it in the network namespace of an instance whose keytraild does not run. */
+ * redirect. `attribution_bench auto|off|sock_diag PROCESSES ROUNDS` prints the medians of LOOK, FIRST and WHO in
+ * microseconds, and grade and method of the last. Run it in the network namespace of an instance whose keytraild does
+ * not run. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -184,7 +185,9 @@ int main(int argc, char **argv)
 	pid_t witness;
 	if (argc != 4 || settings_load("/dev/null", &settings, &problem) < 0)
 		return 2;
-	settings.ebpf = strcmp(argv[1], "off") == 0 ? TRISTATE_OFF : TRISTATE_ON;
+	settings.ebpf = strcmp(argv[1], "auto") == 0 ? TRISTATE_ON : TRISTATE_OFF;
+	if (strcmp(argv[1], "sock_diag") == 0)
+		settings.proc_scan = 0;
 	int processes = atoi(argv[2]), rounds = atoi(argv[3]);
 	if (processes < 0 || processes > (int)ARRAY_LENGTH(sleepers) || rounds < 1 || rounds > ROUNDS_MAX)
 		return 2;
