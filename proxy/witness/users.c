@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* A few users ask again and again, and each look-up reads the whole list. */
+/* A few users ask again and again, and each look-up reads the whole list. What is remembered holds until the list
+ * changes; names that other services give have no sign of that, hence the time limit. */
 #include "proxy/witness/users.h"
 
 #include <fcntl.h>
@@ -8,17 +9,20 @@
 #include <pwd.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/text.h"
+#include "proxy/witness/digests.h"
 #include "proxy/witness/machine.h"
 
 #define REMEMBERED_MAX 64
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct {
-	int64_t until_ms; /* 0: nothing is remembered here */
+	int64_t until_ms;              /* 0: nothing is remembered here */
+	char list[DIGESTS_FILE_BYTES]; /* the list that it was looked up in, by digests_file(); "": there was none */
 	uid_t uid;
 	bool is_there;
 	char name[USERS_NAME_BYTES];
@@ -59,8 +63,13 @@ bool users_name(int root, uid_t uid, char ret[static USERS_NAME_BYTES])
 {
 	const int64_t now_ms = clock_monotonic_ms();
 	const size_t place = uid % REMEMBERED_MAX;
+	struct statx status;
+	char list[DIGESTS_FILE_BYTES] = "";
+	if (machine_statx(root, "etc/passwd", &status))
+		(void)digests_file(&status, list);
 	(void)pthread_mutex_lock(&mutex);
-	bool is_known = remembered[place].uid == uid && now_ms < remembered[place].until_ms;
+	bool is_known = remembered[place].uid == uid && now_ms < remembered[place].until_ms &&
+	                strcmp(remembered[place].list, list) == 0;
 	bool is_there = is_known && remembered[place].is_there;
 	if (is_there)
 		(void)text_copy(ret, USERS_NAME_BYTES, remembered[place].name);
@@ -73,6 +82,7 @@ bool users_name(int root, uid_t uid, char ret[static USERS_NAME_BYTES])
 	remembered[place].uid = uid;
 	remembered[place].until_ms = now_ms + USERS_REMEMBERED_MS;
 	remembered[place].is_there = is_there;
+	memcpy(remembered[place].list, list, sizeof(list));
 	(void)text_copy(remembered[place].name, USERS_NAME_BYTES, is_there ? ret : "");
 	(void)pthread_mutex_unlock(&mutex);
 	return is_there;

@@ -4,7 +4,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Names of the machine's users, remembered for a while: a list of users may lie on a network. Safe from any thread. */
+/* Names of the machine's users, remembered until its list changes, and for a while at most: others may lie on a
+ * network. Safe from any thread. */
 
 #define USERS_NAME_BYTES 64
 #define USERS_REMEMBERED_MS 10000
