@@ -12,6 +12,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
+import egress
 import refuse
 from instance import IMDS_V4, IMDS_V6, ROLE_PATH, TOKEN_HEADER, Instance, binary, eventually, needs_world
 
@@ -308,6 +309,36 @@ def test_kernel_that_refuses(wanted):
         made.credentials()
         row = made.row("access_key_id IS NOT NULL")
         assert row["grade"] == "exact" and json.loads(row["body"])["attribution"]["method"] == "sock_diag+proc"
+
+
+def run_in(instance, group):
+    """A client in a control group; its row's grade and method."""
+    before = len(instance.rows("access_key_id IS NOT NULL", settle=False))
+    words = ["sh", "-c", f'echo $$ >{group.path}/cgroup.procs && exec "$@"', "sh", "/usr/bin/python3", "-I", "-S", "-c",
+             PRELUDE + KINDS["plain"][0], instance.token()]
+    done = instance.world.run("host", words)
+    assert done.returncode == 0, done.stderr
+    assert eventually(lambda: len(instance.rows("access_key_id IS NOT NULL", settle=False)) > before)
+    row = instance.rows("access_key_id IS NOT NULL", settle=False)[-1]
+    assert row["pid"] == json.loads(done.stdout.splitlines()[0])["pid"]
+    return row["grade"], json.loads(row["body"])["attribution"]["method"]
+
+
+@pytest.mark.skipif(egress.missing() is not None, reason=str(egress.missing()))
+@pytest.mark.parametrize("where", ["in the same group", "in a group below"])
+def test_programs_of_others_displace_nothing_and_change_nothing(where):
+    """Attached later than ours, beside it or below; those that see every connect() are listed."""
+    with Instance() as made:
+        if not wait_for_ebpf(made):
+            pytest.skip(ebpf_state(made)["ebpf"])
+        is_root = where == "in the same group"
+        with egress.Root() if is_root else egress.Group() as group:
+            group.attach(egress.connect_passes(), "somebodys")
+            assert run_in(made, group) == ("exact", "ebpf+sock_diag")
+            listed = ebpf_state(made)["foreign_connect_programs"]
+            assert any(one.startswith("somebodys (id ") for one in listed) == is_root, listed
+        assert run_in(made, egress.Root()) == ("exact", "ebpf+sock_diag")
+        assert not any(one.startswith("somebodys") for one in ebpf_state(made)["foreign_connect_programs"])
 
 
 def test_full_map_is_counted_and_names_nobody_wrong():

@@ -12,7 +12,7 @@ import pathlib
 import socket
 import struct
 
-PROG_LOAD, PROG_ATTACH = 5, 8
+PROG_LOAD, PROG_ATTACH, PROG_DETACH = 5, 8, 9
 CGROUP_SKB, CGROUP_SOCK_ADDR = 8, 18
 EGRESS, CONNECT4 = 1, 10
 ALLOW_MULTI = 2
@@ -67,6 +67,10 @@ def connect_refuses(address):
         _returns(0), _returns(1)])
 
 
+def connect_passes():
+    return CGROUP_SOCK_ADDR, CONNECT4, _returns(1)
+
+
 def root():
     """Where control groups of version 2 are mounted; None: nowhere."""
     with open("/proc/self/mounts", encoding="utf-8") as mounts:
@@ -101,9 +105,33 @@ class Group:
         group = os.open(self.path, os.O_RDONLY)
         try:
             _bpf(PROG_ATTACH, struct.pack("<IIII", group, loaded, where, ALLOW_MULTI))
+            self.attached(loaded, where)
         finally:
             os.close(group)
             os.close(loaded)
+
+    def attached(self, loaded, where):
+        """What is attached to a group ends with it."""
+
+
+class Root(Group):
+    """The root itself: what is attached there is detached at the end."""
+
+    def __init__(self):
+        self.path, self.programs = root(), []
+
+    def __enter__(self):
+        return self
+
+    def attached(self, loaded, where):
+        self.programs.append((os.dup(loaded), where))
+
+    def __exit__(self, *_):
+        group = os.open(self.path, os.O_RDONLY)
+        for loaded, where in self.programs:
+            _bpf(PROG_DETACH, struct.pack("<III", group, loaded, where))
+            os.close(loaded)
+        os.close(group)
 
 
 def missing():
