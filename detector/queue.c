@@ -162,8 +162,8 @@ MUST_USE static int ask(struct aws *aws, const struct queue *queue, const char *
                         struct error *err)
 {
 	CLEANUP_JSON json_t *owned = body;
-	json_put_text(body, "QueueUrl", queue->url);
-	CLEANUP_FREE char *text = json_line(body);
+	json_put_text(owned, "QueueUrl", queue->url);
+	CLEANUP_FREE char *text = json_line(owned);
 	if (text == NULL)
 		return error_set(err, ERROR_MEMORY, "no memory for a request");
 	const struct aws_call call = {.service = "sqs",

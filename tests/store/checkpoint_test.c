@@ -69,6 +69,7 @@ static void test_refusals(void **state)
 	struct checkpoint *second = NULL;
 	struct error err = {0};
 	(void)state;
+	assert_non_null(first);
 	assert_int_equal(checkpoint_open(path, &second, &err), -1);
 	assert_int_equal(err.code, ERROR_USAGE);
 	assert_non_null(strstr(err.text, "another watcher has it"));
