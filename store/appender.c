@@ -4,13 +4,18 @@
  * ahead of it. */
 #include "store/appender.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "store/backfill.h"
 #include "store/chain.h"
 #include "store/intact.h"
 #include "store/store.h"
 
-#define CHECKPOINT_FRAMES 1000 /* of 4 KB: the WAL stays near 4 MB */
+#define CHECKPOINT_FRAMES 1000   /* of 4 KB: the WAL stays near 4 MB */
+#define BACKLOG_FRAMES 8000      /* 32 MB: moving more than that takes longer than a client waits */
+#define WAL_BYTES (16 << 20)     /* a file that grew beyond, while a reader held it, is cut back */
+#define WAL_CUT_BYTES (32 << 20) /* by so much at a time: a client may wait for it */
 
 enum sql { SQL_ACTOR_FIND, SQL_ACTOR_ADD, SQL_KNOWN, SQL_ADD, SQL_HOLDER, SQL_COUNT };
 static const char *const sqls[SQL_COUNT] = {
@@ -27,7 +32,9 @@ struct appender {
 	sqlite3_stmt *statements[SQL_COUNT];
 	int64_t seq; /* of the newest row */
 	uint8_t head[DIGEST_BYTES];
-	int frames;        /* in the WAL */
+	int frames; /* in the WAL */
+	int moved;  /* of these, into the database */
+	struct backfill *backfill;
 	int checkpoint_at; /* how many there are to be before the next checkpoint */
 	struct intact intact;
 };
@@ -37,8 +44,10 @@ static int on_commit(void *context, sqlite3 *db, const char *name, int frames)
 	(void)db;
 	(void)name;
 	struct appender *appender = context;
-	if (frames < appender->frames) /* it has begun anew */
+	if (frames < appender->frames) { /* it has begun anew */
 		appender->checkpoint_at = CHECKPOINT_FRAMES;
+		appender->moved = 0;
+	}
 	appender->frames = frames;
 	return SQLITE_OK;
 }
@@ -85,6 +94,7 @@ int appender_open(const char *path, struct appender **ret, struct error *err)
 	/* Also switches SQLite's own checkpoints off, which would run while a client waits for COMMIT. */
 	(void)sqlite3_wal_hook(appender->db, on_commit, appender);
 	appender->checkpoint_at = CHECKPOINT_FRAMES;
+	appender->backfill = backfill_new(path);
 	intact_note(appender->db, &appender->intact);
 	*ret = appender;
 	return 0;
@@ -94,6 +104,7 @@ void appender_close(struct appender *appender)
 {
 	if (appender == NULL)
 		return;
+	backfill_free(appender->backfill);
 	for (int i = 0; i < SQL_COUNT; i++)
 		(void)sqlite3_finalize(appender->statements[i]);
 	store_close(appender->db);
@@ -240,12 +251,36 @@ int64_t appender_seq(const struct appender *appender)
 	return appender->seq;
 }
 
+/* The next time that the WAL begins anew, some of a large file is given back. */
+static void cut_back(struct appender *appender)
+{
+	sqlite3_file *wal = NULL;
+	sqlite3_int64 size = 0;
+	char pragma[64];
+	struct error ignored;
+	if (sqlite3_file_control(appender->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal) != SQLITE_OK ||
+	    wal == NULL || wal->pMethods == NULL || wal->pMethods->xFileSize(wal, &size) != SQLITE_OK ||
+	    size <= WAL_BYTES)
+		return;
+	size = size - WAL_CUT_BYTES > WAL_BYTES ? size - WAL_CUT_BYTES : WAL_BYTES;
+	(void)snprintf(pragma, sizeof(pragma), "PRAGMA journal_size_limit = %lld", (long long)size);
+	(void)store_exec(appender->db, pragma, &ignored);
+}
+
 void appender_checkpoint(struct appender *appender)
 {
 	int frames = 0, moved = 0;
-	if (appender->frames < appender->checkpoint_at)
+	if (backfill_is_under_way(appender->backfill, &appender->moved) || appender->frames < appender->checkpoint_at)
 		return;
+	if (appender->frames - appender->moved > BACKLOG_FRAMES && backfill_begin(appender->backfill)) {
+		appender->checkpoint_at = appender->frames + CHECKPOINT_FRAMES;
+		return;
+	}
 	int code = sqlite3_wal_checkpoint_v2(appender->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &frames, &moved);
+	bool is_all = code == SQLITE_OK && frames == moved;
+	appender->moved = code == SQLITE_OK && moved > 0 ? moved : appender->moved;
+	if (is_all)
+		cut_back(appender);
 	/* Held up by a reader, it is not tried after each commit. */
-	appender->checkpoint_at = CHECKPOINT_FRAMES + (code == SQLITE_OK && frames == moved ? 0 : appender->frames);
+	appender->checkpoint_at = is_all ? CHECKPOINT_FRAMES : appender->frames + CHECKPOINT_FRAMES;
 }
