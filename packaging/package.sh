@@ -4,7 +4,7 @@
 # What deb and rpm both do when they are installed, upgraded and removed. Nothing is started or switched on: that is for
 # the administrator, or whoever bakes the image.
 set -e
-readonly UNITS="keytrail-check.timer keytrail-redirect.service keytraild.service keytrail.socket"
+readonly UNITS="keytrail-export.timer keytrail-check.timer keytrail-redirect.service keytraild.service keytrail.socket"
 
 has_systemd() { [ -d /run/systemd/system ]; }
 

@@ -17,7 +17,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from instance import REDIRECT, ROOT, Instance, eventually, needs_world
+from instance import REDIRECT, ROOT, Instance, binary, eventually, needs_world
 
 UNITS = sorted(path for path in (ROOT / "packaging").iterdir() if path.suffix in (".service", ".socket", ".timer"))
 SYSTEM = pathlib.Path("/lib/systemd/system")
@@ -88,7 +88,8 @@ def verify(root, *names):
 @needs_systemd
 def test_nothing_to_complain_about(root):
     assert [unit.name for unit in UNITS] == [
-        "keytrail-check.service", "keytrail-check.timer", "keytrail-dead.service", "keytrail-first-boot.service",
+        "keytrail-check.service", "keytrail-check.timer", "keytrail-dead.service", "keytrail-export.service",
+        "keytrail-export.timer", "keytrail-first-boot.service",
         "keytrail-redirect.service",
         "keytrail.socket", "keytraild.service"]
     assert verify(root, *(unit.name for unit in UNITS)) == ""
@@ -150,6 +151,28 @@ def test_dead_unit_does_what_the_command_says(tmp_path, answer, stopped):
     calls = (tmp_path / "log").read_text().splitlines()
     assert calls[0] == "keytrail dead keytraild.service: exit-code, status 2"
     assert calls[1:] == [f"systemctl --no-block stop {name}" for name in stopped]
+
+
+@needs_world
+def test_export_unit_writes_what_is_new(tmp_path):
+    """Its command, twice: the second time there is little to say."""
+    exports = tmp_path / "exports"
+    exports.mkdir()
+    with Instance() as instance:
+        command = settings_of("keytrail-export.service")["ExecStart"][0].replace("$$", "$").replace("%%", "%")
+        command = command.replace("/var/lib/keytrail/exports", str(exports))
+        command = command.replace("/usr/bin/keytrail ", f"{binary('keytrail')} ").replace(" --cursor", f" --ledger {instance.ledger} --cursor")
+        got = []
+        for _ in range(2):
+            key = instance.credentials()["AccessKeyId"]
+            eventually(lambda: len(instance.rows()) == len(got) + 1)
+            done = subprocess.run(shlex.split(command), capture_output=True, text=True, timeout=30)
+            assert done.returncode == 0, done.stderr
+            text = max(exports.glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns).read_text()
+            got.append(text.count('"kind":"delivery"'))
+            assert key in text
+            time.sleep(1)  # the files are named by the second
+        assert got == [1, 1] and (exports / "cursor").exists()
 
 
 # ---- the daemon under what its unit imposes
@@ -265,6 +288,13 @@ def open_points(unit):
                           capture_output=True, text=True, env={**os.environ, "LC_ALL": "C.UTF-8"}, timeout=60)
     assert "Overall exposure level" in done.stdout, done.stderr
     return {line.split()[1] for line in done.stdout.splitlines() if line.startswith("\N{BALLOT X}")}
+
+
+@needs_systemd
+def test_the_export_has_nothing_to_lose():
+    done = subprocess.run(["systemd-analyze", "security", "--no-pager", "--offline=true",
+                           str(ROOT / "packaging/keytrail-export.service")], capture_output=True, text=True, timeout=60)
+    assert float(re.search(r"Overall exposure level for \S+: ([0-9.]+)", done.stdout)[1]) <= 2.0
 
 
 @needs_systemd
