@@ -5,6 +5,7 @@
 #include "tests/common/unit.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -337,6 +338,43 @@ static void puts_nothing_into_what_it_keeps(void **state)
 	end_family(&family);
 }
 
+#define READERS 4
+#define READS 60
+
+static void *read_again_and_again(void *argument)
+{
+	const struct family *family = argument;
+	uintptr_t wrong = 0;
+	for (int i = 0; i < READS; i++) {
+		CLEANUP_JSON json_t *parent = parent_by(reader, family);
+		int64_t pid = -1;
+		wrong += !json_int_at(parent, "pid", &pid) || pid != family->parent;
+	}
+	return (void *)wrong;
+}
+
+/* While one reads, others read too, and all is forgotten now and then. */
+static void serves_many_at_once(void **state)
+{
+	struct family family;
+	pthread_t threads[READERS];
+	void *wrong;
+	(void)state;
+	start_family(&family, NULL, false);
+	json_decref(remember(&family));
+	for (int i = 0; i < READERS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, read_again_and_again, &family), 0);
+	for (int i = 0; i < READS; i++) {
+		known_forget(reader->known);
+		(void)usleep(500);
+	}
+	for (int i = 0; i < READERS; i++) {
+		assert_int_equal(pthread_join(threads[i], &wrong), 0);
+		assert_null(wrong);
+	}
+	end_family(&family);
+}
+
 static size_t descriptors(void)
 {
 	size_t count = 0;
@@ -377,6 +415,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(tells_what_is_so_now),
 		cmocka_unit_test(forgets_who_has_ended),
 		cmocka_unit_test(puts_nothing_into_what_it_keeps),
+		cmocka_unit_test(serves_many_at_once),
 		cmocka_unit_test(keeps_so_many_and_no_more),
 	};
 	(void)argc;
