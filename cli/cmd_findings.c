@@ -9,7 +9,10 @@
 #include "cli/complain.h"
 #include "cli/place.h"
 #include "common/clock.h"
+#include "common/text.h"
 #include "store/review.h"
+
+#define NAME_BYTES 64
 
 /* THE TABLE of what can be said of findings. */
 static const struct verb {
@@ -81,16 +84,17 @@ static const struct verb *verb_of(const char *name)
 }
 
 /* Who says so: with sudo, who that was. */
-static const char *name_of_caller(char to[static 32])
+static void name_caller(char to[static NAME_BYTES])
 {
+	char room[4096];
+	struct passwd entry, *user = NULL;
 	const char *sudo = getenv("SUDO_USER");
 	if (getuid() == 0 && sudo != NULL && sudo[0] != '\0')
-		return sudo;
-	const struct passwd *user = getpwuid(getuid());
-	if (user != NULL)
-		return user->pw_name;
-	(void)snprintf(to, 32, "uid %u", (unsigned)getuid());
-	return to;
+		(void)text_copy(to, NAME_BYTES, sudo);
+	else if (getpwuid_r(getuid(), &entry, room, sizeof(room), &user) == 0 && user != NULL)
+		(void)text_copy(to, NAME_BYTES, user->pw_name);
+	else
+		(void)snprintf(to, NAME_BYTES, "uid %u", (unsigned)getuid());
 }
 
 MUST_USE static int check_verb(const struct arguments *arguments, const struct verb *verb, struct error *err)
@@ -121,9 +125,10 @@ MUST_USE static int say(const struct arguments *arguments, struct findings *find
 	size_t count = (size_t)arguments->operand_count - 1;
 	CLEANUP_FREE char(*ids)[DIGEST_HEX_BYTES] = calloc(count, sizeof(*ids));
 	CLEANUP_FREE struct findings_filter *filters = calloc(count, sizeof(*filters));
-	char name[32];
+	char name[NAME_BYTES];
 	if (ids == NULL || filters == NULL)
 		return error_set(err, ERROR_MEMORY, "no memory for ids");
+	name_caller(name);
 	for (size_t i = 0; i < count; i++)
 		if (review_find(findings, arguments->operands[i + 1], ids[i], err) < 0)
 			return -1;
@@ -132,7 +137,7 @@ MUST_USE static int say(const struct arguments *arguments, struct findings *find
 		                              .sets_state = verb->sets_state,
 		                              .state = verb->state,
 		                              .note = arguments->note,
-		                              .by = name_of_caller(name),
+		                              .by = name,
 		                              .at_us = clock_now_us()};
 		filters[i].id = ids[i];
 		if (review_set(findings, &review, err) < 0)

@@ -273,6 +273,8 @@ int sql_write(const struct sql_options *options, struct buffer *to, struct error
 	CLEANUP_BUFFER struct buffer rows = {0};
 	CLEANUP_BUFFER struct buffer ranges = {0};
 	CLEANUP_BUFFER struct buffer accounts = {0};
+	if (engine >= SQL_ENGINE_COUNT)
+		return error_set(err, ERROR_USAGE, "an engine that is not known");
 	if (read_inventory(options->inventory, &inventory, err) < 0 ||
 	    put_source(engine, or_name(options->trail, engine, trail_names), &trail, err) < 0 ||
 	    put_source(engine, or_name(options->rows, engine, row_names), &rows, err) < 0 ||
