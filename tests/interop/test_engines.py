@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """`keytrail sql` on ClickHouse and DuckDB, in process and without a network, against the detector itself: the same
 findings, row for row, on real records and on made-up ones that go up every rung. Athena cannot be had here: what it
-shares with the others (the question itself, what follows from the tables) is the same text, its own part is looked at
-only."""
+shares with the others (the question itself, what follows from the tables) is the same text, and all of it is parsed by
+somebody else's parser of Athena's language (sqlglot)."""
 
 import ipaddress
 import json
 import random
+import re
 import subprocess
+import sys
 
 import pytest
 
 import kits
+from place import BUILT
 from test_detect import DATA, KEYTRAIL, MAKE_LEDGER, OTRF, at_us, delivery, run
 
 ENGINES = ("clickhouse", "duckdb")
@@ -198,3 +201,18 @@ def test_can_differ(made_up, tmp_path):
     lines = (made_up / "rows.jsonl").read_text().splitlines(keepends=True)
     (tmp_path / "rows.jsonl").write_text("".join(line for line in lines if json.loads(line)["kind"] == "delivery"))
     assert sorted(by_engine("duckdb", tmp_path, "trail/*.json")) != sorted(by_the_detector(made_up))
+
+
+PYPI = BUILT / "pypi"
+
+
+@pytest.mark.skipif(not (PYPI / "sqlglot").is_dir(), reason=kits.why_not("pypi"))
+def test_athena_is_well_formed(made_up, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path, str(PYPI)])
+    import sqlglot
+    text = run("sql", "--engine", "athena", "--inventory", made_up / "inventory.json").stdout.decode()
+    parts = [part for part in re.split(r";\s*$", text, flags=re.M) if re.sub(r"^--.*$", "", part, flags=re.M).strip()]
+    assert len(parts) > 15
+    assert {type(sqlglot.parse_one(part, read="athena")).__name__ for part in parts} == {"Create", "Select"}
+    with pytest.raises(sqlglot.errors.ParseError):
+        sqlglot.parse_one(parts[-1].replace("GROUP BY", "GROUP", 1), read="athena")
