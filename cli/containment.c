@@ -106,6 +106,7 @@ MUST_USE static int put_findings(json_t *plan, const json_t *findings, struct er
 		if (verdict_sentence(finding, &text, err) < 0)
 			return -1;
 		json_put_text(brief, "verdict", text.bytes);
+		json_put_text(brief, "suppressed_because", json_text_at(finding, "suppression.reason"));
 	}
 	return 0;
 }

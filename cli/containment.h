@@ -8,7 +8,8 @@
  *
  * kind ("containment"), access_key_id, key_kind (session | user | identity | login | unknown), account_id, role,
  * instance_id, expires_at, expired (a sentence or null), verdict and suspect (sentences), other_side
- * (detector/verdict.h), findings[] {id, type, severity, state, verdict}, lineage[], timeline[] and calls[]
+ * (detector/verdict.h), findings[] {id, type, severity, state, verdict,
+ * suppressed_because}, lineage[], timeline[] and calls[]
  * (cli/timeline.h, the brief one; cli/calls.h), collect[] {what, command}, steps[] {id, target, title, why, breaks,
  * undo, policy (object or null), commands[]}, report {to, subject, text} or null. Commands are lines for a shell: what
  * others chose is quoted in them. */

@@ -228,6 +228,7 @@ void report_findings(const struct report *report, struct html *to)
 		html_term(to, "State", finding, "state");
 		html_term(to, "Since", finding, "state_at");
 		html_term(to, "New uses since", finding, "new_uses");
+		html_term(to, "Suppressed", finding, "suppression.reason");
 		html_term(to, "Id", finding, "id");
 		html_raw(to, "</dl>\n");
 		write_notes(json_at(finding, "notes"), to);

@@ -123,6 +123,24 @@ int who_text_key(const json_t *key, const struct table_look *look, struct error 
 	return print_lines(key, key_lines, ARRAY_LENGTH(key_lines), look, err);
 }
 
+/* From the key that was delivered to the one that was used, in a line. */
+MUST_USE static int print_lineage(const json_t *finding, const struct table_look *look, struct error *err)
+{
+	const json_t *lineage = json_at(finding, "lineage");
+	CLEANUP_BUFFER struct buffer text = {0};
+	for (size_t i = 0; i < json_array_size(lineage); i++) {
+		const json_t *step = json_array_get(lineage, i);
+		const char *key = json_text_at(step, "access_key_id"), *user = json_text_at(step, "user");
+		const char *principal = json_text_at(step, "principal_id"), *action = json_text_at(step, "action");
+		const char *name = key != NULL ? key : user != NULL ? user : principal != NULL ? principal : "-";
+		if (action != NULL && buffer_printf(&text, err, ", by %s ", action) < 0)
+			return -1;
+		if (buffer_printf(&text, err, "%s", name) < 0)
+			return -1;
+	}
+	return prose_text(look, "  lineage", text.bytes, err);
+}
+
 /* Whose account the other side is, what was called, and why it is a finding. */
 MUST_USE static int print_reasons(const json_t *finding, const struct table_look *look, struct error *err)
 {
@@ -130,7 +148,7 @@ MUST_USE static int print_reasons(const json_t *finding, const struct table_look
 	CLEANUP_JSON json_t *findings = json_pack("[O]", finding);
 	CLEANUP_JSON json_t *services = calls_by_service(findings);
 	const json_t *evidence = json_at(finding, "evidence");
-	if (prose_at(look, "  other side", side, "text", err) < 0)
+	if (print_lineage(finding, look, err) < 0 || prose_at(look, "  other side", side, "text", err) < 0)
 		return -1;
 	for (size_t i = 0; i < json_array_size(services); i++) {
 		CLEANUP_BUFFER struct buffer text = {0};
