@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""[ledger] record: what has a row beside deliveries. Refusals always have."""
+
+import contextlib
+import pathlib
+import sqlite3
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+from instance import DEADLINE_S, ROLE_PATH, Instance, eventually, needs_world
+
+pytestmark = needs_world
+
+KEY = ("GET", ROLE_PATH + "web-server", "delivered")
+REFUSED = ("GET", "/latest/meta-data/ami-id", "refused")
+TOKEN = ("PUT", "/latest/api/token", "delivered")
+LIST = ("GET", ROLE_PATH, "delivered")
+OTHER = ("GET", "/latest/meta-data/ami-id", "delivered")
+
+
+@pytest.mark.parametrize("record, expected", [
+    (None, [KEY, REFUSED]),
+    ("credentials", [KEY, REFUSED]),
+    ("tokens", [TOKEN, KEY, TOKEN, REFUSED]),
+    ("all", [TOKEN, LIST, KEY, TOKEN, OTHER, REFUSED]),
+])
+def test_what_has_a_row(record, expected):
+    with Instance({"ledger": {"record": record}} if record else None) as instance:
+        instance.credentials()
+        assert instance.get("/latest/meta-data/ami-id", instance.token())[0] == 200
+        assert instance.get("/latest/meta-data/ami-id")[0] == 401
+
+        assert eventually(lambda: rows(instance) == expected, DEADLINE_S), rows(instance)
+
+
+def rows(instance):
+    sql = "SELECT json_extract(body, '$.method'), path, outcome FROM v_deliveries ORDER BY seq"
+    with contextlib.closing(sqlite3.connect(f"file:{instance.ledger}?mode=ro", uri=True)) as db:
+        return db.execute(sql).fetchall()
