@@ -189,7 +189,6 @@ static int open_noted(const char *path, int flags, mode_t mode)
 	return fd;
 }
 
-int open(const char *path, int flags, ...);
 int open(const char *path, int flags, ...)
 {
 	va_list more;
@@ -199,7 +198,6 @@ int open(const char *path, int flags, ...)
 	return open_noted(path, flags, mode);
 }
 
-int open64(const char *path, int flags, ...);
 int open64(const char *path, int flags, ...)
 {
 	va_list more;
