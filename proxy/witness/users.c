@@ -32,7 +32,7 @@ static struct {
 static bool look_up_in(int list, uid_t uid, char ret[static USERS_NAME_BYTES])
 {
 	char bytes[4096];
-	struct passwd entry, *found = NULL;
+	struct passwd entry = {0}, *found = NULL;
 	CLEANUP_FILE FILE *lines = fdopen(dup(list), "r");
 	while (lines != NULL && fgetpwent_r(lines, &entry, bytes, sizeof(bytes), &found) == 0)
 		if (found->pw_uid == uid)
