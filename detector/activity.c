@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "detector/array.h"
 
 #define APART_US (15 * 60 * CLOCK_SECOND_US) /* two records of one call with one requestID */
 
@@ -25,15 +26,6 @@ uint64_t activity_shared(const struct event *event)
 uint64_t activity_request(const struct event *event)
 {
 	return hash_of(event->request_id);
-}
-
-MUST_USE static int keep(struct activity *activity, const char **text, struct error *err)
-{
-	struct map_entry entry = {.text = ""};
-	if (**text != '\0' && map_add(&activity->texts, *text, strlen(*text), 0, &entry, err) < 0)
-		return -1;
-	*text = entry.text;
-	return 0;
 }
 
 int activity_add(struct activity *activity, const struct event *event, struct error *err)
@@ -54,16 +46,11 @@ int activity_add(struct activity *activity, const struct event *event, struct er
 	activity->is_full = activity->is_full || activity->count == ACTIVITY_MAX;
 	if (activity->is_full)
 		return 0;
-	if (activity->count == activity->capacity) {
-		size_t capacity = activity->capacity > 0 ? activity->capacity * 2 : 16;
-		struct passage *grown = reallocarray(activity->passages, capacity, sizeof(*grown));
-		if (grown == NULL)
-			return error_set(err, ERROR_MEMORY, "no memory for network activity");
-		activity->passages = grown;
-		activity->capacity = capacity;
-	}
-	if (keep(activity, &passage.owner, err) < 0 || keep(activity, &passage.endpoint_id, err) < 0 ||
-	    keep(activity, &passage.event_id, err) < 0)
+	if (array_reserve(&activity->passages, sizeof(passage), activity->count, &activity->capacity,
+	                  "network activity", err) < 0 ||
+	    map_keep(&activity->texts, &passage.owner, err) < 0 ||
+	    map_keep(&activity->texts, &passage.endpoint_id, err) < 0 ||
+	    map_keep(&activity->texts, &passage.event_id, err) < 0)
 		return -1;
 	activity->passages[activity->count++] = passage;
 	return 0;

@@ -11,9 +11,8 @@
 #include "common/cidr.h"
 
 const char *const claim_kind_names[CLAIM_KIND_COUNT] = {
-	[CLAIM_OWN] = "own",       [CLAIM_HOLD] = "hold",     [CLAIM_LET_GO] = "let-go",
-	[CLAIM_FREE] = "free",     [CLAIM_ENDED] = "ended",   [CLAIM_STOPPED] = "stopped",
-	[CLAIM_ATTACH] = "attach", [CLAIM_DETACH] = "detach", [CLAIM_ENDPOINT] = "endpoint",
+	[CLAIM_OWN] = "own",     [CLAIM_HOLD] = "hold",       [CLAIM_LET_GO] = "let-go", [CLAIM_FREE] = "free",
+	[CLAIM_ENDED] = "ended", [CLAIM_STOPPED] = "stopped", [CLAIM_ATTACH] = "attach", [CLAIM_ENDPOINT] = "endpoint",
 };
 
 struct reading {
@@ -227,16 +226,8 @@ static int create_interface(const struct reading *reading, struct error *err)
 static int attach_interface(const struct reading *reading, struct error *err)
 {
 	const struct claim claim = {.kind = CLAIM_ATTACH,
-	                            .association = TEXT_OF(reading->record, "responseElements.attachmentId"),
 	                            .name = TEXT_OF(reading->record, "requestParameters.networkInterfaceId"),
 	                            .holder = TEXT_OF(reading->record, "requestParameters.instanceId")};
-	return give(reading, claim, err);
-}
-
-static int detach_interface(const struct reading *reading, struct error *err)
-{
-	const struct claim claim = {.kind = CLAIM_DETACH,
-	                            .association = TEXT_OF(reading->record, "requestParameters.attachmentId")};
 	return give(reading, claim, err);
 }
 
@@ -300,7 +291,6 @@ static const struct {
 	{"DeleteNatGateway", end_holder},
 	{"CreateNetworkInterface", create_interface},
 	{"AttachNetworkInterface", attach_interface},
-	{"DetachNetworkInterface", detach_interface},
 	{"DeleteNetworkInterface", end_holder},
 	{"AssignIpv6Addresses", assign_ipv6},
 	{"UnassignIpv6Addresses", unassign_ipv6},

@@ -8,15 +8,13 @@
 /* What one record of EC2's says of whose an address, a network interface or an endpoint is. Successful calls only. */
 
 enum claim_kind {
-	CLAIM_OWN,     /* the address belongs to the account, held by nobody known */
-	CLAIM_HOLD,    /* ... and is held by `holder`: an instance, a network interface or a NAT gateway */
-	CLAIM_LET_GO,  /* nobody holds it any more; it still belongs to the account */
-	CLAIM_FREE,    /* it belongs to the account no more */
-	CLAIM_ENDED,   /* `holder` is no more: what it held by itself is free, elastic addresses are let go */
-	CLAIM_STOPPED, /* `holder` rests: its own IPv4 addresses are free, all others stay */
-	CLAIM_ATTACH,  /* the network interface `name` is part of the instance `holder`; `association` is the attachment
-	                */
-	CLAIM_DETACH,  /* ... no more, by `association` */
+	CLAIM_OWN,      /* the address belongs to the account, held by nobody known */
+	CLAIM_HOLD,     /* ... and is held by `holder`: an instance, a network interface or a NAT gateway */
+	CLAIM_LET_GO,   /* nobody holds it any more; it still belongs to the account */
+	CLAIM_FREE,     /* it belongs to the account no more */
+	CLAIM_ENDED,    /* `holder` is no more: what it held by itself is free, elastic addresses are let go */
+	CLAIM_STOPPED,  /* `holder` rests: its own IPv4 addresses are free, all others stay */
+	CLAIM_ATTACH,   /* the network interface `name` is part of the instance `holder` */
 	CLAIM_ENDPOINT, /* the endpoint `name` belongs to the account */
 	CLAIM_KIND_COUNT,
 };

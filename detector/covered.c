@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "detector/array.h"
 
 #define BEGINNING INT64_C(1)
 #define END (INT64_C(253402300799) * CLOCK_SECOND_US) /* of the year 9999 */
@@ -28,14 +29,9 @@ MUST_USE static int add_span(struct covered *covered, int64_t from_us, int64_t u
 {
 	if (from_us >= until_us)
 		return 0;
-	if (covered->count == covered->capacity) {
-		size_t capacity = covered->capacity > 0 ? covered->capacity * 2 : 16;
-		struct span *grown = reallocarray(covered->spans, capacity, sizeof(*grown));
-		if (grown == NULL)
-			return error_set(err, ERROR_MEMORY, "no memory for coverage");
-		covered->spans = grown;
-		covered->capacity = capacity;
-	}
+	if (array_reserve(&covered->spans, sizeof(covered->spans[0]), covered->count, &covered->capacity, "coverage",
+	                  err) < 0)
+		return -1;
 	covered->spans[covered->count] = (struct span){from_us, until_us, *list};
 	*list = (uint32_t)covered->count++;
 	return 0;

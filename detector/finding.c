@@ -227,11 +227,11 @@ void finding_done(struct finding *finding)
 
 uint64_t finding_version(const struct event *event)
 {
-	const char *const texts[] = {event->access_key_id,    event->principal_id, event->account_id,
-	                             event->source_text,      event->endpoint_id,  event->endpoint_account,
-	                             event->service,          event->name,         event->error_code,
-	                             event->user_agent,       event->region,       event->role_delivery,
-	                             event->recipient_account};
+	const char *const texts[] = {
+		event->access_key_id,     event->principal_id,     event->account_id, event->source_text,
+		event->endpoint_id,       event->endpoint_account, event->service,    event->name,
+		event->error_code,        event->user_agent,       event->region,     event->role_delivery,
+		event->recipient_account, event->user_name,        event->shared_id,  event->request_id};
 	uint64_t version = (uint64_t)event->at_us;
 	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
 		version = version * UINT64_C(0x9e3779b97f4a7c15) ^ map_hash(texts[i], strlen(texts[i]));

@@ -6,28 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-MUST_USE static int keep(struct issued *issued, const char **text, struct error *err)
-{
-	struct map_entry entry = {.text = ""};
-	if (**text != '\0' && map_add(&issued->texts, *text, strlen(*text), 0, &entry, err) < 0)
-		return -1;
-	*text = entry.text;
-	return 0;
-}
+#include "detector/array.h"
 
 int issued_add(struct issued *issued, const char *key, const struct issue *issue, struct error *err)
 {
 	struct issue kept = *issue;
 	struct map_entry entry;
-	if (issued->count == issued->capacity) {
-		size_t capacity = issued->capacity > 0 ? issued->capacity * 2 : 16;
-		struct issue *grown = reallocarray(issued->issues, capacity, sizeof(*grown));
-		if (grown == NULL)
-			return error_set(err, ERROR_MEMORY, "no memory for issued keys");
-		issued->issues = grown;
-		issued->capacity = capacity;
-	}
-	if (keep(issued, &kept.instance, err) < 0 || keep(issued, &kept.event_id, err) < 0 ||
+	if (array_reserve(&issued->issues, sizeof(kept), issued->count, &issued->capacity, "issued keys", err) < 0 ||
+	    map_keep(&issued->texts, &kept.instance, err) < 0 || map_keep(&issued->texts, &kept.event_id, err) < 0 ||
 	    map_add(&issued->by_key, key, strlen(key), (uint32_t)issued->count, &entry, err) < 0)
 		return -1;
 	struct issue *known = &issued->issues[entry.value];

@@ -47,7 +47,6 @@ static const struct {
 	ROW("DeleteNatGateway", LESSON_CLAIM),
 	ROW("CreateNetworkInterface", LESSON_CLAIM),
 	ROW("AttachNetworkInterface", LESSON_CLAIM),
-	ROW("DetachNetworkInterface", LESSON_CLAIM),
 	ROW("DeleteNetworkInterface", LESSON_CLAIM),
 	ROW("AssignIpv6Addresses", LESSON_CLAIM),
 	ROW("UnassignIpv6Addresses", LESSON_CLAIM),

@@ -7,7 +7,10 @@
 
 #include <string.h>
 
+#include "detector/array.h"
 #include "detector/seen.h"
+
+#define WHAT "derived keys"
 
 /* What a link hangs on. */
 struct parent {
@@ -29,30 +32,6 @@ struct closing {
 	size_t candidate_count, candidate_capacity;
 	bool by_principal; /* keys have nothing more to say: now a principal alone may name a parent */
 };
-
-MUST_USE static int reserve(void *array, size_t size, size_t count, size_t *capacity, struct error *err)
-{
-	void *old, *grown;
-	if (count < *capacity)
-		return 0;
-	size_t wanted = *capacity > 0 ? *capacity * 2 : 16;
-	memcpy(&old, array, sizeof(old));
-	grown = reallocarray(old, wanted, size);
-	if (grown == NULL)
-		return error_set(err, ERROR_MEMORY, "no memory for derived keys");
-	memcpy(array, &grown, sizeof(grown));
-	*capacity = wanted;
-	return 0;
-}
-
-MUST_USE static int keep(struct lineage *lineage, const char **text, struct error *err)
-{
-	struct map_entry entry = {.text = ""};
-	if (**text != '\0' && map_add(&lineage->texts, *text, strlen(*text), 0, &entry, err) < 0)
-		return -1;
-	*text = entry.text;
-	return 0;
-}
 
 void lineage_forget(struct lineage *lineage)
 {
@@ -169,9 +148,10 @@ static int note_shared(struct closing *closing, const struct link *link, struct 
 	parent.event_id = link->event_id;
 	const char **const texts[] = {&parent.principal, &parent.instance, &parent.account, &parent.event_id};
 	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
-		if (*texts[i] != NULL && keep(lineage, texts[i], err) < 0)
+		if (*texts[i] != NULL && map_keep(&lineage->texts, texts[i], err) < 0)
 			return -1;
-	if (reserve(&closing->parents, sizeof(parent), closing->parent_count, &closing->parent_capacity, err) < 0 ||
+	if (array_reserve(&closing->parents, sizeof(parent), closing->parent_count, &closing->parent_capacity, WHAT,
+	                  err) < 0 ||
 	    map_add(&closing->shared, link->shared_id, strlen(link->shared_id), (uint32_t)closing->parent_count, &entry,
 	            err) < 0)
 		return -1;
@@ -236,10 +216,10 @@ static int propose(struct closing *closing, const struct link *link, struct erro
 	                              &derived.action,         &derived.event_id,      &derived.shared_id,
 	                              &derived.root_principal, &derived.root_instance, &derived.root_account};
 	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
-		if (keep(lineage, texts[i], err) < 0)
+		if (map_keep(&lineage->texts, texts[i], err) < 0)
 			return -1;
-	if (reserve(&closing->candidates, sizeof(derived), closing->candidate_count, &closing->candidate_capacity,
-	            err) < 0 ||
+	if (array_reserve(&closing->candidates, sizeof(derived), closing->candidate_count, &closing->candidate_capacity,
+	                  WHAT, err) < 0 ||
 	    map_add(&closing->candidate_of, derived.name, length, (uint32_t)closing->candidate_count, &entry, err) < 0)
 		return -1;
 	if (entry.value == closing->candidate_count)
@@ -259,7 +239,7 @@ MUST_USE static int adopt(struct lineage *lineage, struct derived derived, struc
 {
 	struct map_entry entry;
 	uint32_t index = (uint32_t)lineage->count;
-	if (reserve(&lineage->derived, sizeof(derived), lineage->count, &lineage->capacity, err) < 0 ||
+	if (array_reserve(&lineage->derived, sizeof(derived), lineage->count, &lineage->capacity, WHAT, err) < 0 ||
 	    map_add(&lineage->by_name, derived.name, strlen(derived.name), index, NULL, err) < 0)
 		return -1;
 	lineage->derived[lineage->count++] = derived;

@@ -114,6 +114,15 @@ int map_add(struct map *map, const char *text, size_t length, uint32_t value, st
 	return 0;
 }
 
+int map_keep(struct map *map, const char **text, struct error *err)
+{
+	struct map_entry entry = {.text = ""};
+	if (**text != '\0' && map_add(map, *text, strlen(*text), 0, &entry, err) < 0)
+		return -1;
+	*text = entry.text;
+	return 0;
+}
+
 void map_set(struct map *map, const char *text, size_t length, uint32_t value)
 {
 	if (map->count > 0)

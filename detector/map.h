@@ -30,6 +30,9 @@ uint32_t map_find(const struct map *map, const char *text, size_t length);
 MUST_USE int map_add(struct map *map, const char *text, size_t length, uint32_t value, struct map_entry *ret,
                      struct error *err);
 
+/* Keeps a text once: *text becomes the map's own copy, "" stays. */
+MUST_USE int map_keep(struct map *map, const char **text, struct error *err);
+
 /* Changes the value of a text that is there. */
 void map_set(struct map *map, const char *text, size_t length, uint32_t value);
 

@@ -8,6 +8,9 @@
 #include <string.h>
 
 #include "common/text.h"
+#include "detector/array.h"
+
+#define WHAT "the owners of addresses"
 
 /* Something that happened to an address. */
 struct change {
@@ -29,21 +32,6 @@ struct closing {
 
 /* ---- gathering */
 
-MUST_USE static int reserve(void *array, size_t size, size_t count, size_t *capacity, struct error *err)
-{
-	void *old, *grown;
-	if (count < *capacity)
-		return 0;
-	size_t wanted = *capacity > 0 ? *capacity * 2 : 16;
-	memcpy(&old, array, sizeof(old));
-	grown = reallocarray(old, wanted, size);
-	if (grown == NULL)
-		return error_set(err, ERROR_MEMORY, "no memory for the owners of addresses");
-	memcpy(array, &grown, sizeof(grown));
-	*capacity = wanted;
-	return 0;
-}
-
 int owners_add(struct owners *owners, const struct claim *claim, struct error *err)
 {
 	struct claim kept = *claim;
@@ -52,13 +40,10 @@ int owners_add(struct owners *owners, const struct claim *claim, struct error *e
 	owners->is_full = owners->is_full || owners->claim_count == CLAIMS_MAX;
 	if (owners->is_full)
 		return 0;
-	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
-		struct map_entry entry = {.text = ""};
-		if (**texts[i] != '\0' && map_add(&owners->texts, *texts[i], strlen(*texts[i]), 0, &entry, err) < 0)
+	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
+		if (map_keep(&owners->texts, texts[i], err) < 0)
 			return -1;
-		*texts[i] = entry.text;
-	}
-	if (reserve(&owners->claims, sizeof(kept), owners->claim_count, &owners->claim_capacity, err) < 0)
+	if (array_reserve(&owners->claims, sizeof(kept), owners->claim_count, &owners->claim_capacity, WHAT, err) < 0)
 		return -1;
 	owners->claims[owners->claim_count++] = kept;
 	return 0;
@@ -177,7 +162,7 @@ MUST_USE static int add_change(struct closing *closing, const struct claim *clai
 {
 	if (change->address[0] == '\0')
 		return 0;
-	if (reserve(&closing->changes, sizeof(*change), closing->count, &closing->capacity, err) < 0)
+	if (array_reserve(&closing->changes, sizeof(*change), closing->count, &closing->capacity, WHAT, err) < 0)
 		return -1;
 	struct change *added = &closing->changes[closing->count++];
 	*added = *change;
@@ -243,7 +228,6 @@ MUST_USE static int gather(struct closing *closing, struct error *err)
 			result = end_holder(closing, claim, err);
 			break;
 		case CLAIM_ATTACH:
-		case CLAIM_DETACH:
 		case CLAIM_ENDPOINT:
 		case CLAIM_KIND_COUNT:
 			break;
@@ -284,7 +268,8 @@ MUST_USE static int add_tenure(struct owners *owners, const struct change *chang
 	                              .from_us = change->at_us,
 	                              .until_us = INT64_MAX,
 	                              .event_id = change->event_id};
-	if (reserve(&owners->tenures, sizeof(tenure), owners->tenure_count, &owners->tenure_capacity, err) < 0 ||
+	if (array_reserve(&owners->tenures, sizeof(tenure), owners->tenure_count, &owners->tenure_capacity, WHAT, err) <
+	            0 ||
 	    map_add(&owners->by_address, tenure.address, strlen(tenure.address), (uint32_t)owners->tenure_count, NULL,
 	            err) < 0)
 		return -1;

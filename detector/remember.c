@@ -10,8 +10,9 @@
 
 #include "common/clock.h"
 
-#define LINK "link"
-#define HALF "half" /* the caller's record of a call across accounts, as it is */
+#define LINK "link"       /* what lasts, and all that it came from */
+#define SESSION "session" /* what expires */
+#define HALF "half"       /* the caller's record of a call across accounts, as it is */
 #define CLAIM "claim"
 #define ISSUE "issue"
 
@@ -122,9 +123,17 @@ static int save_half(void *context, const struct link *link, struct error *err)
 
 MUST_USE static int save_links(struct lineage *lineage, struct findings *findings, struct error *err)
 {
-	for (size_t i = 0; i < lineage->count; i++)
-		if (save_link(findings, LINK, link_of(lineage, &lineage->derived[i]), err) < 0)
+	CLEANUP_FREE bool *lasts = calloc(lineage->count + 1, sizeof(*lasts));
+	if (lasts == NULL)
+		return error_set(err, ERROR_MEMORY, "no memory for what was learned");
+	for (size_t i = lineage->count; i-- > 0;) { /* parents stand before their children */
+		const struct derived *derived = &lineage->derived[i];
+		lasts[i] = lasts[i] || derived->kind != LINK_KEY || derived->expires_us == 0;
+		if (lasts[i] && derived->parent != DERIVED_NONE)
+			lasts[derived->parent] = true;
+		if (save_link(findings, lasts[i] ? LINK : SESSION, link_of(lineage, derived), err) < 0)
 			return -1;
+	}
 	return lineage_each_keyed(lineage, save_half, findings, err);
 }
 
@@ -155,13 +164,28 @@ static int load_claim(void *context, const json_t *object, struct error *err)
 	return owners_add(&learned->owners, &claim, err);
 }
 
+/* Machines come and go by the thousand; only those that hold a public address matter. */
+static bool matters(const struct map *holders, const struct claim *claim)
+{
+	const char *holder = claim->kind == CLAIM_ATTACH ? claim->name : claim->holder;
+	bool is_of_holder = claim->kind == CLAIM_ATTACH || claim->kind == CLAIM_ENDED || claim->kind == CLAIM_STOPPED;
+	return !claim->is_stored && (!is_of_holder || map_find(holders, holder, strlen(holder)) != MAP_NONE);
+}
+
 MUST_USE static int save_claims(const struct owners *owners, struct findings *findings, struct error *err)
 {
+	CLEANUP(map_done) struct map holders = {0};
+	for (size_t i = 0; i < owners->claim_count; i++) {
+		const char *holder = owners->claims[i].holder;
+		if (owners->claims[i].kind == CLAIM_HOLD && *holder != '\0' &&
+		    map_add(&holders, holder, strlen(holder), 0, NULL, err) < 0)
+			return -1;
+	}
 	for (size_t i = 0; i < owners->claim_count; i++) {
 		struct claim claim = owners->claims[i];
 		const struct text texts[] = CLAIM_TEXTS(claim);
 		CLEANUP_JSON json_t *object = NULL;
-		if (claim.is_stored)
+		if (!matters(&holders, &claim))
 			continue;
 		object = json_object();
 		put_texts(object, texts, ARRAY_LENGTH(texts));
@@ -210,6 +234,7 @@ int remember_load(struct learned *learned, struct findings *findings, struct err
 {
 	bool ignored[LEARNED_KINDS];
 	if (findings_lessons(findings, LINK, load_link, learned, err) < 0 ||
+	    findings_lessons(findings, SESSION, load_link, learned, err) < 0 ||
 	    findings_lessons(findings, HALF, load_link, learned, err) < 0 ||
 	    findings_lessons(findings, CLAIM, load_claim, learned, err) < 0 ||
 	    findings_lessons(findings, ISSUE, load_issue, learned, err) < 0)

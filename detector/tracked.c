@@ -7,34 +7,17 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "detector/array.h"
 
 #define KEY_SHORTEST 16
+#define WHAT "the ledger's keys"
 
 /* ---- growing arrays, texts kept once */
 
-/* Room for one more in an array of `size` bytes each, to whose pointer `array` points. */
-MUST_USE static int reserve(void *array, size_t size, size_t count, size_t *capacity, struct error *err)
-{
-	void *old, *grown;
-	if (count < *capacity)
-		return 0;
-	size_t wanted = *capacity > 0 ? *capacity * 2 : 16;
-	memcpy(&old, array, sizeof(old));
-	grown = reallocarray(old, wanted, size);
-	if (grown == NULL)
-		return error_set(err, ERROR_MEMORY, "no memory for the ledger's keys");
-	memcpy(array, &grown, sizeof(grown));
-	*capacity = wanted;
-	return 0;
-}
-
 MUST_USE static int keep_text(struct tracked *tracked, const char *text, const char **ret, struct error *err)
 {
-	struct map_entry entry = {.text = ""};
-	if (text != NULL && *text != '\0' && map_add(&tracked->texts, text, strlen(text), 0, &entry, err) < 0)
-		return -1;
-	*ret = entry.text;
-	return 0;
+	*ret = text != NULL ? text : "";
+	return map_keep(&tracked->texts, ret, err);
 }
 
 struct kept {
@@ -66,8 +49,8 @@ MUST_USE static int add_instance(struct tracked *tracked, const struct tracked_i
 	uint32_t next = (uint32_t)tracked->instance_count;
 	if (instance->id[0] == '\0')
 		return 0;
-	if (reserve(&tracked->instances, sizeof(*instance), tracked->instance_count, &tracked->instance_capacity, err) <
-	            0 ||
+	if (array_reserve(&tracked->instances, sizeof(*instance), tracked->instance_count, &tracked->instance_capacity,
+	                  WHAT, err) < 0 ||
 	    map_add(&tracked->instance_index, instance->id, strlen(instance->id), next, &entry, err) < 0)
 		return -1;
 	if (entry.value == next) {
@@ -107,7 +90,7 @@ static int add_key(void *context, const json_t *object, struct error *err)
 	if (id == NULL || *id == '\0')
 		return 0;
 	if (keep_texts(tracked, object, kept, ARRAY_LENGTH(kept), err) < 0 ||
-	    reserve(&tracked->keys, sizeof(key), tracked->key_count, &tracked->key_capacity, err) < 0 ||
+	    array_reserve(&tracked->keys, sizeof(key), tracked->key_count, &tracked->key_capacity, WHAT, err) < 0 ||
 	    map_add(&tracked->key_index, id, strlen(id), (uint32_t)tracked->key_count, &entry, err) < 0)
 		return -1;
 	if (entry.value == tracked->key_count) {
@@ -155,8 +138,8 @@ static int add_placement(void *context, const json_t *object, struct error *err)
 	                                    .role = "",
 	                                    .region = placement.region};
 	if (add_instance(tracked, &instance, err) < 0 ||
-	    reserve(&tracked->placements, sizeof(placement), tracked->placement_count, &tracked->placement_capacity,
-	            err) < 0 ||
+	    array_reserve(&tracked->placements, sizeof(placement), tracked->placement_count,
+	                  &tracked->placement_capacity, WHAT, err) < 0 ||
 	    read_owners(tracked, json_at(object, "owner_ids"), &placement.owners, err) < 0)
 		return -1;
 

@@ -221,3 +221,21 @@ def test_portions_over_time_do_not_show(scenarios, name):
                             check=True).stdout
     found = [json.loads(line) for line in listed.splitlines()]
     assert in_order(map(label, found)) == in_order(scenario.content["expect"])
+
+
+MERGED = ["two-ledgers", "other-instance-ledger", "inside-ledger-of-another-account", "one-ledger-of-two-machines-swapped",
+          "bypass-home", "bypass-gap", "bypass-coverage-of-another-ledger", "derived-three-deep"]
+
+
+@pytest.mark.parametrize("name", MERGED)
+def test_merged_ledger(scenarios, name):
+    """One ledger, made of the exports of all."""
+    scenario = scenarios[name]
+    ledgers = [scenario.ledger(scenario.folder, content) for content in scenario.content["ledgers"]]
+    exports, merged = [], scenario.folder / "merged.db"
+    for number, ledger in enumerate(ledgers):
+        exports.append(scenario.folder / f"{number}.jsonl")
+        subprocess.run([KEYTRAIL, "ledger", "export", "--ledger", ledger, "--file", exports[-1]], check=True, timeout=60)
+    subprocess.run([KEYTRAIL, "ledger", "import", "--into", merged, *exports], check=True, timeout=60, capture_output=True)
+    scenario.arguments = ["--ledger", merged, "--inventory", scenario.folder / "inventory.json"]
+    assert scenario.detect(scenario.folder / "all.json") == scenario.printed
