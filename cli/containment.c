@@ -12,16 +12,42 @@
 #include "common/clock.h"
 #include "detector/verdict.h"
 
-/* What it came from, and what came of it. The newest first: it is the one in use. */
-static json_t *all_steps(const json_t *finding, const struct target *root, int64_t now_us)
+/* What a lineage leads to; each once, however many findings tell of it. */
+static bool is_told(json_t *told, const json_t *step)
+{
+	static const char *const names[] = {"access_key_id", "user", "principal_id"};
+	for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+		const char *name = json_text_at(step, names[i]);
+		if (name == NULL)
+			continue;
+		bool is_known = json_object_get(told, name) != NULL;
+		json_put_bool(told, name, true);
+		return is_known;
+	}
+	return false;
+}
+
+/* The delivered key, and what came of it by any of the findings, the newest first: that is the one in use. What was
+ * asked for comes before the rest. */
+static json_t *all_steps(const struct subject *subject, const struct target *root, int64_t now_us)
 {
 	json_t *list = json_array();
-	const json_t *lineage = json_at(finding, "lineage");
-	for (size_t i = json_array_size(lineage); i-- > 1;) {
-		const struct target derived = target_derived(json_array_get(lineage, i), now_us);
-		steps_add(list, &derived);
+	CLEANUP_JSON json_t *told = json_object();
+	const json_t *findings = subject->findings;
+	bool asks_for_root = strcmp(subject->key, subject->root) == 0;
+	if (asks_for_root)
+		steps_add(list, root);
+	for (size_t i = 0; i < json_array_size(findings); i++) {
+		const json_t *lineage = json_at(json_array_get(findings, i), "lineage");
+		for (size_t j = json_array_size(lineage); j-- > 1;) {
+			if (is_told(told, json_array_get(lineage, j)))
+				continue;
+			const struct target derived = target_derived(json_array_get(lineage, j), now_us);
+			steps_add(list, &derived);
+		}
 	}
-	steps_add(list, root);
+	if (!asks_for_root)
+		steps_add(list, root);
 	return list;
 }
 
@@ -146,7 +172,7 @@ int containment_make(const struct subject *subject, int64_t now_us, json_t **ret
 	CLEANUP_JSON json_t *timeline = timeline_make(subject);
 	json_put(plan, "timeline", timeline_brief(timeline));
 	json_put(plan, "calls", calls_by_service(subject->findings));
-	json_put(plan, "steps", all_steps(finding, &root, now_us));
+	json_put(plan, "steps", all_steps(subject, &root, now_us));
 	json_put(plan, "collect", collection(subject, finding, &root));
 	json_put_text(
 		plan, "key_kind",

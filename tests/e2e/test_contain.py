@@ -140,6 +140,23 @@ def test_derived_session(found):
     assert finding["id"] in [one["id"] for one in contain(path, KEY)["findings"]]
 
 
+def test_key_and_what_came_of_it(found):
+    """Both the delivered key and two sessions made with it are in use: all three have to end."""
+    records = [record(9, "2020-09-14T01:30:00Z", "s3.amazonaws.com", "ListBuckets", KEY, PRINCIPAL)]
+    for number, child in enumerate((CHILD, CHILD[:-1] + "6")):
+        records.append(record(
+            number * 2, f"2020-09-14T02:0{number}:00Z", "sts.amazonaws.com", "AssumeRole", KEY, PRINCIPAL,
+            responseElements=dict(credentials=dict(accessKeyId=child, expiration="Sep 14, 2020 3:00:00 AM"),
+                                  assumedRoleUser=dict(assumedRoleId=f"AROACHILD{number}:deploy"))))
+        records.append(record(number * 2 + 1, f"2020-09-14T02:1{number}:00Z", "s3.amazonaws.com", "GetObject", child,
+                              f"AROACHILD{number}:deploy"))
+    path, findings = found(records)
+    assert {one["access_key_id"] for one in findings} == {KEY, CHILD, CHILD[:-1] + "6"}
+    denied = [one["policy"]["Statement"][0]["Condition"]["StringEquals"]["aws:userId"]
+              for one in contain(path, KEY)["steps"] if one["id"] == "deny-session"]
+    assert denied[0] == PRINCIPAL and sorted(denied[1:]) == ["AROACHILD0:deploy", "AROACHILD1:deploy"]
+
+
 def test_derived_user_key(found):
     made = record(1, "2020-09-14T02:00:00Z", "iam.amazonaws.com", "CreateAccessKey", KEY, PRINCIPAL,
                   responseElements=dict(accessKey=dict(accessKeyId=USER_KEY, status="Active", userName="backup")))
