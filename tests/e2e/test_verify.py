@@ -2,7 +2,10 @@
 """keytrail verify: credentials that were really handed out, in the forms in which they leak."""
 
 import json
+import pathlib
+import shutil
 import subprocess
+import tempfile
 
 import pytest
 
@@ -126,21 +129,26 @@ def test_old_fingerprints_still_match_when_the_key_was_changed(tmp_path):
         assert verify(instance.ledger, documents[0]["Token"], "--host-key", str(tmp_path)).returncode == 3
 
 
-def test_one_key_for_a_fleet(tmp_path):
+@pytest.fixture
+def folder_for_all():
+    """One that every user may enter, unlike tmp_path."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="keytrail-test-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_one_key_for_a_fleet(folder_for_all):
     """Two machines with the operator's key: whoever has it can compare with both ledgers, and host.key is not needed."""
-    fleet = tmp_path / "fleet.key"
+    fleet = folder_for_all / "fleet.key"
     fleet.write_bytes(bytes(range(32)))
-    tmp_path.chmod(0o755)
     fleet.chmod(0o644)
-    for parent in tmp_path.parents:
-        if parent.stat().st_uid == 0 and str(parent).startswith("/tmp/"):
-            parent.chmod(0o755)
     found = []
     for _ in range(2):
         with Instance({"ledger": {"fleet_key": str(fleet)}}) as instance:
             document = instance.credentials()
             instance.rows()
-            copy = tmp_path / f"copy-{len(found)}.db"
+            copy = folder_for_all / f"copy-{len(found)}.db"
             subprocess.run(["sqlite3", str(instance.ledger), f"VACUUM INTO '{copy}'"], check=True)
             assert not (instance.state / "host.key").exists()
             assert verify(instance.ledger, document["Token"], "-c", str(instance.config)).returncode == 3
