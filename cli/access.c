@@ -17,6 +17,7 @@ static bool is_far(const struct arguments *arguments)
 int access_open(const struct arguments *arguments, const volatile sig_atomic_t *stop, struct aws **ret,
                 struct error *err)
 {
-	const struct aws_options options = {.profile = arguments->profile, .stop = stop};
-	return is_far(arguments) ? aws_open(&options, ret, err) : 0;
+	const struct aws_options options = {.profile = arguments->profile_count > 0 ? arguments->profiles[0] : NULL,
+	                                    .stop = stop};
+	return is_far(arguments) || arguments->lookup ? aws_open(&options, ret, err) : 0;
 }

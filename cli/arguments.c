@@ -217,6 +217,16 @@ static int take_source_account(struct reading *reading, const struct argument *a
 	return 0;
 }
 
+static int take_profile(struct reading *reading, const struct argument *argument, const char *value)
+{
+	struct arguments *arguments = reading->arguments;
+	bool may_have_several = (reading->command->options & OPTIONS_MERGE) != 0;
+	if (!may_have_several && arguments->profile_count > 0)
+		return refuse(reading, argument, value, "given twice, expected one profile");
+	arguments->profiles[arguments->profile_count++] = value;
+	return 0;
+}
+
 static int take_region(struct reading *reading, const struct argument *argument, const char *value)
 {
 	struct arguments *arguments = reading->arguments;
@@ -292,7 +302,8 @@ static const struct argument table[] = {
          .help = "clickhouse, athena or duckdb"},
 	{"trail", 0, "PLACE", OPTIONS_SQL, take_text, AT(trail), .help = "where the engine finds CloudTrail"},
 	{"rows", 0, "PLACE", OPTIONS_SQL, take_text, AT(rows_at), .help = "where it finds the lines of ledgers"},
-	{"file", 0, "FILE", OPTIONS_REPORT, take_text, AT(file), .help = "write there (default: standard output)"},
+	{"file", 0, "FILE", OPTIONS_REPORT | OPTIONS_MERGE, take_text, AT(file),
+         .help = "write there (default: standard output)"},
 	{"note", 0, "TEXT", OPTIONS_REVIEW, take_text, AT(note),
          .help = "with ack, close, reopen and note: what to remember"},
 	{"inventory", 0, "FILE", OPTIONS_DETECT | OPTIONS_SQL, take_text, AT(inventory),
@@ -310,9 +321,17 @@ static const struct argument table[] = {
          .help = "how late CloudTrail may deliver: 24h (default), 90s, 15m, 2d"},
 	{"account", 0, "ACCOUNT", OPTIONS_SOURCE, take_source_account,
          .help = "only files of this account, 12 digits; may be repeated"},
-	{"region", 0, "REGION", OPTIONS_SOURCE, take_region, .help = "only files of this region; may be repeated"},
-	{"profile", 0, "NAME", OPTIONS_SOURCE, take_text, AT(profile),
+	{"region", 0, "REGION", OPTIONS_SOURCE | OPTIONS_MERGE, take_region,
+         .help = "only files of this region; may be repeated"},
+	{"profile", 0, "NAME", OPTIONS_SOURCE | OPTIONS_MERGE, take_profile,
          .help = "profile of AWS's shared files whose credentials are used (default: the environment's)"},
+	{"lookup", 0, NULL, OPTIONS_PROOF, take_flag, AT(lookup),
+         .help = "ask CloudTrail's LookupEvents for the keys and instances of the ledger: 90 days, no trail needed"},
+	{"verify-digests", 0, NULL, OPTIONS_PROOF, take_flag, AT(verify_digests),
+         .help = "hold the files against CloudTrail's signed digests first: is anything missing or changed?"},
+	{"public-keys", 0, "FILE", OPTIONS_PROOF, take_text, AT(public_keys),
+         .help = "CloudTrail's public keys, as `aws cloudtrail list-public-keys` prints them (default: AWS is asked)"},
+	{"merge", 0, "FILE", OPTIONS_MERGE, take_text, AT(merge), .help = "add to this hand-written inventory"},
 	{"once", 0, NULL, OPTIONS_WATCH, take_flag, AT(once), .help = "end when there is nothing new"},
 	{"interval", 0, "SPAN", OPTIONS_WATCH, take_interval, AT(interval_us),
          .help = "time between two looks (default 5s; 1m for what is far away)"},
@@ -404,7 +423,7 @@ MUST_USE static int check_operands(const struct arguments *arguments, struct err
 	if (arguments->reported != NULL && arguments->operand_count > 0)
 		return error_set(err, ERROR_USAGE, "%.80s: expected a KEY or --finding, not both",
 		                 arguments->operands[0]);
-	if (arguments->operand_count < command->minimum && arguments->reported == NULL)
+	if (arguments->operand_count < command->minimum && arguments->reported == NULL && !arguments->lookup)
 		return error_set(err, ERROR_USAGE, "%s: something is missing, expected `keytrail %s [OPTION...] %s`",
 		                 command->name, command->name, command->operands);
 	if (command->maximum >= 0 && arguments->operand_count > command->maximum)
@@ -427,13 +446,14 @@ int arguments_parse(const struct command *command, int argc, char **argv, int64_
 		.ledgers = calloc((size_t)argc + 1, sizeof(char *)),
 		.accounts = calloc((size_t)argc + 1, sizeof(char *)),
 		.regions = calloc((size_t)argc + 1, sizeof(char *)),
+		.profiles = calloc((size_t)argc + 1, sizeof(char *)),
 		.operands = calloc((size_t)argc + 1, sizeof(char *)),
 	};
 	struct error problem = {0};
 	struct reading reading = {.arguments = &arguments, .command = command, .now_us = now_us, .err = &problem};
 
 	if (arguments.ledgers == NULL || arguments.operands == NULL || arguments.accounts == NULL ||
-	    arguments.regions == NULL)
+	    arguments.regions == NULL || arguments.profiles == NULL)
 		return error_set(err, ERROR_MEMORY, "no memory for the command line");
 	error_t failed = argp_parse(&parser, argc, argv, ARGP_NO_ERRS | ARGP_NO_HELP | ARGP_NO_EXIT, NULL, &reading);
 	if (failed != 0 && problem.code == ERROR_NONE)
@@ -454,6 +474,7 @@ void arguments_done(struct arguments *arguments)
 	free(arguments->ledgers);
 	free(arguments->accounts);
 	free(arguments->regions);
+	free(arguments->profiles);
 	free(arguments->operands);
 	*arguments = (struct arguments){0};
 }

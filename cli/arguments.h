@@ -25,6 +25,8 @@ enum option_group {
 	OPTIONS_WATCH = 1 << 14,   /* --once, --interval, --checkpoint */
 	OPTIONS_RULES = 1 << 15,   /* --rules */
 	OPTIONS_FLEET = 1 << 16,   /* --cursor FILE, --into LEDGER */
+	OPTIONS_PROOF = 1 << 18,   /* --lookup, --verify-digests, --public-keys */
+	OPTIONS_MERGE = 1 << 19,   /* --merge FILE */
 	OPTIONS_SEAL = 1 << 20,    /* --yes */
 	OPTIONS_REVIEW = 1 << 21,  /* --note TEXT */
 	OPTIONS_SQL = 1 << 24,     /* --engine, --trail, --rows; --inventory and --ip-ranges of the detector */
@@ -64,8 +66,12 @@ struct arguments {
 	const char *checkpoint;
 	int64_t interval_us; /* 0: not given */
 	bool once;
-	const char *profile; /* --profile NAME: whose credentials; NULL: as the environment has it */
-	int fail_on;         /* enum severity, or FAIL_ON_NONE */
+	const char **profiles; /* each --profile NAME: whose credentials; none: as the environment has it */
+	size_t profile_count;
+	bool lookup, verify_digests;
+	const char *public_keys;
+	const char *merge;
+	int fail_on; /* enum severity, or FAIL_ON_NONE */
 	bool list_rules;
 	bool yes;
 	bool dry_run, quiet, accept_existing;

@@ -8,6 +8,7 @@
 #include "cli/columns.h"
 #include "cli/complain.h"
 #include "cli/detect_verdict.h"
+#include "cli/evidence.h"
 #include "cli/inputs.h"
 #include "detector/detect.h"
 #include "detector/rule.h"
@@ -108,11 +109,12 @@ MUST_USE static int list_rules(const struct arguments *arguments, struct error *
 
 static int run(const struct arguments *arguments, enum status *ret, struct error *err)
 {
-	CLEANUP_INPUTS struct inputs inputs = {0};
+	CLEANUP_INPUTS struct inputs inputs = {.lookup_fd = -1};
 	CLEANUP_OUTPUT struct output *output = NULL;
 	struct output_options form = {.form = arguments->form, .columns = &columns_findings, .stream = stdout};
 	struct shown shown = {.percent = -1};
 	struct detect_summary summary = {0};
+	struct digests_summary digests = {0};
 	struct detect_output to = {.finding = on_finding, .complain = on_complaint, .context = &shown};
 
 	if (arguments->list_rules) {
@@ -120,6 +122,10 @@ static int run(const struct arguments *arguments, enum status *ret, struct error
 		return list_rules(arguments, err);
 	}
 	if (inputs_open(arguments, NULL, &inputs, err) < 0 || output_open(&form, &output, err) < 0)
+		return -1;
+	if (arguments->verify_digests && evidence_verify(&inputs, arguments->public_keys, &digests, err) < 0)
+		return -1;
+	if (arguments->lookup && evidence_lookup(&inputs, err) < 0)
 		return -1;
 	inputs.options.progress = isatty(STDERR_FILENO) ? on_progress : NULL;
 	inputs.options.progress_context = &shown;
@@ -131,8 +137,15 @@ static int run(const struct arguments *arguments, enum status *ret, struct error
 	struct error closing = {0};
 	if (output_close(steal_pointer(&output), &closing) < 0 && closing.code != ERROR_NONE)
 		return error_set(err, closing.code, "%s", closing.text);
+	summary.files_unreadable += inputs.lookup.failed;
 	print_summary(&summary);
+	if (arguments->lookup)
+		evidence_print_lookup(&inputs.lookup);
+	if (arguments->verify_digests)
+		evidence_print_digests(&digests);
 	*ret = detect_verdict(&summary, arguments->fail_on);
+	if (*ret == STATUS_FINE && arguments->verify_digests && !digests.is_complete)
+		*ret = STATUS_INCOMPLETE;
 	return 0;
 }
 
@@ -151,7 +164,7 @@ const struct command command_detect = {
 		    "  keytrail detect --since 2d --region eu-west-1 s3://trail-logs/AWSLogs\n"
 		    "  keytrail detect --ledger a.db --ledger b.db --fail-on HIGH -o json logs\n",
 	.options = OPTIONS_OUTPUT | OPTIONS_FORMS | OPTIONS_SETTINGS | OPTIONS_LEDGER | OPTIONS_DETECT |
-                   OPTIONS_SOURCE | OPTIONS_RULES,
+                   OPTIONS_SOURCE | OPTIONS_RULES | OPTIONS_PROOF,
 	.minimum = 1,
 	.maximum = -1,
 	.run = run,

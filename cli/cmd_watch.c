@@ -100,7 +100,7 @@ static enum status verdict(const struct arguments *arguments, const struct watch
 
 static int run(const struct arguments *arguments, enum status *ret, struct error *err)
 {
-	CLEANUP_INPUTS struct inputs inputs = {0};
+	CLEANUP_INPUTS struct inputs inputs = {.lookup_fd = -1};
 	CLEANUP(free_names) char **names = NULL;
 	CLEANUP_OUTPUT struct output *output = NULL;
 	char checkpoint[PATH_MAX];

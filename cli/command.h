@@ -31,4 +31,5 @@ struct command {
 
 extern const struct command command_status, command_deliveries, command_who, command_keys, command_processes,
 	command_findings, command_detect, command_policy, command_verify, command_ledger, command_redirect,
-	command_seal, command_dead, command_watch, command_contain, command_report, command_sql, command_completion;
+	command_seal, command_dead, command_watch, command_inventory, command_contain, command_report, command_sql,
+	command_completion;

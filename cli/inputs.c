@@ -23,7 +23,8 @@ MUST_USE static int choose_ledgers(const struct arguments *arguments, struct inp
 int inputs_open(const struct arguments *arguments, const volatile sig_atomic_t *stop, struct inputs *ret,
                 struct error *err)
 {
-	*ret = (struct inputs){.options = {
+	*ret = (struct inputs){.lookup_fd = -1,
+	                       .options = {
 				       .sources = (const char *const *)arguments->operands,
 				       .source_count = (size_t)arguments->operand_count,
 				       .from = {.filter = arguments->from},
@@ -39,5 +40,8 @@ int inputs_open(const struct arguments *arguments, const volatile sig_atomic_t *
 
 void inputs_close(struct inputs *inputs)
 {
+	if (inputs->lookup_fd >= 0)
+		(void)close(inputs->lookup_fd);
+	free(inputs->sources);
 	aws_close(inputs->aws);
 }

@@ -12,9 +12,6 @@
 #include "cli/complain.h"
 #include "common/clock.h"
 
-/* Known names: saying so is better than "unknown command". */
-static const char *const later[] = {"inventory"};
-
 static void print_usage(FILE *to)
 {
 	(void)fprintf(to, "Usage: keytrail COMMAND [OPTION...]\n"
@@ -30,11 +27,6 @@ static void print_usage(FILE *to)
 
 static int refuse_command(const char *name)
 {
-	for (size_t i = 0; i < ARRAY_LENGTH(later); i++)
-		if (strcmp(later[i], name) == 0) {
-			complain("%s: not served by this version", name);
-			return STATUS_USAGE;
-		}
 	complain("%.80s: unknown command, expected one that `keytrail help` lists", name);
 	return STATUS_USAGE;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* SHA-256 by OpenSSL's EVP interface. */
+/* SHA-256, and signatures over it, by OpenSSL's EVP interface. */
 #include "common/digest.h"
 
 #include <openssl/evp.h>
@@ -86,4 +86,53 @@ bool digest_from_hex(const char *hex, uint8_t ret[static DIGEST_BYTES])
 	}
 	memcpy(ret, bytes, sizeof(bytes));
 	return true;
+}
+
+/* ---- signatures of others */
+
+#define KEY_TEXT_BYTES 4096 /* of a key of 16,384 bits */
+
+struct digest_key {
+	EVP_PKEY *key;
+};
+
+int digest_key_read(const char *base64, struct digest_key **ret, struct error *err)
+{
+	uint8_t der[KEY_TEXT_BYTES];
+	const uint8_t *at = der;
+	size_t text_length = strlen(base64), padding = 0;
+	while (padding < 2 && padding < text_length && base64[text_length - 1 - padding] == '=')
+		padding++;
+	int length =
+		text_length < KEY_TEXT_BYTES ? EVP_DecodeBlock(der, (const uint8_t *)base64, (int)text_length) : -1;
+	if (length <= (int)padding)
+		return error_set(err, ERROR_INPUT, "expected an RSA public key in base64");
+	struct digest_key *key = calloc(1, sizeof(*key));
+	if (key == NULL)
+		return error_set(err, ERROR_MEMORY, "no memory for a key");
+	key->key = d2i_PublicKey(EVP_PKEY_RSA, NULL, &at, length - (long)padding);
+	if (key->key == NULL) {
+		free(key);
+		return error_set(err, ERROR_INPUT, "expected an RSA public key");
+	}
+	*ret = key;
+	return 0;
+}
+
+void digest_key_free(struct digest_key *key)
+{
+	if (key == NULL)
+		return;
+	EVP_PKEY_free(key->key);
+	free(key);
+}
+
+bool digest_key_verifies(const struct digest_key *key, const void *bytes, size_t length, const uint8_t *signature,
+                         size_t signature_length)
+{
+	EVP_MD_CTX *context = EVP_MD_CTX_new();
+	bool holds = context != NULL && EVP_DigestVerifyInit(context, NULL, EVP_sha256(), NULL, key->key) == 1 &&
+	             EVP_DigestVerify(context, signature, signature_length, bytes, length) == 1;
+	EVP_MD_CTX_free(context);
+	return holds;
 }

@@ -23,5 +23,13 @@ void digest_free(struct digest *digest);
 /* Any bytes as lower-case hexadecimal; `to` has room for 2 * length + 1. Returns `to`. */
 char *digest_hex(const uint8_t *bytes, size_t length, char *to);
 
+/* RSA public keys, for what others have signed with SHA256withRSA (PKCS #1 v1.5). */
+struct digest_key;
+/* From the base64 of a DER-encoded RSAPublicKey. */
+MUST_USE int digest_key_read(const char *base64, struct digest_key **ret, struct error *err);
+void digest_key_free(struct digest_key *key);
+bool digest_key_verifies(const struct digest_key *key, const void *bytes, size_t length, const uint8_t *signature,
+                         size_t signature_length);
+
 /* A digest from its 64 hexadecimal digits, of either case; false, and *ret as it was, for any other text. */
 MUST_USE bool digest_from_hex(const char *hex, uint8_t ret[static DIGEST_BYTES]);

@@ -52,25 +52,6 @@ int source_fetch_digest(const struct source_file *file, int *ret_fd, char signat
 	return file->source->backend->fetch(file, ret_fd, signature, err);
 }
 
-int source_temporary(int *ret_fd, struct error *err)
-{
-	const char *folder = getenv("TMPDIR");
-	CLEANUP_FREE char *path = NULL;
-	if (folder == NULL || folder[0] == '\0')
-		folder = "/tmp";
-	*ret_fd = open(folder, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
-	if (*ret_fd >= 0)
-		return 0;
-	/* Not every file system has files without names. */
-	if (asprintf(&path, "%s/keytrail-XXXXXX", folder) < 0)
-		return error_set(err, ERROR_MEMORY, "no memory for a path");
-	*ret_fd = mkostemp(path, O_CLOEXEC);
-	if (*ret_fd < 0)
-		return error_errno(err, "%s", path);
-	(void)unlink(path);
-	return 0;
-}
-
 static void leave_out(const struct source_reader *reader, const char *name)
 {
 	if (reader->outside != NULL)

@@ -13,6 +13,7 @@
 #include "common/text.h"
 #include "detector/aws.h"
 #include "detector/aws_answer.h"
+#include "detector/spool.h"
 
 #define SCHEME "s3://"
 #define DEPTH_MAX 24 /* of folders that are entered one by one; below, the list is flat */
@@ -245,7 +246,7 @@ static int fetch_object(const struct source_file *file, int *ret_fd, char *signa
 	CLEANUP_FD int fd = -1;
 	struct place place;
 	char path[KEY_BYTES + 1];
-	if (need_aws(file->source, err) < 0 || read_name(file->name, &place, err) < 0 || source_temporary(&fd, err) < 0)
+	if (need_aws(file->source, err) < 0 || read_name(file->name, &place, err) < 0 || (fd = spool_file(err)) < 0)
 		return -1;
 	(void)snprintf(path, sizeof(path), "/%s", place.key);
 	const struct aws_call call = {.service = "s3", .bucket = place.bucket, .path = path, .sink = fd};

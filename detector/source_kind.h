@@ -20,9 +20,6 @@ struct source_backend {
 };
 extern const struct source_backend source_stdin, source_bucket, source_folder;
 
-/* A file without a name in TMPDIR, for what comes from far away. */
-MUST_USE int source_temporary(int *ret_fd, struct error *err);
-
 /* Hands one file of a folder or bucket to the reader that it is for, if any. */
 MUST_USE int source_take(const struct source_file *file, const struct source_reader *reader, struct error *err);
 /* Should the walk go into this folder? What it leaves out is told to the reader. */

@@ -11,7 +11,7 @@
 #define COPY_BYTES ((size_t)256 << 10)
 #define ROW_MAX ((size_t)64 << 20) /* longer than any record that is read */
 
-MUST_USE static int make_file(struct error *err)
+int spool_file(struct error *err)
 {
 	const char *folder = getenv("TMPDIR");
 	char path[4096];
@@ -32,7 +32,7 @@ int spool_put(struct spool *spool, const void *bytes, size_t length, struct erro
 {
 	uint64_t size = length;
 	if (spool->file == NULL) {
-		int fd = make_file(err);
+		int fd = spool_file(err);
 		if (fd < 0)
 			return -1;
 		spool->file = fdopen(fd, "w+");
@@ -134,7 +134,7 @@ int spool_stdin(int *ret_fd, off_t *ret_start, struct error *err)
 {
 	struct stat status;
 	bool is_file = fstat(STDIN_FILENO, &status) == 0 && S_ISREG(status.st_mode);
-	CLEANUP_FD int fd = is_file ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : make_file(err);
+	CLEANUP_FD int fd = is_file ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : spool_file(err);
 	if (fd < 0)
 		return is_file ? error_errno(err, "standard input") : -1;
 	if (!is_file && copy_stdin(fd, err) < 0)

@@ -12,6 +12,9 @@
 /* What is too much to hold in memory and is wanted again: in a file without a name, in $TMPDIR or /var/tmp. It is gone
  * when it is closed, however the program ends. */
 
+/* Such a file. Its descriptor, or -1. */
+MUST_USE int spool_file(struct error *err);
+
 /* Rows of texts, written one after the other, read as often as wanted. {0} is an empty spool without a file. */
 struct spool {
 	FILE *file;

@@ -144,6 +144,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         service, region = check_signature(aws, self.command, self.path, self.headers, body)
         if service == "s3":
             return self.s3(aws, region, cut)
+        aws.caller = self.headers["Authorization"].partition("Credential=")[2].partition("/")[0]
         target = self.headers.get("X-Amz-Target")
         if target:
             if TARGETS[next(name for name in TARGETS if target.startswith(name))] != service:
@@ -194,6 +195,8 @@ class Aws:
     def __init__(self):
         self.keys, self.expired, self.lifetime = {KEY: (SECRET, TOKEN)}, set(), 3600
         self.buckets, self.bucket_regions, self.metadata = {}, {}, {}
+        self.events, self.public_keys = {}, {}
+        self.account, self.accounts, self.caller, self.ec2, self.members = "123456789012", {}, None, {}, []
         self.page, self.faults, self.requests = 1000, [], []
         self.queue, self.hidden, self.sent, self.visibility, self.queue_urls = {}, {}, 0, 2, set()
         self.lock = threading.Lock()
@@ -238,6 +241,60 @@ class Aws:
     def tag(self, bucket, key):
         data = self.buckets[bucket][key]
         return '"%s"' % hashlib.md5(data() if callable(data) else data).hexdigest()
+
+    # ---- CloudTrail
+
+    def page_of(self, things, token, field):
+        """One page, and a token that libraries have sent on wrongly."""
+        first = int(token[3:]) if token else 0
+        after = {field: f"+/={first + self.page}"} if first + self.page < len(things) else {}
+        return things[first:first + self.page], after
+
+    def LookupEvents(self, request, region):
+        [attribute] = request["LookupAttributes"]
+        key, value = attribute["AttributeKey"], attribute["AttributeValue"]
+        found = [event for event in self.events.get(region, []) if value == (
+            event["userIdentity"].get("accessKeyId") if key == "AccessKeyId" else
+            event["userIdentity"].get("principalId", "").rpartition(":")[2])]
+        page, after = self.page_of(found, request.get("NextToken"), "NextToken")
+        return dict(Events=[dict(EventId=event["eventID"], EventName=event["eventName"],
+                                 CloudTrailEvent=json.dumps(event)) for event in page]) | after
+
+    def ListPublicKeys(self, request, region):
+        return dict(PublicKeyList=[key for key in self.public_keys.get(region, [])
+                                   if key["ValidityStartTime"] <= request["EndTime"] and
+                                   key["ValidityEndTime"] >= request["StartTime"]])
+
+    # ---- STS, EC2, Organizations
+
+    def GetCallerIdentity(self, request, region):
+        return ("<GetCallerIdentityResponse xmlns='https://sts.amazonaws.com/doc/2011-06-15/'><GetCallerIdentityResult>"
+                f"<Arn>a</Arn><Account>{self.accounts.get(self.caller, self.account)}</Account></GetCallerIdentityResult>"
+                "</GetCallerIdentityResponse>")
+
+    def describe(self, request, region):
+        """Items of the list at the top, page by page."""
+        text = self.ec2[region][request["Action"]]
+        form = re.fullmatch(r"<(\w+)>(.*)</\1>", text, re.S)
+        items, depth, start = [], 0, 0
+        for tag in re.finditer(r"<(/?)item>", form[2] if form else ""):
+            start = tag.start() if not tag[1] and depth == 0 else start
+            depth += -1 if tag[1] else 1
+            if depth == 0:
+                items.append(form[2][start:tag.end()])
+        after = {}
+        if "MaxResults" in request:
+            items, after = self.page_of(items, request.get("NextToken"), "nextToken")
+        name = form[1] if form else "empty"
+        return (f"<{request['Action']}Response xmlns='http://ec2.amazonaws.com/doc/2016-11-15/'><{name}>{''.join(items)}</{name}>"
+                f"<nextToken>{after.get('nextToken', '')}</nextToken></{request['Action']}Response>")
+
+    DescribeNatGateways = DescribeAddresses = DescribeVpcs = describe
+    DescribeVpcEndpoints = DescribeNetworkInterfaces = describe
+
+    def ListAccounts(self, request, region):
+        page, after = self.page_of(self.members, request.get("NextToken"), "NextToken")
+        return dict(Accounts=page) | after
 
     # ---- SQS
 

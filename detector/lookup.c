@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* One question a key and region, page by page. Regions take turns, so that the limit of each is waited for only where
+ * there are few. */
+#include "detector/lookup.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/text.h"
+#include "detector/aws_answer.h"
+#include "detector/spool.h"
+
+#define TARGET "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents"
+#define GAP_MS 500 /* two requests a second, in each account and region */
+#define KEPT_US (INT64_C(90) * 86400 * CLOCK_SECOND_US)
+#define REGIONS_MAX 64
+#define GLOBAL_REGION "us-east-1" /* where global services' events are */
+
+struct region {
+	const char *name;
+	int64_t last_ms; /* when it was asked last */
+};
+
+struct lookup {
+	const struct lookup_options *options;
+	struct lookup_counts *counts;
+	int fd;
+	struct region regions[REGIONS_MAX];
+	size_t region_count;
+	int64_t since_us, until_us;
+	uint64_t answered;
+	struct error first; /* of the questions that failed */
+};
+
+static void add_region(struct lookup *lookup, const char *name)
+{
+	for (size_t i = 0; i < lookup->region_count; i++)
+		if (strcmp(lookup->regions[i].name, name) == 0)
+			return;
+	if (name[0] != '\0' && lookup->region_count < REGIONS_MAX)
+		lookup->regions[lookup->region_count++] = (struct region){.name = name};
+}
+
+static void choose_regions(struct lookup *lookup, const struct tracked *tracked)
+{
+	const struct source_filter *filter = lookup->options->filter;
+	for (size_t i = 0; i < filter->region_count; i++)
+		add_region(lookup, filter->regions[i]);
+	if (filter->region_count > 0)
+		return;
+	for (size_t i = 0; i < tracked->key_count; i++)
+		add_region(lookup, tracked->keys[i].region);
+	for (size_t i = 0; i < tracked->instance_count; i++)
+		add_region(lookup, tracked->instances[i].region);
+	add_region(lookup, GLOBAL_REGION);
+}
+
+/* ---- one question */
+
+MUST_USE static int write_line(int fd, const char *text, struct error *err)
+{
+	CLEANUP_BUFFER struct buffer line = {0};
+	size_t done = 0;
+	/* A record never holds a bare line break: JSON has none in its strings. Between members it may. */
+	if (buffer_printf(&line, err, "%s\n", text) < 0)
+		return -1;
+	for (size_t i = 0; i + 1 < line.length; i++)
+		if (line.bytes[i] == '\n' || line.bytes[i] == '\r')
+			line.bytes[i] = ' ';
+	while (done < line.length) {
+		ssize_t put = write(fd, line.bytes + done, line.length - done);
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put <= 0)
+			return error_errno(err, "temporary file");
+		done += (size_t)put;
+	}
+	return 0;
+}
+
+struct question {
+	const char *attribute, *value;
+	struct region *region;
+};
+
+MUST_USE static int ask_page(struct lookup *lookup, const struct question *question, const char *token, json_t **ret,
+                             struct error *err)
+{
+	CLEANUP_JSON json_t *body = json_pack("{s:[{s:s,s:s}],s:i}", "LookupAttributes", "AttributeKey",
+	                                      question->attribute, "AttributeValue", question->value, "MaxResults", 50);
+	if (lookup->since_us != 0)
+		json_put_int(body, "StartTime", lookup->since_us / CLOCK_SECOND_US);
+	if (lookup->until_us != 0)
+		json_put_int(body, "EndTime", lookup->until_us / CLOCK_SECOND_US);
+	if (token[0] != '\0')
+		json_put_text(body, "NextToken", token);
+	CLEANUP_FREE char *text = json_line(body);
+	if (text == NULL)
+		return error_set(err, ERROR_MEMORY, "no memory for a question");
+	int64_t now_ms = clock_monotonic_ms(), due_ms = question->region->last_ms + GAP_MS;
+	if (question->region->last_ms != 0 && due_ms > now_ms && !aws_wait(lookup->options->aws, due_ms - now_ms))
+		return error_set(err, ERROR_TIMEOUT, "stopped");
+	question->region->last_ms = clock_monotonic_ms();
+	const struct aws_call call = {.service = "cloudtrail",
+	                              .region = question->region->name,
+	                              .target = TARGET,
+	                              .content_type = "application/x-amz-json-1.1",
+	                              .body = text,
+	                              .body_length = strlen(text)};
+	return aws_ask(lookup->options->aws, &call, ret, err);
+}
+
+/* All pages. What came before an error is kept. */
+MUST_USE static int ask(struct lookup *lookup, const struct question *question, struct error *err)
+{
+	CLEANUP_BUFFER struct buffer token = {0};
+	if (buffer_append(&token, "", 0, err) < 0)
+		return -1;
+	do {
+		CLEANUP_JSON json_t *page = NULL;
+		const json_t *event;
+		if (ask_page(lookup, question, token.bytes, &page, err) < 0)
+			return -1;
+		for (size_t i = 0; (event = aws_answer_list(page, "Events", i)) != NULL; i++) {
+			const char *record = json_text_at(event, "CloudTrailEvent");
+			if (record != NULL && write_line(lookup->fd, record, err) < 0)
+				return -1;
+		}
+		const char *next = json_text_at(page, "NextToken");
+		buffer_clear(&token);
+		if (buffer_append(&token, next != NULL ? next : "", next != NULL ? strlen(next) : 0, err) < 0)
+			return -1;
+	} while (token.length > 0);
+	lookup->answered++;
+	return 0;
+}
+
+/* In every region. One that does not answer costs its answer, and a line. */
+static void ask_everywhere(struct lookup *lookup, const char *attribute, const char *value)
+{
+	for (size_t i = 0; i < lookup->region_count; i++) {
+		const struct question question = {attribute, value, &lookup->regions[i]};
+		struct error problem = {0}, line;
+		if (ask(lookup, &question, &problem) == 0)
+			continue;
+		(void)error_set(&line, problem.code, "LookupEvents in %s, %s %s: %s", lookup->regions[i].name,
+		                attribute, value, problem.text);
+		lookup->counts->failed++;
+		if (lookup->first.code == ERROR_NONE)
+			lookup->first = line;
+		lookup->options->complain(lookup->options->context, line.text);
+	}
+}
+
+/* ---- all of them */
+
+int lookup_spool(const struct lookup_options *options, const struct tracked *tracked, int *ret_fd,
+                 struct lookup_counts *ret, struct error *err)
+{
+	CLEANUP_FD int fd = -1;
+	struct lookup lookup = {.options = options, .counts = ret};
+	int64_t oldest_us = clock_now_us() - KEPT_US;
+	lookup.since_us = options->filter->since_us;
+	lookup.until_us = options->filter->until_us;
+	*ret = (struct lookup_counts){0};
+	if ((fd = spool_file(err)) < 0)
+		return -1;
+	lookup.fd = fd;
+	choose_regions(&lookup, tracked);
+	ret->regions = lookup.region_count;
+	for (size_t i = 0; i < tracked->key_count; i++) {
+		const struct tracked_key *key = &tracked->keys[i];
+		if (key->expires_at_us != 0 && key->expires_at_us < oldest_us) {
+			ret->too_old++;
+			continue;
+		}
+		ret->keys++;
+		ask_everywhere(&lookup, "AccessKeyId", key->id);
+	}
+	for (size_t i = 0; i < tracked->instance_count; i++) {
+		ret->sessions++;
+		ask_everywhere(&lookup, "Username", tracked->instances[i].id);
+	}
+	if (lookup.answered == 0 && ret->failed > 0)
+		return error_set(err, lookup.first.code, "%s", lookup.first.text);
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return error_errno(err, "temporary file");
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
