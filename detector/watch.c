@@ -6,6 +6,7 @@
 
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/buffer.h"
 #include "common/clock.h"
@@ -19,6 +20,8 @@
 #define LOST_MAX 4096
 #define LOST_WAIT_MAX_MS INT64_C(3600000)
 #define FULL_WALK_MS INT64_C(3600000) /* in between, only days within the slack are listed */
+#define TOGETHER_MS INT64_C(3600000)  /* how often files are read once more together */
+#define TOGETHER_FILES 5000           /* the newest; an hour of a large organisation, a day of a small one */
 #define QUEUE_WAIT_SECONDS 20
 #define WAIT_SLICE_MS 50
 
@@ -68,6 +71,9 @@ struct watch {
 	struct message messages[16];
 	size_t message_count;
 	bool has_news;
+	bool is_together; /* files that were read before are being read once more */
+	int64_t together_ms;
+	uint64_t batches;
 	int64_t full_walk_ms, full_walk_us; /* when the last one began, by two clocks; 0: never */
 	struct error *walk_problem;
 };
@@ -82,6 +88,8 @@ static bool is_stopped(const struct watch *watch)
 static void on_complaint(void *context, const char *line)
 {
 	struct watch *watch = context;
+	if (watch->is_together) /* it was said the first time */
+		return;
 	(void)!buffer_printf(&watch->complaints, NULL, "%s\n", line);
 }
 
@@ -219,7 +227,10 @@ MUST_USE static int note_batch(struct watch *watch, struct error *err)
 	watch->said_count = 0;
 	for (size_t i = 0; i < watch->batch.count; i++) {
 		const struct entry *entry = &watch->batch.entries[i];
-		if (entry->is_read && checkpoint_read(watch->checkpoint, &entry->id, err) < 0)
+		if (!entry->is_read || watch->is_together)
+			continue;
+		if (checkpoint_read(watch->checkpoint, &entry->id, err) < 0 ||
+		    checkpoint_remember(watch->checkpoint, &entry->id, entry->name, clock_now_us(), err) < 0)
 			return -1;
 	}
 	return checkpoint_commit(watch->checkpoint, err);
@@ -275,10 +286,52 @@ MUST_USE static int run_batch(struct watch *watch, struct error *err)
 	if (watch->batch.count == 0)
 		return 0;
 	watch->said_count = 0;
+	watch->batches++;
 	if (run_detector(watch, err) < 0 || note_batch(watch, err) < 0)
 		return -1;
 	settle_entries(watch);
 	return 0;
+}
+
+/* ---- files that were read apart from each other */
+
+MUST_USE static int on_recent(void *context, const struct checkpoint_id *id, const char *name, struct error *err)
+{
+	struct watch *watch = context;
+	bool is_far = strstr(name, "://") != NULL;
+	/* What is gone from the disk was read once, at least. */
+	return !is_far && access(name, R_OK) < 0 ? 0 : add_entry(&watch->batch, name, id, err);
+}
+
+/* A key may be used in one file and have been made in another, a batch later or earlier. So the files of the last day
+ * are read once more as one: what has become known since changes findings as it would have in one run of detect. */
+MUST_USE static int read_together(struct watch *watch, struct error *err)
+{
+	int64_t since_us = clock_now_us() - watch->options->detect.from.filter.slack_us, apart, all;
+	watch->together_ms = clock_monotonic_ms();
+	if (checkpoint_count(watch->checkpoint, &apart, &all, err) < 0)
+		return -1;
+	if (apart == 0)
+		return 0;
+	/* All of them were one batch, of this watcher. */
+	if (watch->batches == 1 && apart == all && (uint64_t)all == watch->summary->files)
+		return checkpoint_together(watch->checkpoint, since_us, err) < 0
+		               ? -1
+		               : checkpoint_commit(watch->checkpoint, err);
+	clear_batch(&watch->batch);
+	if (checkpoint_recent(watch->checkpoint, since_us, TOGETHER_FILES, on_recent, watch, err) < 0)
+		return -1;
+	watch->is_together = true;
+	watch->said_count = 0;
+	int result = watch->batch.count > 0 ? run_detector(watch, err) : 0;
+	if (result == 0)
+		result = note_batch(watch, err);
+	watch->is_together = false;
+	clear_batch(&watch->batch);
+	if (result < 0 || is_stopped(watch))
+		return result;
+	return checkpoint_together(watch->checkpoint, since_us, err) < 0 ? -1
+	                                                                 : checkpoint_commit(watch->checkpoint, err);
 }
 
 /* Is it to be read now? Then it joins the batch. `is_urgent`: nobody will name it again if it does not. */
@@ -528,12 +581,18 @@ int watch_run(const struct watch_options *options, const struct watch_output *ou
 		return -1;
 	if ((watch.lost = calloc(LOST_MAX, sizeof(*watch.lost))) == NULL)
 		return error_set(err, ERROR_MEMORY, "no memory for a watcher");
+	watch.together_ms = clock_monotonic_ms();
 	for (bool is_first = true; !is_stopped(&watch); is_first = false) {
 		if (look(&watch, is_first, err) < 0)
 			return -1;
-		if (options->once && !watch.has_news)
+		if (watch.has_news)
+			continue;
+		bool is_due = clock_monotonic_ms() - watch.together_ms >= TOGETHER_MS;
+		if ((options->once || is_due) && read_together(&watch, err) < 0)
+			return -1;
+		if (options->once)
 			break;
-		if (!watch.has_news && !wait_ms(&watch, options->interval_ms))
+		if (!wait_ms(&watch, options->interval_ms))
 			break;
 	}
 	return 0;

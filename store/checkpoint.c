@@ -12,18 +12,25 @@
 
 #include "store/store.h"
 
-enum statement { HAS_READ, HAS_SAID, READ, SAID, STATEMENT_COUNT };
+enum statement { HAS_READ, HAS_SAID, READ, SAID, REMEMBER, COUNT, RECENT, FORGET, TOGETHER, STATEMENT_COUNT };
 
 static const char *const statements[STATEMENT_COUNT] = {
 	[HAS_READ] = "SELECT 1 FROM file WHERE id=?1",
 	[HAS_SAID] = "SELECT 1 FROM said WHERE finding=?1 AND digest=?2",
 	[READ] = "INSERT OR IGNORE INTO file(id) VALUES(?1)",
+	[REMEMBER] = "INSERT OR REPLACE INTO recent(id, name, at, is_apart) VALUES(?1, ?2, ?3, 1)",
+	[COUNT] = "SELECT total(is_apart), count(*) FROM recent",
+	[RECENT] = "SELECT id, name FROM recent WHERE at >= ?1 ORDER BY at DESC, name LIMIT ?2",
+	[FORGET] = "DELETE FROM recent WHERE at < ?1",
+	[TOGETHER] = "UPDATE recent SET is_apart=0 WHERE is_apart",
 	[SAID] = "INSERT OR REPLACE INTO said(finding, digest) VALUES(?1, ?2)",
 };
 
 static const char *const migrations[] = {
 	"CREATE TABLE file(id BLOB PRIMARY KEY) WITHOUT ROWID;"
-	"CREATE TABLE said(finding TEXT PRIMARY KEY, digest BLOB NOT NULL) WITHOUT ROWID;",
+	"CREATE TABLE said(finding TEXT PRIMARY KEY, digest BLOB NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE recent(id BLOB PRIMARY KEY, name TEXT NOT NULL, at INTEGER NOT NULL, is_apart INTEGER NOT NULL)"
+	" WITHOUT ROWID;",
 
 };
 
@@ -176,4 +183,61 @@ int checkpoint_commit(struct checkpoint *checkpoint, struct error *err)
 		return 0;
 	(void)sqlite3_exec(checkpoint->db, "ROLLBACK", NULL, NULL, NULL);
 	return -1;
+}
+
+int checkpoint_remember(struct checkpoint *checkpoint, const struct checkpoint_id *id, const char *name, int64_t at_us,
+                        struct error *err)
+{
+	sqlite3_stmt *statement = checkpoint->statements[REMEMBER];
+	if (gather(checkpoint, err) < 0)
+		return -1;
+	bind_id(checkpoint, REMEMBER, id);
+	(void)sqlite3_bind_text(statement, 2, name, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(statement, 3, at_us);
+	return step(checkpoint, REMEMBER, NULL, err);
+}
+
+int checkpoint_count(struct checkpoint *checkpoint, int64_t *ret_apart, int64_t *ret_all, struct error *err)
+{
+	sqlite3_stmt *statement = checkpoint->statements[COUNT];
+	int result = 0;
+	if (sqlite3_step(statement) != SQLITE_ROW)
+		result = store_error(checkpoint->db, "checkpoint", err);
+	*ret_apart = result == 0 ? sqlite3_column_int64(statement, 0) : 0;
+	*ret_all = result == 0 ? sqlite3_column_int64(statement, 1) : 0;
+	(void)sqlite3_reset(statement);
+	return result;
+}
+
+int checkpoint_recent(struct checkpoint *checkpoint, int64_t since_us, int64_t limit,
+                      int (*visit)(void *context, const struct checkpoint_id *id, const char *name, struct error *err),
+                      void *context, struct error *err)
+{
+	sqlite3_stmt *statement = checkpoint->statements[RECENT];
+	int code = SQLITE_DONE, result = 0;
+	(void)sqlite3_bind_int64(statement, 1, since_us);
+	(void)sqlite3_bind_int64(statement, 2, limit);
+	while (result == 0 && (code = sqlite3_step(statement)) == SQLITE_ROW) {
+		struct checkpoint_id id = {0};
+		const void *bytes = sqlite3_column_blob(statement, 0);
+		const char *name = (const char *)sqlite3_column_text(statement, 1);
+		if (bytes == NULL || name == NULL || sqlite3_column_bytes(statement, 0) != (int)sizeof(id.bytes))
+			continue;
+		memcpy(id.bytes, bytes, sizeof(id.bytes));
+		result = visit(context, &id, name, err);
+	}
+	if (result == 0 && code != SQLITE_DONE)
+		result = store_error(checkpoint->db, "checkpoint", err);
+	(void)sqlite3_reset(statement);
+	return result;
+}
+
+int checkpoint_together(struct checkpoint *checkpoint, int64_t since_us, struct error *err)
+{
+	if (gather(checkpoint, err) < 0)
+		return -1;
+	(void)sqlite3_bind_int64(checkpoint->statements[FORGET], 1, since_us);
+	if (step(checkpoint, FORGET, NULL, err) < 0)
+		return -1;
+	return step(checkpoint, TOGETHER, NULL, err);
 }

@@ -13,7 +13,7 @@ import pytest
 
 from aws import Aws, Refusal
 from test_bucket import DAY, LINES, name_of, split
-from test_detect import ACCOUNT, KEYTRAIL, MAKE_LEDGER, OTRF, THIEF, delivery
+from test_detect import ACCOUNT, KEY, KEYTRAIL, MAKE_LEDGER, OTRF, delivery
 
 pytestmark = pytest.mark.skipif(not KEYTRAIL.exists() or not MAKE_LEDGER.exists(), reason="not built")
 
@@ -225,7 +225,7 @@ def test_bucket(ledger, aws, tmp_path, wanted):
     # A day of 2020 is not looked at again before an hour is over; a new watcher looks at everything.
     status, [finding], _ = watch(ledger, "--once", "s3://trail/AWSLogs", environment=aws.environment())
     assert (status, finding["count"]) == (3, 12)
-    assert aws.asked("/" + name_of(8)) == 1
+    assert aws.asked("/" + name_of(8)) == 2  # as it came, and once more together with the others
 
 
 def notification(bucket, *keys, event="ObjectCreated:Put"):
@@ -261,3 +261,33 @@ def test_queue(ledger, aws, tmp_path):
     status, findings, said = watch(ledger, "--once", "sqs://us-east-1/123456789012/new-objects",
                                    environment=aws.environment())
     assert (status, findings) == (0, [])
+
+
+CHILD = "ASIA5FLZVX4OCHILDAAA"
+
+
+def derived():
+    """The stolen key makes another, and that one is used."""
+    record = json.loads(LINES[0])
+    made = record | dict(eventID="made", eventSource="sts.amazonaws.com", eventName="AssumeRole", requestParameters={
+        "roleArn": f"arn:aws:iam::{ACCOUNT}:role/other", "roleSessionName": "s"}, responseElements={
+        "credentials": dict(accessKeyId=CHILD, expiration="Sep 14, 2020, 7:10:27 AM"), "assumedRoleUser": dict(
+            assumedRoleId="AROAAAAAAAAAAAAAAAAAA:s", arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/other/s")})
+    used = record | dict(eventID="used", userIdentity=dict(
+        type="AssumedRole", accessKeyId=CHILD, accountId=ACCOUNT, principalId="AROAAAAAAAAAAAAAAAAAA:s",
+        arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/other/s"))
+    return json.dumps(made).encode(), json.dumps(used).encode()
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_what_one_file_teaches_about_another(ledger, tmp_path, wanted, order):
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    records = derived()
+    for at in order:
+        (folder / f"{at}.json").write_bytes(records[at])
+        watch(ledger, "--once", folder)
+    findings = {json.loads(line)["access_key_id"] for line in stored(ledger)}
+    assert findings == {KEY, CHILD} and stored(ledger) == wanted(folder)
+    # Once together, they are left alone.
+    assert watch(ledger, "--once", folder) == (0, [], "")

@@ -118,11 +118,59 @@ static void test_findings(void **state)
 	assert_false(is_said);
 }
 
+static int on_recent(void *context, const struct checkpoint_id *id, const char *name, struct error *err)
+{
+	char *names = context;
+	struct checkpoint_id wanted;
+	assert_int_equal(checkpoint_id_of(name, "", &wanted, err), 0);
+	assert_memory_equal(&wanted, id, sizeof(*id));
+	(void)strcat(strcat(names, name), " ");
+	return 0;
+}
+
+static void remember(struct checkpoint *checkpoint, const char *name, int64_t at_us)
+{
+	struct checkpoint_id id;
+	assert_int_equal(checkpoint_id_of(name, "", &id, NULL), 0);
+	assert_int_equal(checkpoint_remember(checkpoint, &id, name, at_us, NULL), 0);
+	assert_int_equal(checkpoint_commit(checkpoint, NULL), 0);
+}
+
+static void assert_recent(struct checkpoint *checkpoint, int64_t since_us, int64_t limit, const char *wanted,
+                          int64_t apart, int64_t all)
+{
+	char names[100] = "";
+	int64_t seen_apart, seen_all;
+	assert_int_equal(checkpoint_recent(checkpoint, since_us, limit, on_recent, names, NULL), 0);
+	assert_string_equal(names, wanted);
+	assert_int_equal(checkpoint_count(checkpoint, &seen_apart, &seen_all, NULL), 0);
+	assert_int_equal(seen_apart, apart);
+	assert_int_equal(seen_all, all);
+}
+
+static void test_recent(void **state)
+{
+	CLEANUP_CHECKPOINT struct checkpoint *checkpoint = open_it();
+	(void)state;
+	assert_recent(checkpoint, 0, 10, "", 0, 0);
+	remember(checkpoint, "old", 1);
+	remember(checkpoint, "b", 20);
+	remember(checkpoint, "a", 20);
+	assert_recent(checkpoint, 0, 10, "a b old ", 3, 3);
+	assert_recent(checkpoint, 10, 1, "a ", 3, 3);
+	assert_int_equal(checkpoint_together(checkpoint, 10, NULL), 0);
+	assert_int_equal(checkpoint_commit(checkpoint, NULL), 0);
+	assert_recent(checkpoint, 0, 10, "a b ", 0, 2);
+	remember(checkpoint, "new", 30);
+	assert_recent(checkpoint, 0, 10, "new a b ", 1, 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_findings),
+		cmocka_unit_test(test_recent),
 		cmocka_unit_test(test_refusals),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
