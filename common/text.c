@@ -170,3 +170,28 @@ char *text_trim(char *text)
 	text[length] = '\0';
 	return text;
 }
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+bool text_decode_form(char *text)
+{
+	char *to = text;
+	for (; *text != '\0'; text++) {
+		char c = *text == '+' ? ' ' : *text;
+		if (*text == '%') {
+			int high = hex_digit(text[1]), low = high >= 0 ? hex_digit(text[2]) : -1;
+			if (low < 0 || high + low == 0)
+				return false;
+			c = (char)(high * 16 + low);
+			text += 2;
+		}
+		*to++ = c;
+	}
+	*to = '\0';
+	return true;
+}

@@ -30,5 +30,8 @@ bool text_glob(const char *pattern, const char *text);
 /* Does it match one of several, with spaces or tabs between them? Patterns of 200 bytes and more match nothing. */
 bool text_glob_any(const char *patterns, const char *text);
 
+/* Plus signs and %XX of forms, in place. False for an escape that is none, or of a NUL; the text is then worthless. */
+MUST_USE bool text_decode_form(char *text);
+
 /* A copy without white space at both ends, in place. */
 char *text_trim(char *text);

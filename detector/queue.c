@@ -25,31 +25,6 @@ struct found {
 	void *context;
 };
 
-static int hex_digit(char c)
-{
-	const char *digits = "0123456789abcdef", *at = c != '\0' ? strchr(digits, c | 0x20) : NULL;
-	return at != NULL ? (int)(at - digits) : c >= '0' && c <= '9' ? c - '0' : -1;
-}
-
-/* Keys stand in S3's notifications as forms have them. */
-static bool decode(char *text)
-{
-	char *to = text;
-	for (; *text != '\0'; text++) {
-		char c = *text == '+' ? ' ' : *text;
-		if (*text == '%') {
-			int high = hex_digit(text[1]), low = high >= 0 ? hex_digit(text[2]) : -1;
-			if (low < 0 || high + low == 0)
-				return false;
-			c = (char)(high * 16 + low);
-			text += 2;
-		}
-		*to++ = c;
-	}
-	*to = '\0';
-	return true;
-}
-
 /* 0: no object that can be. */
 MUST_USE static int take(const struct found *found, const char *bucket, const char *key, const char *tag,
                          bool is_encoded, struct error *err)
@@ -58,7 +33,7 @@ MUST_USE static int take(const struct found *found, const char *bucket, const ch
 	CLEANUP_FREE char *name = NULL;
 	if (bucket == NULL || key == NULL || strchr(bucket, '/') != NULL)
 		return 0;
-	if (copy == NULL || (is_encoded && !decode(copy)))
+	if (copy == NULL || (is_encoded && !text_decode_form(copy)))
 		return copy == NULL ? error_set(err, ERROR_MEMORY, "no memory for a message") : 0;
 	if (asprintf(&name, "s3://%s/%s", bucket, copy) < 0)
 		return error_set(err, ERROR_MEMORY, "no memory for a message");

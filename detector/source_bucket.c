@@ -59,33 +59,6 @@ struct walk {
 	unsigned depth;
 };
 
-static int hex_digit(char c)
-{
-	return c >= '0' && c <= '9'   ? c - '0'
-	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
-	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
-	                              : -1;
-}
-
-/* %XX and plus signs, as encoding-type=url has them. False: not so, or with a NUL. */
-static bool decode(char *text)
-{
-	char *to = text;
-	for (; *text != '\0'; text++) {
-		char c = *text == '+' ? ' ' : *text;
-		if (*text == '%') {
-			int high = hex_digit(text[1]), low = high >= 0 ? hex_digit(text[2]) : -1;
-			if (low < 0 || high + low == 0)
-				return false;
-			c = (char)(high * 16 + low);
-			text += 2;
-		}
-		*to++ = c;
-	}
-	*to = '\0';
-	return true;
-}
-
 /* "s3://BUCKET/KEY" of a key as the answer has it; false: it cannot be ours. */
 static bool make_name(const struct walk *walk, const char *key, bool is_encoded, char to[static NAME_BYTES])
 {
@@ -94,7 +67,7 @@ static bool make_name(const struct walk *walk, const char *key, bool is_encoded,
 		return false;
 	char decoded[3 * KEY_BYTES];
 	(void)text_copy(decoded, sizeof(decoded), key);
-	return (!is_encoded || decode(decoded)) && text_copy(to + used, NAME_BYTES - (size_t)used, decoded);
+	return (!is_encoded || text_decode_form(decoded)) && text_copy(to + used, NAME_BYTES - (size_t)used, decoded);
 }
 
 /* Folders are objects of no bytes in some tools: their keys end in a slash. */

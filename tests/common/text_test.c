@@ -273,9 +273,30 @@ static void knows_starts(void **state)
 	assert_false(text_starts("", "a"));
 }
 
+static const struct {
+	const char *text, *decoded; /* decoded NULL: refused */
+} forms[] = {
+	{"", ""},      {"plain", "plain"}, {"a+b%2Bc", "a b+c"}, {"%C3%bc%2f", "\xc3\xbc/"},
+	{"%", NULL},   {"%2", NULL},       {"a%2", NULL},        {"%zz", NULL},
+	{"%00", NULL}, {"% 5", NULL},      {"%+5", NULL},        {"%25%32%35", "%25"},
+};
+
+static void test_decode_form(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(forms); i++) {
+		char text[32];
+		(void)snprintf(text, sizeof(text), "%s", forms[i].text);
+		bool is_decoded = text_decode_form(text);
+		if (is_decoded != (forms[i].decoded != NULL) || (is_decoded && strcmp(text, forms[i].decoded) != 0))
+			fail_msg("%s: %d, %s", forms[i].text, is_decoded, text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_decode_form),
 		cmocka_unit_test(reads_numbers_strictly),
 		cmocka_unit_test(makes_utf8_of_anything),
 		cmocka_unit_test(escapes_what_is_not_printable),
