@@ -9,10 +9,10 @@
 
 /* clang-format off: one a line, so that a new one is one line */
 static const struct command *const commands[] = {
-	&command_status,   &command_deliveries, &command_who,        &command_keys,   &command_processes,
-	&command_findings, &command_detect,     &command_watch,      &command_policy, &command_verify,
-	&command_ledger,   &command_contain,    &command_report,     &command_sql,    &command_redirect,
-	&command_seal,     &command_dead,       &command_completion, &command_inventory,
+	&command_status,   &command_deliveries, &command_who,     &command_keys,       &command_processes,
+	&command_findings, &command_detect,     &command_watch,   &command_inventory,  &command_policy,
+	&command_verify,   &command_ledger,     &command_contain, &command_report,     &command_sql,
+	&command_redirect, &command_seal,       &command_dead,    &command_completion,
 };
 /* clang-format on */
 

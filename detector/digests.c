@@ -69,11 +69,11 @@ struct check {
 static void tell(struct check *check, const char *name, const char *format, ...) PRINTF_LIKE(3, 4);
 static void tell(struct check *check, const char *name, const char *format, ...)
 {
+	if (check->lines++ >= LINES_MAX)
+		return;
 	struct error line;
 	char text[400];
 	va_list arguments;
-	if (check->lines++ >= LINES_MAX)
-		return;
 	va_start(arguments, format);
 	(void)vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);

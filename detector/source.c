@@ -14,7 +14,7 @@ static const struct source_backend *const backends[] = {&source_stdin, &source_b
 int source_open(const char *name, const struct source_options *options, struct log_source **ret, struct error *err)
 {
 	size_t i = 0;
-	while (!backends[i]->is_mine(name))
+	while (i + 1 < ARRAY_LENGTH(backends) && !backends[i]->is_mine(name))
 		i++; /* the last one takes anything */
 	struct log_source *source = calloc(1, sizeof(*source));
 	if (source == NULL || (source->name = strdup(name)) == NULL) {

@@ -198,7 +198,7 @@ static int each_object(struct log_source *source, const struct source_reader *re
 	char prefix[KEY_BYTES + 1];
 	if (need_aws(source, err) < 0 || read_name(source->name, &walk.place, err) < 0)
 		return -1;
-	const char *key = walk.place.key;
+	const char *key = walk.place.key != NULL ? walk.place.key : "";
 	size_t length = strlen(key);
 	bool is_one = source_is_log_name(key), is_folder = length == 0 || key[length - 1] == '/';
 	if (!is_one && !is_folder && is_object(&walk, &is_one, err) < 0)

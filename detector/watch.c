@@ -429,6 +429,7 @@ MUST_USE static int walk(struct watch *watch, const char *name, const struct sou
 		result = -1;
 	}
 	clear_batch(&watch->batch);
+	watch->walk_problem = NULL;
 	if (result < 0 && *fatal)
 		return error_set(err, inner.code, "%s", inner.text);
 	return result;

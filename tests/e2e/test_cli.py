@@ -170,18 +170,11 @@ def test_bad_usage_and_errors(words, status, says):
         assert result.stderr.startswith("keytrail: ") and result.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("name", ["inventory"])
-def test_known_names_that_are_not_served(name):
-    result = run(name, "--anything")
-    assert result.returncode == 2
-    assert result.stderr == f"keytrail: {name}: not served by this version\n"
-
-
 def test_help_and_version():
     everything = run("help")
     assert everything.returncode == 0
     names = re.findall(r"^  ([a-z]+) ", everything.stdout, re.M)
-    assert names == ["status", "deliveries", "who", "keys", "processes", "findings", "detect", "watch", "policy", "verify",
+    assert names == ["status", "deliveries", "who", "keys", "processes", "findings", "detect", "watch", "inventory", "policy", "verify",
                      "ledger", "contain", "report", "sql", "redirect", "seal", "dead", "completion", "help"]
     for name in names[:-1]:
         result = run(name, "--help")
