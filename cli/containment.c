@@ -156,6 +156,16 @@ static json_t *nobody(void)
 	                 "to evidence.");
 }
 
+/* Of the key that was asked for: the delivered one, or the last that came of it. */
+static enum target_kind kind_of(const struct subject *subject, const json_t *lineage, const struct target *root,
+                                int64_t now_us)
+{
+	size_t count = json_array_size(lineage);
+	if (count < 2 || strcmp(subject->key, subject->root) == 0)
+		return root->kind;
+	return target_derived(json_array_get(lineage, count - 1), now_us).kind;
+}
+
 int containment_make(const struct subject *subject, int64_t now_us, json_t **ret, struct error *err)
 {
 	const json_t *finding = json_array_get(subject->findings, 0);
@@ -174,12 +184,7 @@ int containment_make(const struct subject *subject, int64_t now_us, json_t **ret
 	json_put(plan, "calls", calls_by_service(subject->findings));
 	json_put(plan, "steps", all_steps(subject, &root, now_us));
 	json_put(plan, "collect", collection(subject, finding, &root));
-	json_put_text(
-		plan, "key_kind",
-		target_kind_names
-			[json_array_size(lineage) > 1
-	                         ? target_derived(json_array_get(lineage, json_array_size(lineage) - 1), now_us).kind
-	                         : root.kind]);
+	json_put_text(plan, "key_kind", target_kind_names[kind_of(subject, lineage, &root, now_us)]);
 	json_put_text(plan, "account_id", account);
 	json_put_text(plan, "encoded_account_id", encoded[0] != '\0' ? encoded : NULL);
 	json_put_text(plan, "role", root.role);

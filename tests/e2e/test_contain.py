@@ -152,8 +152,9 @@ def test_key_and_what_came_of_it(found):
                               f"AROACHILD{number}:deploy"))
     path, findings = found(records)
     assert {one["access_key_id"] for one in findings} == {KEY, CHILD, CHILD[:-1] + "6"}
+    plan = contain(path, KEY)
     denied = [one["policy"]["Statement"][0]["Condition"]["StringEquals"]["aws:userId"]
-              for one in contain(path, KEY)["steps"] if one["id"] == "deny-session"]
+              for one in plan["steps"] if one["id"] == "deny-session"]
     assert denied[0] == PRINCIPAL and sorted(denied[1:]) == ["AROACHILD0:deploy", "AROACHILD1:deploy"]
 
 
@@ -173,6 +174,15 @@ def test_derived_user_key(found):
     assert "Sessions that were made with it" in off["breaks"]
     assert step(plan, "deny-user")["policy"]["Statement"][0]["Effect"] == "Deny"
     assert step(plan, "deny-session")["target"].startswith(KEY)
+
+
+def test_kind_is_that_of_the_key(found):
+    """The delivered key is in use at home only; what was made with it is not."""
+    made = record(1, "2020-09-14T02:00:00Z", "iam.amazonaws.com", "CreateAccessKey", KEY, PRINCIPAL,
+                  sourceIPAddress="AWS Internal", responseElements=dict(accessKey=dict(accessKeyId=USER_KEY)))
+    path, [finding] = found([made, record(2, "2020-09-14T02:05:00Z", "s3.amazonaws.com", "ListBuckets", USER_KEY, "AIDAU")])
+    assert finding["access_key_id"] == USER_KEY
+    assert contain(path, KEY)["key_kind"] == "session" and contain(path, USER_KEY)["key_kind"] == "user"
 
 
 def test_derived_password(found):
