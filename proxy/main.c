@@ -25,6 +25,7 @@
 #include "proxy/witness/witness.h"
 #include "proxy/workers.h"
 #include "store/host_keys.h"
+#include "store/ship.h"
 
 const char *argp_program_version = "keytraild " KEYTRAIL_VERSION;
 
@@ -123,7 +124,8 @@ MUST_USE static int open_proxy(struct proxy *proxy, int witness_fd, struct error
 	                                      .use_journal = settings->on_failure == ON_FAILURE_JOURNAL,
 	                                      .held = true,
 	                                      .limits = config_limits(settings),
-	                                      .jsonl = settings->jsonl};
+	                                      .jsonl = settings->jsonl,
+	                                      .journal_socket = settings->journald ? SHIP_JOURNAL_SOCKET : NULL};
 	const struct upstream_options upstream = config_upstream(settings);
 	proxy->started_us = clock_now_us();
 	if (current_new(&proxy->at_start, &proxy->current, err) < 0 ||

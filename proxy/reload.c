@@ -38,6 +38,7 @@ void reload_settings(struct proxy *proxy, const char *path, int witness_fd)
 	struct error problem = {0};
 	struct reload_result result = {.at_us = clock_now_us()};
 	notify_reloading();
+	writer_reopen_lines(proxy->writer); /* logs are rotated whatever the settings say */
 	result.refused = replace(proxy, path, witness_fd, &problem) < 0;
 	if (result.refused) {
 		(void)text_copy(result.reason, sizeof(result.reason), problem.text);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/text.h"
 #include "store/backfill.h"
 #include "store/chain.h"
 #include "store/intact.h"
@@ -30,6 +31,8 @@ static const char *const sqls[SQL_COUNT] = {
 struct appender {
 	sqlite3 *db;
 	sqlite3_stmt *statements[SQL_COUNT];
+	struct appender_listener listener; /* its functions may be NULL */
+	char ledger_id[LINE_LEDGER_BYTES];
 	int64_t seq; /* of the newest row */
 	uint8_t head[DIGEST_BYTES];
 	int frames; /* in the WAL */
@@ -75,6 +78,21 @@ MUST_USE static int read_head(struct appender *appender, struct error *err)
 	return result;
 }
 
+MUST_USE static int read_ledger_id(struct appender *appender, struct error *err)
+{
+	sqlite3_stmt *row = NULL;
+	int result = 0;
+	if (sqlite3_prepare_v2(appender->db, "SELECT value FROM meta WHERE name='ledger_id'", -1, &row, NULL) !=
+	            SQLITE_OK ||
+	    sqlite3_step(row) != SQLITE_ROW)
+		result = store_error(appender->db, "ledger", err);
+	else if (sqlite3_column_type(row, 0) == SQLITE_TEXT)
+		(void)text_copy(appender->ledger_id, sizeof(appender->ledger_id),
+		                (const char *)sqlite3_column_text(row, 0));
+	(void)sqlite3_finalize(row);
+	return result;
+}
+
 int appender_open(const char *path, struct appender **ret, struct error *err)
 {
 	struct appender *appender = calloc(1, sizeof(*appender));
@@ -85,6 +103,8 @@ int appender_open(const char *path, struct appender **ret, struct error *err)
 		if (sqlite3_prepare_v3(appender->db, sqls[i], -1, SQLITE_PREPARE_PERSISTENT, &appender->statements[i],
 		                       NULL) != SQLITE_OK)
 			result = store_error(appender->db, path, err);
+	if (result == 0)
+		result = read_ledger_id(appender, err);
 	if (result == 0)
 		result = read_head(appender, err);
 	if (result < 0) {
@@ -193,6 +213,9 @@ MUST_USE static int insert_record(struct appender *appender, const struct packed
 		return -1;
 	appender->seq = row.seq;
 	memcpy(appender->head, link, DIGEST_BYTES);
+	const struct line_place place = {.ledger_id = appender->ledger_id, .link = link};
+	if (appender->listener.row != NULL)
+		appender->listener.row(appender->listener.context, packed, row.seq, &place);
 	return 0;
 }
 
@@ -227,11 +250,19 @@ int appender_insert(struct appender *appender, const struct packed *packed, stru
 	return 0;
 }
 
+static void tell_end(struct appender *appender, bool committed)
+{
+	if (appender->listener.end != NULL)
+		appender->listener.end(appender->listener.context, committed);
+}
+
 int appender_commit(struct appender *appender, struct error *err)
 {
-	if (store_exec(appender->db, "COMMIT", err) < 0)
+	if (store_exec(appender->db, "COMMIT", err) < 0 ||
+	    intact_check(appender->db, &appender->intact, appender->frames > 0, err) < 0)
 		return -1;
-	return intact_check(appender->db, &appender->intact, appender->frames > 0, err);
+	tell_end(appender, true);
+	return 0;
 }
 
 void appender_rollback(struct appender *appender)
@@ -239,6 +270,12 @@ void appender_rollback(struct appender *appender)
 	struct error ignored;
 	if (sqlite3_get_autocommit(appender->db) == 0)
 		(void)store_exec(appender->db, "ROLLBACK", &ignored);
+	tell_end(appender, false);
+}
+
+void appender_listen(struct appender *appender, const struct appender_listener *listener)
+{
+	appender->listener = *listener;
 }
 
 sqlite3 *appender_database(struct appender *appender)

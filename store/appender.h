@@ -2,6 +2,7 @@
 #pragma once
 
 #include "store/entry.h"
+#include "store/line.h"
 
 /* The ledger's write side inside one thread: rows in transactions, each chained to the one before. */
 struct appender;
@@ -17,6 +18,15 @@ MUST_USE int appender_insert(struct appender *appender, const struct packed *pac
 /* Durable on return. ERROR_MISSING, ERROR_DAMAGED: committed to files that nobody will read (store/intact.h). */
 MUST_USE int appender_commit(struct appender *appender, struct error *err);
 void appender_rollback(struct appender *appender);
+
+/* Is told of each row with its place in the chain as it goes in, and at the end of the transaction whether they are all
+ * durable, or none is there. */
+struct appender_listener {
+	void (*row)(void *context, const struct packed *packed, int64_t seq, const struct line_place *place);
+	void (*end)(void *context, bool committed);
+	void *context;
+};
+void appender_listen(struct appender *appender, const struct appender_listener *listener);
 
 /* For the other parts of the write side (store/prune.h). The number is that of the newest row. */
 struct sqlite3 *appender_database(struct appender *appender);

@@ -105,43 +105,6 @@ void packed_done(struct packed *packed)
 	*packed = (struct packed){0};
 }
 
-/* The process behind a digest in hexadecimal. New reference. */
-static json_t *actor_of(const struct packed *packed, const json_t *name)
-{
-	struct error ignored;
-	json_t *actor;
-	for (size_t i = 0; json_is_string(name) && i < packed->actor_count; i++) {
-		char hex[DIGEST_HEX_BYTES];
-		const char *body = packed->actors[i].body;
-		if (strcmp(digest_hex(packed->actors[i].digest, DIGEST_BYTES, hex), json_string_value(name)) == 0)
-			return json_read(body, strlen(body), &actor, &ignored) == 0 ? actor : NULL;
-	}
-	return NULL;
-}
-
-char *packed_to_object(const struct packed *packed)
-{
-	CLEANUP_JSON json_t *object = NULL;
-	struct error ignored;
-	if (json_read(packed->body, strlen(packed->body), &object, &ignored) < 0)
-		return NULL;
-	bool is_delivery = strcmp(packed->kind, "delivery") == 0;
-	json_put_text(object, "kind", packed->kind);
-	json_put_text(object, "id", packed->id);
-	json_put_time(object, is_delivery ? "delivered_at" : "at", packed->at_us);
-	if (packed->subject != NULL)
-		json_put_text(object, "subject", packed->subject);
-	if (is_delivery) {
-		json_t *holders = json_array();
-		const json_t *names = json_object_get(object, "holders");
-		for (size_t i = 0; i < json_array_size(names); i++)
-			(void)json_array_append_new(holders, actor_of(packed, json_array_get(names, i)));
-		json_put(object, "holders", holders);
-		json_put(object, "process", actor_of(packed, json_object_get(object, "process")));
-	}
-	return json_line(object);
-}
-
 char *packed_to_line(const struct packed *packed)
 {
 	CLEANUP_JSON json_t *line = json_object();

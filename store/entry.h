@@ -45,9 +45,6 @@ struct packed {
 MUST_USE int packed_make(const struct entry *entry, struct packed *ret, struct error *err);
 void packed_done(struct packed *packed);
 
-/* The form for log shippers: the JSON object of docs/ledger.md, processes in full. Heap text, NULL without memory. */
-MUST_USE char *packed_to_object(const struct packed *packed);
-
 /* The journal's form of an entry: one line of JSON. to_line: heap text, NULL without memory. */
 MUST_USE char *packed_to_line(const struct packed *packed);
 MUST_USE int packed_from_line(const char *line, size_t length, struct packed *ret, struct error *err);

@@ -74,7 +74,7 @@ int importer_missing(struct importer *importer, ledger_visit *visit, void *conte
 
 struct loose {
 	struct importer *importer;
-	sqlite3_stmt *seen, *runs;
+	sqlite3_stmt *seen, *placed, *runs;
 	int64_t import;
 	struct error *err;
 };
@@ -91,6 +91,20 @@ MUST_USE static int is_new(const struct loose *loose, int64_t origin, const stru
 	return code == SQLITE_DONE ? 0 : store_error(loose->importer->db, loose->importer->path, loose->err);
 }
 
+/* A row that came without its place, and again with it: journalled first. */
+MUST_USE static int put_in_place(const struct loose *loose, int64_t origin, const struct line *line)
+{
+	if (line->seq == 0 || !line->has_link)
+		return 0;
+	(void)sqlite3_bind_int64(loose->placed, 1, origin);
+	(void)sqlite3_bind_text(loose->placed, 2, line->packed.id, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(loose->placed, 3, line->seq);
+	(void)sqlite3_bind_blob(loose->placed, 4, line->link, DIGEST_BYTES, SQLITE_STATIC);
+	int code = sqlite3_step(loose->placed);
+	(void)sqlite3_reset(loose->placed);
+	return code == SQLITE_DONE ? 0 : store_error(loose->importer->db, loose->importer->path, loose->err);
+}
+
 MUST_USE static int take_one(const struct loose *loose, const char *text, size_t length)
 {
 	CLEANUP_LINE struct line line = {0};
@@ -104,7 +118,8 @@ MUST_USE static int take_one(const struct loose *loose, const char *text, size_t
 	                  loose->err) < 0 ||
 	    is_new(loose, origin, &line, &fresh) < 0)
 		return -1;
-	return fresh ? import_row(loose->importer, origin, loose->import, &line, loose->err) : 0;
+	return fresh ? import_row(loose->importer, origin, loose->import, &line, loose->err)
+	             : put_in_place(loose, origin, &line);
 }
 
 MUST_USE static int take_all(const struct loose *loose, struct lines *lines)
@@ -157,6 +172,11 @@ MUST_USE static int begin_loose(struct loose *loose, const char *name)
 	            SQLITE_OK ||
 	    sqlite3_prepare_v2(
 		    db,
+		    "UPDATE record SET origin_seq=?3, chain=?4 WHERE origin=?1 AND origin_seq IS NULL AND id=?2"
+		    " AND NOT EXISTS(SELECT 1 FROM record WHERE origin=?1 AND origin_seq=?3)",
+		    -1, &loose->placed, NULL) != SQLITE_OK ||
+	    sqlite3_prepare_v2(
+		    db,
 		    "SELECT origin, min(origin_seq), max(origin_seq) FROM (SELECT origin, origin_seq, origin_seq-"
 		    "row_number() OVER (PARTITION BY origin ORDER BY origin_seq) AS run FROM record WHERE"
 		    " origin_seq IS NOT NULL) GROUP BY origin, run ORDER BY 1, 2",
@@ -183,6 +203,7 @@ int importer_take_loose(struct importer *importer, const char *name, int fd, str
 	if (result == 0)
 		result = connect_runs(&loose);
 	(void)sqlite3_finalize(loose.seen);
+	(void)sqlite3_finalize(loose.placed);
 	(void)sqlite3_finalize(loose.runs);
 	if (result == 0)
 		result = store_exec(importer->db, "COMMIT", &problem);

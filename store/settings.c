@@ -124,6 +124,7 @@ static const struct option_row table[] = {
 	{"ledger", "on_failure", CHOICE(on_failure, failure_choices), .default_text = "journal", .at_start_only = true},
 	{"ledger", "jsonl", TEXT(jsonl), .default_text = "", .is_valid = is_absolute_or_empty,
          .expected = "an absolute path", .at_start_only = true},
+	{"ledger", "journald", CHOICE(journald, switch_choices), .default_text = "on", .at_start_only = true},
 	{"ledger", "fleet_key", TEXT(fleet_key), .default_text = "", .is_valid = is_absolute_or_empty,
          .expected = "an absolute path"},
 	{"ledger", "retain_days", INT(retain_days), .default_text = "400", .minimum = 1, .maximum = 36500},

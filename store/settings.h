@@ -48,6 +48,7 @@ struct settings {
 	char ledger_path[SETTINGS_TEXT_BYTES];
 	int on_failure; /* enum on_failure */
 	char jsonl[SETTINGS_TEXT_BYTES];
+	int journald;                        /* off or on */
 	char fleet_key[SETTINGS_TEXT_BYTES]; /* "": fingerprints are made with host.key */
 	int64_t retain_days;
 	int64_t retain_mb;                        /* 0: whatever its size */

@@ -20,11 +20,20 @@ struct sink {
 	char path[PATH_MAX];
 	int64_t retry_at_ms; /* of the failing database */
 	struct error last_error;
+	struct appender_listener listener;
 	struct upkeep upkeep;
 	int64_t newest_us; /* the time of the newest row; 0: none yet */
 };
 
 #define SET_BACK_US (5 * CLOCK_SECOND_US) /* rows may wait a moment, and overtake one another */
+
+MUST_USE static int open_database(struct sink *sink, struct error *err)
+{
+	if (appender_open(sink->path, &sink->appender, err) < 0)
+		return -1;
+	appender_listen(sink->appender, &sink->listener);
+	return 0;
+}
 
 /* ---- writing */
 
@@ -58,7 +67,7 @@ static bool is_lost(enum error_code code)
 MUST_USE static int write_database(struct sink *sink, const struct sink_row *first, struct error *err)
 {
 	bool was_behind = sink_is_behind(sink);
-	if (sink->appender == NULL && appender_open(sink->path, &sink->appender, err) < 0)
+	if (sink->appender == NULL && open_database(sink, err) < 0)
 		return -1;
 	if (insert_all(sink, first, err) < 0) {
 		appender_rollback(sink->appender);
@@ -168,7 +177,7 @@ MUST_USE static int open_files(struct sink *sink, struct error *err)
 	struct error problem = {0};
 	if (open_journal(sink, err) < 0)
 		return -1;
-	if (appender_open(sink->path, &sink->appender, &problem) == 0)
+	if (open_database(sink, &problem) == 0)
 		return 0;
 	if (!sink->use_journal || problem.code == ERROR_NEWER || problem.code == ERROR_INPUT ||
 	    problem.code == ERROR_DAMAGED)
@@ -193,6 +202,7 @@ int sink_open(const struct sink_options *options, struct sink **ret, struct erro
 	if (sink == NULL)
 		return error_set(err, ERROR_MEMORY, "no memory for the ledger");
 	sink->use_journal = options->use_journal;
+	sink->listener = options->listener;
 	(void)snprintf(sink->path, sizeof(sink->path), "%s", options->path);
 	if (open_files(sink, err) < 0) {
 		sink_close(sink);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include "store/entry.h"
+#include "store/appender.h"
 #include "store/upkeep.h"
 
 /* The two places where rows go: the database and, while that fails, the emergency journal, whose rows go back into the
@@ -9,8 +9,9 @@
 struct sink;
 
 struct sink_options {
-	const char *path; /* of the ledger; the journal lies beside it as `journal` */
-	bool use_journal; /* while the database fails: else rows fail with it */
+	const char *path;                  /* of the ledger; the journal lies beside it as `journal` */
+	bool use_journal;                  /* while the database fails: else rows fail with it */
+	struct appender_listener listener; /* to the database; its functions may be NULL */
 };
 
 /* A row and what became of it. */

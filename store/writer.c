@@ -12,6 +12,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "store/ship.h"
 #include "store/sink.h"
 
 #define QUEUE_MAX 8192 /* rows; at 4 KB each, 32 MB: then callers are refused instead of memory growing */
@@ -25,7 +26,7 @@ struct job {
 
 struct writer {
 	struct sink *sink; /* the thread's, and the opener's while that does not run or sleeps */
-	int jsonl_fd;
+	struct shipper *shipper;
 	char path[PATH_MAX];
 	int64_t patience_ms;
 	bool is_busy; /* the sink has more to tidy */
@@ -76,22 +77,13 @@ static struct timespec after_ms(int64_t ms)
 
 /* ---- the thread's side */
 
-static void write_jsonl(struct writer *writer, const struct sink_row *batch)
-{
-	if (writer->jsonl_fd < 0)
-		return;
-	for (const struct sink_row *row = batch; row != NULL; row = row->next) {
-		CLEANUP_FREE char *line = row->result == 0 ? packed_to_object(&row->packed) : NULL;
-		if (line != NULL && dprintf(writer->jsonl_fd, "%s\n", line) < 0)
-			log_line(LOG_LEVEL_WARNING, "jsonl_failed", "reason=\"%s\"", strerror(errno));
-	}
-}
-
 static void write_batch(struct writer *writer, struct sink_row *batch)
 {
 	struct sink_done done;
 	sink_write(writer->sink, batch, &done);
-	write_jsonl(writer, batch);
+	for (const struct sink_row *row = batch; done.journalled > 0 && row != NULL; row = row->next)
+		if (row->result == 0)
+			ship_row(writer->shipper, &row->packed);
 	(void)pthread_mutex_lock(&writer->mutex);
 	writer->is_failing = done.is_failing;
 	writer->last_error = done.last_error;
@@ -261,6 +253,11 @@ void writer_append_later(struct writer *writer, const struct entry *entry)
 		log_line(LOG_LEVEL_WARNING, "row_dropped", "reason=\"%s\"", problem.text);
 }
 
+void writer_reopen_lines(struct writer *writer)
+{
+	ship_reopen(writer->shipper);
+}
+
 void writer_limit(struct writer *writer, const struct upkeep_limits *limits)
 {
 	(void)pthread_mutex_lock(&writer->mutex);
@@ -288,12 +285,11 @@ json_t *writer_status(struct writer *writer)
 
 MUST_USE static int open_parts(struct writer *writer, const struct writer_options *options, struct error *err)
 {
-	const struct sink_options sink = {.path = options->path, .use_journal = options->use_journal};
-	if (options->jsonl != NULL && options->jsonl[0] != '\0') {
-		writer->jsonl_fd = open(options->jsonl, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-		if (writer->jsonl_fd < 0)
-			return error_errno(err, "%s", options->jsonl);
-	}
+	const struct ship_options ship = {.jsonl = options->jsonl, .journal_socket = options->journal_socket};
+	if (ship_open(&ship, &writer->shipper, err) < 0)
+		return -1;
+	const struct sink_options sink = {
+		.path = options->path, .use_journal = options->use_journal, .listener = ship_listener(writer->shipper)};
 	if (sink_open(&sink, &writer->sink, err) < 0)
 		return -1;
 	writer->last_error = sink_last_error(writer->sink);
@@ -329,8 +325,7 @@ void writer_release(struct writer *writer, const struct entry *first)
 static void writer_free(struct writer *writer)
 {
 	sink_close(writer->sink);
-	if (writer->jsonl_fd >= 0)
-		(void)close(writer->jsonl_fd);
+	ship_close(writer->shipper);
 	(void)pthread_mutex_destroy(&writer->mutex);
 	(void)pthread_cond_destroy(&writer->wake);
 	free(writer);
@@ -341,7 +336,6 @@ int writer_open(const struct writer_options *options, struct writer **ret, struc
 	struct writer *writer = calloc(1, sizeof(*writer));
 	if (writer == NULL)
 		return error_set(err, ERROR_MEMORY, "no memory for the ledger's writer");
-	writer->jsonl_fd = -1;
 	writer->last = &writer->first;
 	writer->limits = options->limits;
 	writer->held = options->held;

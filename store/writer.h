@@ -14,6 +14,7 @@ struct writer_options {
 	bool held;                   /* nothing is written before writer_release */
 	struct upkeep_limits limits; /* how long rows stay */
 	const char *jsonl;           /* also append each row as a line to this file; NULL or "": no */
+	const char *journal_socket;  /* also send each row to the journal (store/ship.h); NULL or "": no */
 	int64_t patience_ms;         /* 0: WRITER_PATIENCE_MS */
 };
 
@@ -30,6 +31,9 @@ MUST_USE int writer_reopen(struct writer *writer, int (*between)(void *context, 
                            struct error *err);
 /* Writes from now on what is queued, `first` (or NULL) before all others. */
 void writer_release(struct writer *writer, const struct entry *first);
+
+/* The file of lines was renamed: the next row goes into one of its name. */
+void writer_reopen_lines(struct writer *writer);
 
 /* Other limits, from now on. */
 void writer_limit(struct writer *writer, const struct upkeep_limits *limits);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* packed_from_line: a line that is taken is written again as a line that reads the same. */
-#include "store/entry.h"
+#include "store/line.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
@@ -18,8 +18,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 	MUST(line != NULL && packed_from_line(line, strlen(line), &again, &problem) == 0);
 	CLEANUP_FREE char *line_again = packed_to_line(&again);
 	MUST(line_again != NULL && strcmp(line, line_again) == 0);
-	CLEANUP_FREE char *object = packed_to_object(&packed);
-	MUST(object == NULL || strchr(object, '\n') == NULL);
+	CLEANUP_BUFFER struct buffer object = {0};
+	const struct line_place nowhere = {0};
+	MUST(line_of_packed(&packed, 0, &nowhere, &object, NULL) == 0);
+	MUST(strchr(object.bytes, '\n') == object.bytes + object.length - 1);
 	packed_done(&packed);
 	packed_done(&again);
 	return 0;

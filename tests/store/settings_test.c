@@ -210,6 +210,7 @@ static void check_defaults(const struct settings *settings)
 	assert_string_equal(settings->ledger_path, "/var/lib/keytrail/ledger.db");
 	assert_int_equal(settings->on_failure, ON_FAILURE_JOURNAL);
 	assert_string_equal(settings->jsonl, "");
+	assert_int_equal(settings->journald, 1);
 	assert_int_equal(settings->retain_days, 400);
 	assert_int_equal(settings->record, RECORD_CREDENTIALS);
 	assert_int_equal(settings->policy_mode, 0);
@@ -382,6 +383,7 @@ static const struct {
 	{"[ledger]\npath = /tmp/other.db", "[ledger] path"},
 	{"[ledger]\non_failure = refuse", "[ledger] on_failure"},
 	{"[ledger]\njsonl = /tmp/rows", "[ledger] jsonl"},
+	{"[ledger]\njournald = off", "[ledger] journald"},
 	{"[ledger]\nrecord = all", NULL},
 	{"[policy]\nmode = enforce", NULL},
 	{"[policy]\ndefault = deny", NULL},
