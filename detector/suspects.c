@@ -6,6 +6,7 @@
 #include "detector/suspects.h"
 
 #include <ctype.h>
+#include <limits.h>
 #include <string.h>
 
 #include "common/clock.h"
@@ -212,13 +213,17 @@ static int note_any(void *context, const json_t *delivery, struct error *err)
 	return error_set(err, ERROR_NONE, "enough");
 }
 
-/* Did the ledger record a delivery to this executable (NULL: to anybody) before that time? */
-static bool has_past(struct ledger *ledger, const char *exe, int64_t before_us)
+/* Did the ledger record a delivery to this executable (NULL: to anybody) of that machine (NULL: the ledger's) before
+ * that time? */
+static bool has_past(struct ledger *ledger, const char *instance_id, const char *exe, int64_t before_us)
 {
 	struct past past = {0};
 	struct error ignored = {0};
-	const struct ledger_filter filter = {
-		.exe = exe, .until_us = before_us, .credentials_only = true, .oldest_first = true};
+	const struct ledger_filter filter = {.exe = exe,
+	                                     .instance_id = instance_id,
+	                                     .until_us = before_us,
+	                                     .credentials_only = true,
+	                                     .oldest_first = true};
 	(void)ledger_deliveries(ledger, &filter, note_any, &past, &ignored);
 	return past.has_any;
 }
@@ -230,14 +235,18 @@ static void weigh_newness(struct ranking *ranking)
 	for (size_t i = 0, looked = 0; i < ranking->count && looked < NEWNESS_MAX; i++) {
 		struct suspect *suspect = &ranking->suspects[i];
 		const char *exe = json_text_at(suspect->delivery, "process.exe");
+		bool is_merged = ledger_is_merged(suspect->ledger);
+		const char *instance = is_merged ? json_text_at(suspect->delivery, "host.instance_id") : NULL;
+		char name[PATH_MAX + INSTANCE_BYTES];
 		if (exe == NULL || strpbrk(exe, "*?") != NULL)
 			continue;
-		uint32_t is_new = map_find(&known, exe, strlen(exe));
+		(void)snprintf(name, sizeof(name), "%s %s", instance != NULL ? instance : "", exe);
+		uint32_t is_new = map_find(&known, name, strlen(name));
 		if (is_new == MAP_NONE) {
-			is_new = has_past(suspect->ledger, NULL, ranking->first_delivery_us) &&
-			         !has_past(suspect->ledger, exe, ranking->first_delivery_us);
+			is_new = has_past(suspect->ledger, instance, NULL, ranking->first_delivery_us) &&
+			         !has_past(suspect->ledger, instance, exe, ranking->first_delivery_us);
 			looked++;
-			if (map_add(&known, exe, strlen(exe), is_new, NULL, NULL) < 0)
+			if (map_add(&known, name, strlen(name), is_new, NULL, NULL) < 0)
 				break;
 		}
 		if (is_new == 1)
