@@ -31,6 +31,10 @@ void importer_close(struct importer *importer)
 		return;
 	for (int i = 0; i < IMPORT_SQL_COUNT; i++)
 		(void)sqlite3_finalize(importer->statements[i]);
+	/* The WAL stays beside the file (readers need no right to write), and each reader would have to go through it.
+	 */
+	if (importer->db != NULL)
+		(void)sqlite3_wal_checkpoint_v2(importer->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 	store_close(importer->db);
 	free(importer->path);
 	free(importer);
