@@ -60,7 +60,8 @@ MUST_USE static int show_heading(struct who *who, const char *key, struct error 
 
 MUST_USE static int show_deliveries(struct who *who, const char *key, struct error *err)
 {
-	struct ledger_filter filter = {.access_key_id = key};
+	const struct ledger_filter *rows = &who->arguments->rows;
+	struct ledger_filter filter = {.access_key_id = key, .since_us = rows->since_us, .until_us = rows->until_us};
 	who->shown = 0;
 	if (ledger_deliveries(who->ledger, &filter, show_delivery, who, err) < 0)
 		return -1;
@@ -80,10 +81,25 @@ static const char *key_at(const struct who *who, size_t index)
 	return json_string_value(json_array_get(who->keys, index));
 }
 
+/* Of the time asked for, else of the key's life. */
+MUST_USE static int find_coverage(const struct who *who, const char *key, json_t **ret, struct error *err)
+{
+	const struct ledger_filter *rows = &who->arguments->rows;
+	return coverage_of_key(who->ledger, key, rows->since_us, rows->until_us, clock_now_us(), ret, err);
+}
+
+MUST_USE static int show_coverage_row(const struct who *who, const char *key, struct error *err)
+{
+	CLEANUP_JSON json_t *coverage = NULL;
+	if (find_coverage(who, key, &coverage, err) < 0)
+		return -1;
+	return coverage == NULL ? 0 : output_row(who->output, coverage, err);
+}
+
 MUST_USE static int show_coverage_text(const struct who *who, const char *key, struct error *err)
 {
 	CLEANUP_JSON json_t *coverage = NULL;
-	if (coverage_of_key(who->ledger, key, clock_now_us(), &coverage, err) < 0)
+	if (find_coverage(who, key, &coverage, err) < 0)
 		return -1;
 	return coverage_text(coverage, &who->look, err);
 }
@@ -139,6 +155,9 @@ MUST_USE static int show_rows(struct who *who, struct error *err)
 	for (size_t i = 0; i < json_array_size(who->keys); i++)
 		if (show_findings(who, key_at(who, i), err) < 0)
 			return -1;
+	for (size_t i = 0; i < json_array_size(who->keys); i++)
+		if (show_coverage_row(who, key_at(who, i), err) < 0)
+			return -1;
 	return output_close(steal_pointer(&output), err);
 }
 
@@ -148,7 +167,7 @@ MUST_USE static int list_coverage(const struct who *who, json_t **ret, struct er
 	json_t *list = json_array();
 	for (size_t i = 0; i < json_array_size(who->keys); i++) {
 		json_t *coverage = NULL;
-		if (coverage_of_key(who->ledger, key_at(who, i), clock_now_us(), &coverage, err) < 0) {
+		if (find_coverage(who, key_at(who, i), &coverage, err) < 0) {
 			json_decref(list);
 			return -1;
 		}

@@ -164,6 +164,9 @@ static const struct column who[] = {
 	{.path = "first_seen"},
 	{.path = "last_seen"},
 	{.path = "count"},
+	{.path = "from"},
+	{.path = "until"},
+	{.path = "complete"},
 	FINDING_DETAILS,
 };
 

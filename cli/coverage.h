@@ -6,9 +6,12 @@
 
 /* Did the ledger see all that was asked while a key was good? */
 
-/* The object of ledger_coverage() for the time from the key's issue (else its first delivery) to its end (else now),
- * with `access_key_id`; *ret is NULL for a key that the ledger does not know. New reference. */
-MUST_USE int coverage_of_key(struct ledger *ledger, const char *key, int64_t now_us, json_t **ret, struct error *err);
+/* The object of ledger_coverage() for the time asked for, or (from_us 0) from the key's issue (else its first delivery)
+ * to its end (else now), of the instance that it was issued to; with `access_key_id`, and of a merged ledger `machines`
+ * and `uncovered[]`, the other machines that were not covered all of that time: one of them may have had the key, too.
+ * *ret is NULL for a key that the ledger does not know, if no time is asked for. New reference. */
+MUST_USE int coverage_of_key(struct ledger *ledger, const char *key, int64_t from_us, int64_t until_us, int64_t now_us,
+                             json_t **ret, struct error *err);
 
-/* One line a gap; nothing when there is none. */
+/* One line a gap, and one for other machines; nothing when there is none. */
 MUST_USE int coverage_text(const json_t *coverage, const struct table_look *look, struct error *err);

@@ -115,7 +115,7 @@ MUST_USE static int read_ledger(struct ledger *ledger, int64_t now_us, struct su
 	if (ledger_keys(ledger, &filter, take_key, subject, err) < 0 ||
 	    ledger_deliveries(ledger, &filter, take_delivery, subject, err) < 0)
 		return -1;
-	return coverage_of_key(ledger, subject->root, now_us, &subject->coverage, err);
+	return coverage_of_key(ledger, subject->root, 0, 0, now_us, &subject->coverage, err);
 }
 
 /* ---- all */

@@ -100,6 +100,12 @@ static const struct line process_lines[] = {
 	{.heading = "  pod", .path = "process.pod_uid"},
 };
 
+/* Of many machines: which one it was. */
+static const struct line machine_lines[] = {
+	{.heading = "  instance", .path = "host.instance_id", .always = true},
+	{.heading = "  ledger", .path = "ledger_id", .always = true},
+};
+
 static const struct line delivery_lines[] = {
 	{.heading = "  grade", .path = "attribution.grade", .always = true},
 	{.heading = "  evidence", .path = "attribution.evidence"},
@@ -219,6 +225,9 @@ int who_text_delivery(const json_t *delivery, const json_t *previous, const stru
 	int64_t pid = 0;
 	(void)json_int_at(process, "pid", &pid);
 	if (print_heading(delivery, look, err) < 0)
+		return -1;
+	if (json_text_at(delivery, "ledger_id") != NULL &&
+	    print_lines(delivery, machine_lines, ARRAY_LENGTH(machine_lines), look, err) < 0)
 		return -1;
 	if (is_same)
 		(void)fprintf(look->stream, "  process     %lld, the same as above\n", (long long)pid);

@@ -402,12 +402,13 @@ def test_who_for_people(ledger):
 
 
 def test_who_for_programs(ledger):
-    rows = lines(run("who", KEYS[1], "--ledger", ledger))
+    *rows, coverage = lines(run("who", KEYS[1], "--ledger", ledger))
+    assert coverage["kind"] == "coverage" and coverage["access_key_id"] == KEYS[1]
     assert [(one["kind"], one["outcome"]) for one in rows] == [("delivery", "aborted"), ("delivery", "delivered")]
     whole = json.loads(run("who", KEYS[1], "--ledger", ledger, "-o", "json").stdout)
-    assert whole["key"] == KEYS[1] and whole["deliveries"] == rows and whole["findings"] == []
+    assert whole["key"] == KEYS[1] and whole["deliveries"] == rows and whole["findings"] == [] and whole["coverage"] == [coverage]
     table = list(csv.DictReader(io.StringIO(run("who", KEYS[1], "--ledger", ledger, "-o", "csv").stdout)))
-    assert [one["kind"] for one in table] == ["delivery", "delivery"]
+    assert [one["kind"] for one in table] == ["delivery", "delivery", "coverage"]
 
 
 @pytest.mark.parametrize("form", ["table", "json", "jsonl", "csv"])
@@ -432,7 +433,7 @@ def test_who_starts_from_a_finding(ledger, tmp_path):
     text = json.dumps({"Findings": [guardduty(KEYS[0])]})
     words = ["who", "--ledger", ledger, "--finding"]
     rows = lines(run(*words, "-", stdin=text))
-    assert [one["kind"] for one in rows] == ["reported", "delivery", "delivery"]
+    assert [one["kind"] for one in rows] == ["reported", "delivery", "delivery", "coverage"]
     assert rows[0]["remote"] == {"account_id": "444455556666", "address": "198.51.100.7"}
     (tmp_path / "f.json").write_text(text)
     shown = run(*words, tmp_path / "f.json", "-o", "table").stdout
@@ -586,7 +587,7 @@ def test_detect_finds_and_keeps(stolen):
 def test_who_tells_of_findings(stolen):
     detect(stolen, stolen / "trail")
     words = ["who", KEYS[0], "--ledger", stolen / "ledger.db"]
-    assert [one["kind"] for one in lines(run(*words))] == ["delivery", "delivery", "finding"]
+    assert [one["kind"] for one in lines(run(*words))] == ["delivery", "delivery", "finding", "coverage"]
     whole = json.loads(run(*words, "-o", "json").stdout)
     assert len(whole["deliveries"]) == 2 and len(whole["findings"]) == 1
     text = run(*words, "-o", "table").stdout

@@ -202,3 +202,46 @@ def test_an_export_survives_pruning(machines, tmp_path):
     other = tmp_path / "other.db"
     keytrail("ledger", "import", "--into", other, tmp_path / "2.jsonl")
     keytrail("ledger", "verify", "--ledger", other)
+
+
+# ---- what no ledger saw
+
+UP = dict(every_s=600, lost=0, run="x")
+
+
+def beat(minute, event="beat"):
+    at_us = 1767322800000000 + minute * 60_000_000  # 2026-01-02T03:00:00Z
+    checked = f"2026-01-02T{3 + (minute - 1) // 60:02}:{(minute - 1) % 60:02}:00.000000Z"
+    return dict(kind="coverage", at_us=at_us, body=dict(UP, event=event, redirect=dict(whole=True, checked_at=checked)))
+
+
+def machine(path, instance, last_minute):
+    rows = [dict(kind="instance", at_us=1767322800000000, body=dict(instance_id=instance))]
+    rows += [beat(minute, "start" if minute == 1 else "beat") for minute in range(1, last_minute + 1, 10)]
+    subprocess.run([str(MAKE_LEDGER), str(path)], input="".join(json.dumps(row) + "\n" for row in rows), text=True, check=True)
+    keytrail("ledger", "export", "--ledger", path, "--file", f"{path}.jsonl")
+    return f"{path}.jsonl"
+
+
+def test_who_says_which_machines_were_not_covered(machines, tmp_path):
+    merged = tmp_path / "fleet.db"
+    keytrail("ledger", "export", "--ledger", machines[0], "--file", f"{machines[0]}.jsonl")  # without any coverage
+    keytrail("ledger", "import", "--into", merged, f"{machines[0]}.jsonl", machine(tmp_path / "up", "i-0aaaaaaaaaaaaaaaa", 91),
+             machine(tmp_path / "short", "i-0bbbbbbbbbbbbbbbb", 31))
+    times = ("--since", "2026-01-02T03:10:00Z", "--until", "2026-01-02T04:10:00Z")
+    for key in (KEYS[0], "ASIAZZZZZZZZZZZZZZZZ"):  # the second nobody was handed
+        for form in ("json", "jsonl"):
+            said = keytrail("who", key, *times, "--ledger", merged, "-o", form).stdout
+            (coverage,) = json.loads(said)["coverage"] if form == "json" else \
+                [line for line in lines(said) if line["kind"] == "coverage"]
+            assert (coverage["machines"], coverage["complete"], coverage["access_key_id"]) == (3, False, key)
+            names = [other["instance_id"] for other in coverage["uncovered"]]
+            assert names == (["i-0bbbbbbbbbbbbbbbb"] if key == KEYS[0] else ["i-0123456789abcdef0", "i-0bbbbbbbbbbbbbbbb"])
+            gaps = {other["instance_id"]: other["gaps"] for other in coverage["uncovered"]}["i-0bbbbbbbbbbbbbbbb"]
+            assert [(gap["reason"], gap["from"]) for gap in gaps] == [("not-yet-known", "2026-01-02T03:31:00.000000Z")]
+        assert "i-0bbbbbbbbbbbbbbbb" in keytrail("who", key, *times, "--ledger", merged, "-o", "table").stdout
+    rows = keytrail("who", KEYS[0], "--ledger", merged, "-o", "csv").stdout.splitlines()
+    assert rows[0].startswith("kind,") and rows[1].startswith("delivery,") and rows[-1].startswith("coverage,")
+    quiet = ("--since", "2026-01-02T03:10:00Z", "--until", "2026-01-02T03:20:00Z")
+    said = keytrail("who", "ASIAZZZZZZZZZZZZZZZZ", *quiet, "--ledger", tmp_path / "up", "-o", "jsonl").stdout
+    assert [(line["kind"], line["complete"], line["gaps"]) for line in lines(said)] == [("coverage", True, [])]
