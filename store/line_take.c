@@ -32,15 +32,25 @@ static const struct slice *find(const struct taking *taking, const char *name)
 	return NULL;
 }
 
-/* A plain text (no escapes) of at most `size` - 1 bytes. 1: it is there, 0: it is not, or -1. */
+/* Printable ASCII without escapes: nobody looks at these texts again before they are stored and shown. */
+static bool is_plain_text(struct slice value)
+{
+	if (value.length < 2 || value.bytes[0] != '"')
+		return false;
+	for (size_t i = 1; i + 1 < value.length; i++)
+		if (value.bytes[i] < ' ' || value.bytes[i] > '~' || value.bytes[i] == '\\')
+			return false;
+	return true;
+}
+
+/* A plain text of at most `size` - 1 bytes. 1: it is there, 0: it is not, or -1. */
 MUST_USE static int take_text(const struct taking *taking, const char *name, char *to, size_t size,
                               const char *expected)
 {
 	const struct slice *value = find(taking, name);
 	if (value == NULL)
 		return 0;
-	if (value->length < 2 || value->length - 2 >= size || value->bytes[0] != '"' ||
-	    memchr(value->bytes, '\\', value->length) != NULL)
+	if (!is_plain_text(*value) || value->length - 2 >= size)
 		return wrong(taking, name, expected);
 	memcpy(to, value->bytes + 1, value->length - 2);
 	to[value->length - 2] = '\0';

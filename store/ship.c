@@ -41,6 +41,14 @@ MUST_USE static int open_file(struct shipper *shipper, struct error *err)
 	return 0;
 }
 
+MUST_USE static int open_named(struct shipper *shipper, const char *path, struct error *err)
+{
+	shipper->path = strdup(path);
+	if (shipper->path == NULL)
+		return error_set(err, ERROR_MEMORY, "no memory for a path");
+	return open_file(shipper, err);
+}
+
 int ship_open(const struct ship_options *options, struct shipper **ret, struct error *err)
 {
 	struct shipper *shipper = calloc(1, sizeof(*shipper));
@@ -49,11 +57,7 @@ int ship_open(const struct ship_options *options, struct shipper **ret, struct e
 	if (shipper == NULL)
 		return error_set(err, ERROR_MEMORY, "no memory for a shipper");
 	shipper->fd = -1;
-	int result = 0;
-	if (has_file && (shipper->path = strdup(options->jsonl)) == NULL)
-		result = error_set(err, ERROR_MEMORY, "no memory for a path");
-	if (result == 0 && has_file)
-		result = open_file(shipper, err);
+	int result = has_file ? open_named(shipper, options->jsonl, err) : 0;
 	if (result == 0 && has_journal)
 		result = ship_journal_open(options->journal_socket, &shipper->journal, err);
 	if (result < 0) {
@@ -124,7 +128,7 @@ static void write_lines(struct shipper *shipper)
 
 static void flush(struct shipper *shipper, bool durable)
 {
-	if (durable && shipper->lines.length > 0)
+	if (durable && shipper->path != NULL && shipper->lines.length > 0)
 		write_lines(shipper);
 	buffer_clear(&shipper->lines);
 	if (shipper->journal != NULL)
