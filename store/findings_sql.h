@@ -25,6 +25,10 @@
 	"CREATE VIEW v_findings AS SELECT " FINDING_COLUMNS ", coalesce(state, 'new') AS state, at AS state_at_us" \
 	" FROM finding LEFT JOIN review ON review.finding = finding.id;"
 
+#define TABLE_LESSON \
+	"CREATE TABLE lesson(kind TEXT NOT NULL, body TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY(kind, body))" \
+	"  WITHOUT ROWID;"
+
 /* A file of version 1 that may not be written has no such tables: empty ones stand in, which hide nothing. */
 static const char absent_tables[] =
 	"CREATE TEMP TABLE review(finding TEXT PRIMARY KEY, state TEXT, at INTEGER, uses INTEGER) WITHOUT ROWID;"
@@ -55,12 +59,14 @@ static const char *const findings_migrations[] = {
 	"DROP VIEW v_findings;"
 	VIEW_FINDINGS_STATE,
 	/* What the detector has learned of keys and addresses, for later runs: its own JSON. */
-	"CREATE TABLE lesson(kind TEXT NOT NULL, body TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY(kind, body))"
-	"  WITHOUT ROWID;",
+	TABLE_LESSON,
 };
 
-/* Issues are looked for by the uses of their keys, which live for hours; halves by the other record of the same call. */
-#define LESSONS_KEPT_US "(8*86400000000)"
+/* Sessions and issued keys live for hours, and the other record of a call comes soon. Of addresses the newest changes
+ * are kept. */
+#define PASSING "kind IN ('issue', 'half', 'session')"
+#define PASSING_KEPT_US "(2*86400000000)"
+#define CLAIMS_KEPT "250000"
 
 /* The temporary tables are never rolled back: a run that fails is over. */
 static const char run_tables[] =
@@ -106,8 +112,10 @@ static const char *const statements[STATEMENT_COUNT] = {
 static const char merge[] =
 	"BEGIN IMMEDIATE;"
 	"INSERT OR IGNORE INTO main.lesson SELECT kind, body, at FROM temp.run_lesson;"
-	"DELETE FROM main.lesson WHERE kind IN ('issue', 'half')"
-	"  AND at < (SELECT max(at) FROM main.lesson) - " LESSONS_KEPT_US ";"
+	"DELETE FROM main.lesson WHERE " PASSING
+	"  AND at < (SELECT max(at) FROM main.lesson WHERE " PASSING ") - " PASSING_KEPT_US ";"
+	"DELETE FROM main.lesson WHERE kind='claim'"
+	"  AND at < (SELECT at FROM main.lesson WHERE kind='claim' ORDER BY at DESC LIMIT 1 OFFSET " CLAIMS_KEPT ");"
 	"UPDATE temp.run_event SET is_stale=1 WHERE (is_addendum, version) <"
 	"  (SELECT is_addendum, version FROM main.event e WHERE e.id=run_event.id);"
 	"DELETE FROM temp.run_use WHERE event IN (SELECT id FROM temp.run_event WHERE is_stale);"
