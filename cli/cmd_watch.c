@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/columns.h"
 #include "cli/complain.h"
 #include "cli/inputs.h"
+#include "cli/mend.h"
 #include "detector/queue.h"
 #include "detector/watch.h"
 
@@ -32,14 +34,30 @@ static void catch_signals(void)
 	(void)sigaction(SIGTERM, &action, NULL);
 }
 
+struct said {
+	struct output *output;
+	struct buffer
+		tail; /* of the file that is appended to: what the watcher before said, and perhaps did not note */
+};
+
 static int on_finding(void *context, const json_t *finding, struct error *err)
 {
-	return output_row(context, finding, err);
+	const struct said *said = context;
+	CLEANUP_FREE char *line = said->tail.length > 0 ? json_line(finding) : NULL;
+	if (line != NULL && mend_has_line(&said->tail, line))
+		return 0;
+	return output_row(said->output, finding, err);
 }
 
 static int on_flush(void *context, struct error *err)
 {
-	return output_flush(context, err);
+	return output_flush(((const struct said *)context)->output, err);
+}
+
+static void said_done(struct said *said)
+{
+	output_drop(said->output);
+	buffer_done(&said->tail);
 }
 
 static void on_complaint(void *context, const char *line)
@@ -102,12 +120,14 @@ static int run(const struct arguments *arguments, enum status *ret, struct error
 {
 	CLEANUP_INPUTS struct inputs inputs = {.lookup_fd = -1};
 	CLEANUP(free_names) char **names = NULL;
-	CLEANUP_OUTPUT struct output *output = NULL;
+	CLEANUP(said_done) struct said said = {0};
 	char checkpoint[PATH_MAX];
 	struct watch_summary summary;
 	const struct output_options form = {
 		.form = arguments->form, .columns = &columns_findings, .stream = stdout, .steady = true};
 	catch_signals();
+	if (arguments->form == FORM_JSONL && mend_last_line(STDOUT_FILENO, "{\"access_key_id\":", &said.tail, err) < 0)
+		return -1;
 	(void)setvbuf(stdout, NULL, _IOFBF, OUTPUT_BYTES); /* a finding in one piece, whenever it is killed */
 	if (inputs_open(arguments, &stop, &inputs, err) < 0 ||
 	    make_absolute(arguments->operands, (size_t)arguments->operand_count, &names, err) < 0)
@@ -119,14 +139,15 @@ static int run(const struct arguments *arguments, enum status *ret, struct error
 	options.detect.sources = (const char *const *)names;
 	if (options.interval_ms == 0)
 		options.interval_ms = inputs.aws != NULL ? FAR_INTERVAL_MS : NEAR_INTERVAL_MS;
-	if (choose_files(arguments, &inputs, checkpoint, &options, err) < 0 || output_open(&form, &output, err) < 0)
+	if (choose_files(arguments, &inputs, checkpoint, &options, err) < 0 ||
+	    output_open(&form, &said.output, err) < 0)
 		return -1;
-	const struct watch_output to = {.detect = {.finding = on_finding, .complain = on_complaint, .context = output},
+	const struct watch_output to = {.detect = {.finding = on_finding, .complain = on_complaint, .context = &said},
 	                                .flush = on_flush};
 	if (watch_run(&options, &to, &summary, err) < 0)
 		return -1;
 	*ret = verdict(arguments, &summary);
-	return output_close(steal_pointer(&output), err);
+	return output_close(steal_pointer(&said.output), err);
 }
 
 const struct command command_watch = {
