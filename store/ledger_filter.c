@@ -84,17 +84,34 @@ MUST_USE static int put_sql(struct buffer *sql, const char *text, int number, st
 	return buffer_printf(sql, err, "%s", text);
 }
 
-/* A condition with its value numbered. A key is what a query goes by where one is given: `+` keeps SQLite from taking
- * another index, of which it does not know that it leads to more rows. */
-MUST_USE static int put_condition(struct buffer *sql, const struct condition *condition, int number, bool by_key,
+/* What leads to few rows, and so is what a query goes by; `+` keeps SQLite from taking the index of another condition,
+ * of which it cannot know that it leads to more of them. */
+enum lead { LEAD_NONE, LEAD_KEY, LEAD_FEW };
+
+static bool is_exact(const char *text)
+{
+	return text != NULL && !is_glob(text);
+}
+
+static enum lead lead_of(const struct ledger_filter *filter, bool is_merged)
+{
+	if (is_exact(filter->access_key_id))
+		return LEAD_KEY;
+	return (is_merged && is_exact(filter->instance_id)) || is_exact(filter->container) || filter->has_pid
+	               ? LEAD_FEW
+	               : LEAD_NONE;
+}
+
+/* A condition with its value numbered. The index on keys has the time in it. */
+MUST_USE static int put_condition(struct buffer *sql, const struct condition *condition, int number, enum lead lead,
                                   struct error *err)
 {
-	bool is_other =
-		by_key && !text_starts(condition->sql, "access_key_id") && !text_starts(condition->sql, "at_us");
-	if (buffer_printf(sql, err, " AND %s", is_other ? "+" : "") < 0 ||
+	bool is_time = text_starts(condition->sql, "at_us"), is_key = text_starts(condition->sql, "access_key_id");
+	bool is_passed_over = lead == LEAD_KEY ? !is_key && !is_time : lead == LEAD_FEW && is_time;
+	if (buffer_printf(sql, err, " AND %s", is_passed_over ? "+" : "") < 0 ||
 	    put_sql(sql, condition->sql, number, err) < 0)
 		return -1;
-	if (by_key || condition->narrow == NULL)
+	if (lead == LEAD_KEY || condition->narrow == NULL)
 		return 0;
 	return buffer_printf(sql, err, " AND ") < 0 ? -1 : put_sql(sql, condition->narrow, number, err);
 }
@@ -110,12 +127,12 @@ int ledger_prepare(struct ledger *ledger, const char *head, const struct ledger_
 {
 	CLEANUP_BUFFER struct buffer sql = {0};
 	struct condition conditions[CONDITIONS_MAX];
-	bool by_key = filter->access_key_id != NULL && !is_glob(filter->access_key_id);
+	enum lead lead = lead_of(filter, ledger->is_merged);
 	size_t count = conditions_of(filter, ledger->is_merged, conditions);
 	if (buffer_printf(&sql, err, "%s WHERE 1", head) < 0)
 		return -1;
 	for (size_t i = 0; i < count; i++)
-		if (put_condition(&sql, &conditions[i], (int)i + 1, by_key, err) < 0)
+		if (put_condition(&sql, &conditions[i], (int)i + 1, lead, err) < 0)
 			return -1;
 	if (filter->credentials_only && buffer_printf(&sql, err, "%s", credentials_condition(ledger)) < 0)
 		return -1;
