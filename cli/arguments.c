@@ -17,7 +17,8 @@
 #include "detector/sql/sql.h"
 #include "store/review.h"
 
-#define OPTION_ROWS 80     /* room for all of them, argp's closing row included */
+#define OPTION_ROWS 80 /* room for all of them, argp's closing row included */
+#define WORKERS_MAX 256
 #define FIRST_LONG_KEY 256 /* options without a letter get numbers from here */
 
 struct reading {
@@ -137,6 +138,15 @@ static int take_word(struct reading *reading, const struct argument *argument, c
 	if (index < 0)
 		return -1;
 	*(const char **)place(reading, argument->offset) = argument->names[index];
+	return 0;
+}
+
+static int take_workers(struct reading *reading, const struct argument *argument, const char *value)
+{
+	uint64_t number;
+	if (!text_to_u64(value, WORKERS_MAX, &number) || number == 0)
+		return refuse(reading, argument, value, "expected a number from 1 to 256");
+	reading->arguments->workers = (size_t)number;
 	return 0;
 }
 
@@ -313,6 +323,8 @@ static const struct argument table[] = {
          .help = "AWS's ip-ranges.json (default: the copy that is built in)"},
 	{"fail-on", 0, "SEVERITY", OPTIONS_DETECT, take_fail_on, WORDS(fail_on_names, FAIL_ON_NONE + 1),
          .help = "exit status 3 from this severity on: LOW, MEDIUM (default), HIGH or NONE"},
+	{"workers", 0, "NUMBER", OPTIONS_DETECT, take_workers,
+         .help = "files read at a time (default: as many as there are processors)"},
 	{"since", 0, "TIME", OPTIONS_SOURCE, take_time, AT(from.since_us),
          .help = "leave out files that CloudTrail delivered before this time: 6h (ago), 2026-01-31, or "
                  "2026-01-31T12:00:00Z"},

@@ -71,7 +71,8 @@ struct arguments {
 	bool lookup, verify_digests;
 	const char *public_keys;
 	const char *merge;
-	int fail_on; /* enum severity, or FAIL_ON_NONE */
+	int fail_on;    /* enum severity, or FAIL_ON_NONE */
+	size_t workers; /* --workers NUMBER; 0: not given */
 	bool list_rules;
 	bool yes;
 	bool dry_run, quiet, accept_existing;

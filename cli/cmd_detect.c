@@ -10,16 +10,18 @@
 #include "cli/detect_verdict.h"
 #include "cli/evidence.h"
 #include "cli/inputs.h"
+#include "cli/progress.h"
+#include "common/clock.h"
 #include "detector/detect.h"
 #include "detector/rule.h"
 
-#define BAR_CELLS 40
+#define REDRAW_US 100000
 
 struct shown {
 	struct output *output;
 	bool abandoned; /* the reader is gone: the verdict still counts, and what is found is still stored */
 	bool has_bar;
-	int percent;
+	int64_t started_us, drawn_us;
 };
 
 static void clear_bar(struct shown *shown)
@@ -27,7 +29,6 @@ static void clear_bar(struct shown *shown)
 	if (shown->has_bar)
 		(void)fprintf(stderr, "\r\033[K");
 	shown->has_bar = false;
-	shown->percent = -1;
 }
 
 static int on_finding(void *context, const json_t *finding, struct error *err)
@@ -48,19 +49,14 @@ static void on_complaint(void *context, const char *line)
 
 static void on_progress(void *context, uint64_t done_bytes, uint64_t total_bytes)
 {
-	static const char full[] = "########################################";
 	struct shown *shown = context;
-	if (total_bytes == 0) {
-		(void)fprintf(stderr, "\r%" PRIu64 " MiB\033[K", done_bytes >> 20);
-		shown->has_bar = true;
+	char line[PROGRESS_BYTES];
+	int64_t now_us = clock_monotonic_us();
+	if (now_us - shown->drawn_us < REDRAW_US)
 		return;
-	}
-	int percent = done_bytes >= total_bytes ? 100 : (int)((double)done_bytes / (double)total_bytes * 100);
-	if (percent == shown->percent)
-		return;
-	shown->percent = percent;
+	shown->drawn_us = now_us;
 	shown->has_bar = true;
-	(void)fprintf(stderr, "\r[%-*.*s] %3d %%\033[K", BAR_CELLS, percent * BAR_CELLS / 100, full, percent);
+	(void)fprintf(stderr, "\r%s\033[K", progress_line(done_bytes, total_bytes, now_us - shown->started_us, line));
 }
 
 static void print_summary(const struct detect_summary *summary)
@@ -112,7 +108,7 @@ static int run(const struct arguments *arguments, enum status *ret, struct error
 	CLEANUP_INPUTS struct inputs inputs = {.lookup_fd = -1};
 	CLEANUP_OUTPUT struct output *output = NULL;
 	struct output_options form = {.form = arguments->form, .columns = &columns_findings, .stream = stdout};
-	struct shown shown = {.percent = -1};
+	struct shown shown = {.started_us = clock_monotonic_us()};
 	struct detect_summary summary = {0};
 	struct digests_summary digests = {0};
 	struct detect_output to = {.finding = on_finding, .complain = on_complaint, .context = &shown};

@@ -31,6 +31,7 @@ int inputs_open(const struct arguments *arguments, const volatile sig_atomic_t *
 				       .inventory = arguments->inventory,
 				       .ip_ranges = arguments->ip_ranges,
 				       .findings = arguments->findings,
+				       .workers = arguments->workers,
 			       }};
 	if (access_open(arguments, stop, &ret->aws, err) < 0)
 		return -1;

@@ -12,10 +12,15 @@
 
 #define APART_US (15 * 60 * CLOCK_SECOND_US) /* two records of one call with one requestID */
 
+uint64_t activity_digest(const char *text, size_t length)
+{
+	uint64_t hash = length > 0 ? map_hash(text, length) : 0;
+	return length > 0 && hash == 0 ? 1 : hash;
+}
+
 static uint64_t hash_of(const char *text)
 {
-	uint64_t hash = *text != '\0' ? map_hash(text, strlen(text)) : 0;
-	return *text != '\0' && hash == 0 ? 1 : hash;
+	return activity_digest(text, strlen(text));
 }
 
 uint64_t activity_shared(const struct event *event)
@@ -139,4 +144,12 @@ const struct passage *activity_of(const struct activity *activity, const struct 
 		found = found != NULL ? found : &activity->requests[i];
 	}
 	return found;
+}
+
+bool activity_has_request(const struct activity *activity, uint64_t request)
+{
+	if (activity->requests == NULL || request == 0)
+		return false;
+	size_t i = first_of(activity->requests, activity->count, offsetof(struct passage, request), request);
+	return i < activity->count && activity->requests[i].request == request;
 }

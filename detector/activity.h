@@ -36,3 +36,7 @@ const struct passage *activity_of(const struct activity *activity, const struct 
 /* Digests of what joins the two records of one call; 0 where the record has no such id. */
 uint64_t activity_shared(const struct event *event);
 uint64_t activity_request(const struct event *event);
+
+/* Is there a passage of this request, whoever made it? Only once closed; before that, there is none. */
+bool activity_has_request(const struct activity *activity, uint64_t request);
+uint64_t activity_digest(const char *text, size_t length);

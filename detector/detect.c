@@ -1,25 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* THE PIPELINE of one run: source -> inflate -> records (triage) -> event -> judge (origin, rules) -> findings ->
- * suspects. A second pass over the sources is made if the first one has learned what may change a verdict. Read
- * detect_run from below upwards. A file that cannot be read costs that file and a line; only what makes every answer
- * worthless ends the run. */
+/* THE PIPELINE of one run: source -> crew of readers (inflate -> records, triage -> event -> judge: origin, rules) ->
+ * findings -> suspects. A second pass over the sources is made if the first one has learned what may change a verdict.
+ * Read detect_run from below upwards. A file that cannot be read costs that file and a line; only what makes every
+ * answer worthless ends the run. What readers found is taken back in the order of the files: how many there are does
+ * not show. */
 #include "detector/detect.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "detector/inflate.h"
-#include "detector/judge.h"
+#include "detector/crew.h"
 #include "detector/learned.h"
-#include "detector/records.h"
+#include "detector/reader.h"
 #include "detector/remember.h"
 #include "detector/source.h"
 #include "detector/spool.h"
 #include "detector/suspects.h"
-
-#define COMPLAINTS_MAX 10 /* lines about one file */
 
 struct run {
 	const struct detect_options *options;
@@ -30,88 +29,24 @@ struct run {
 	struct learned learned;
 	struct covered covered;
 	struct judge judge;
-	struct inflate *inflate;
-	struct records records;
-	uint64_t total_bytes, done_bytes; /* of files as they lie; 0: not known */
-	const char *path;                 /* being read */
-	unsigned complaints;              /* about it */
-	bool has_failed;                  /* an error that is not the file's */
-	bool is_second; /* the second pass: all that there is to learn is known, all complaints made */
-	int stdin_fd;   /* standard input, as often as wanted; -1: not read yet */
+	struct pass pass;
+	struct reader **readers;
+	size_t reader_count;
+	struct crew *crew;
+	struct log_source **sources; /* open until the pass is over */
+	uint64_t total_bytes;        /* of files as they lie; 0: not known */
+	struct error failure;        /* the first that is not a file's */
+	bool is_second;              /* the second pass: all that there is to learn is known, all complaints made */
+	int stdin_fd;                /* standard input, as often as wanted; -1: not read yet */
 	off_t stdin_start;
 };
 
-/* ---- what is wrong with the input */
+/* ---- what came of a file */
 
 static void complain(struct run *run, const char *line)
 {
-	run->complaints++;
-	if (run->is_second || run->output->complain == NULL || run->complaints > COMPLAINTS_MAX + 1)
-		return;
-	run->output->complain(run->output->context,
-	                      run->complaints <= COMPLAINTS_MAX ? line : "... and more in this file");
-}
-
-static void complain_file(struct run *run, const char *path, const char *why)
-{
-	struct error line;
-	(void)error_set(&line, ERROR_INPUT, "%s: %s", path, why);
-	run->input->files_unreadable++;
-	complain(run, line.text);
-}
-
-static void complain_record(void *context, uint64_t number, uint64_t offset, const char *expected)
-{
-	struct run *run = context;
-	struct error line;
-	(void)error_set(&line, ERROR_INPUT, "%s: record %llu, at byte %llu: expected %s", run->path,
-	                (unsigned long long)number, (unsigned long long)offset, expected);
-	run->input->records_malformed++;
-	complain(run, line.text);
-}
-
-/* ---- one record, one window, one file */
-
-static int take_record(void *context, const struct record *record, struct error *err)
-{
-	struct run *run = context;
-	struct event event;
-	run->input->records++;
-	if (!record->is_suspect && !run->setup.triage.everything)
-		return 0;
-	if (!event_read(record->bytes, record->length, &event)) {
-		complain_record(run, record->number, record->offset, "a whole JSON object");
-		return 0;
-	}
-	if (!run->is_second && learned_take(&run->learned, record->bytes, record->length, &event, err) < 0) {
-		run->has_failed = true;
-		return -1;
-	}
-	if (!judge_is_ours(&run->judge, &event))
-		return 0;
-	if (event.at_us == 0) {
-		complain_record(run, record->number, record->offset, "a time in eventTime or @timestamp");
-		return 0;
-	}
-	if (judge_event(&run->judge, &event, record->bytes, record->length, err) < 0) {
-		run->has_failed = true;
-		return -1;
-	}
-	return 0;
-}
-
-static int take_window(void *context, const struct window *window, size_t *ret_used, struct error *err)
-{
-	struct run *run = context;
-	if (window->is_full)
-		records_drop(&run->records);
-	if (records_feed(&run->records, window->bytes, window->length, window->is_last, ret_used, err) < 0)
-		return -1;
-	run->input->bytes += *ret_used;
-	if (run->options->progress != NULL)
-		run->options->progress(run->options->progress_context, run->done_bytes + window->file_bytes,
-		                       run->total_bytes);
-	return 0;
+	if (!run->is_second && run->output->complain != NULL)
+		run->output->complain(run->output->context, line);
 }
 
 /* The second pass tells only what it could not read again. */
@@ -120,6 +55,53 @@ static void finish_file(const struct run *run, const char *name, bool is_read)
 	if (run->options->file_done != NULL && !(run->is_second && is_read))
 		run->options->file_done(run->options->file_done_context, name, is_read);
 }
+
+static void add_counts(struct run *run, const struct detect_summary *counts)
+{
+	struct detect_summary *input = run->input, *summary = run->summary;
+	input->files += counts->files;
+	input->files_unreadable += counts->files_unreadable;
+	input->bytes += counts->bytes;
+	input->records += counts->records;
+	input->records_malformed += counts->records_malformed;
+	summary->uses += counts->uses;
+	summary->uses_at_home += counts->uses_at_home;
+	summary->uses_by_aws += counts->uses_by_aws;
+	summary->uses_unknown += counts->uses_unknown;
+}
+
+static void on_tick(void *context)
+{
+	struct run *run = context;
+	if (run->options->progress != NULL)
+		run->options->progress(run->options->progress_context, atomic_load(&run->pass.done_bytes),
+		                       run->total_bytes);
+}
+
+static void on_done(void *context, void *task)
+{
+	struct run *run = context;
+	struct reading *reading = task;
+	/* The judge counts in the summary under the lock, while other readers still work. */
+	(void)pthread_mutex_lock(&run->pass.lock);
+	add_counts(run, &reading->counts);
+	(void)pthread_mutex_unlock(&run->pass.lock);
+	for (size_t i = 0; i < READING_LINES && reading->lines[i] != NULL; i++)
+		complain(run, reading->lines[i]);
+	if (reading->failure.code != ERROR_NONE && run->failure.code == ERROR_NONE)
+		run->failure = reading->failure;
+	finish_file(run, reading->file.name, reading->is_read);
+	reading_free(reading);
+	on_tick(run);
+}
+
+static void on_work(void *context, size_t worker, void *task)
+{
+	struct run *run = context;
+	reader_run(run->readers[worker], task);
+}
+
+/* ---- giving files to readers */
 
 MUST_USE static int open_stdin(struct run *run, int *ret_fd, struct error *err)
 {
@@ -132,34 +114,36 @@ MUST_USE static int open_stdin(struct run *run, int *ret_fd, struct error *err)
 	return 0;
 }
 
+/* Something that is not read, in its place among the files that are. */
+MUST_USE static int give_loss(struct run *run, const char *name, const char *line, struct error *err)
+{
+	struct reading *reading = reading_new(NULL, name);
+	if (reading == NULL)
+		return error_set(err, ERROR_MEMORY, "no memory for a file");
+	reading->counts.files_unreadable = 1;
+	reading_complain(reading, line);
+	crew_give(run->crew, reading);
+	return 0;
+}
+
 static int take_file(void *context, const struct source_file *file, struct error *err)
 {
 	struct run *run = context;
-	const struct records_reader reader = {take_record, complain_record,    triage_hint,
-	                                      run,         &run->setup.triage, &run->setup.triage.sieve};
 	struct error problem = {0};
-	CLEANUP_FD int fd = -1;
-	bool is_stdin = strcmp(file->name, "-") == 0;
-	run->path = is_stdin ? "standard input" : file->name;
-	run->complaints = 0;
-	if ((is_stdin ? open_stdin(run, &fd, &problem) : source_fetch(file, &fd, &problem)) < 0) {
-		complain_file(run, run->path, problem.text);
-		finish_file(run, file->name, false);
-		return 0;
+	struct reading *reading = reading_new(file, file->name);
+	if (reading == NULL)
+		return error_set(err, ERROR_MEMORY, "no memory for a file");
+	if (strcmp(file->name, "-") == 0) {
+		crew_wait(run->crew); /* one file: who reads it twice at once reads each half */
+		if (open_stdin(run, &reading->fd, &problem) < 0) {
+			reading_free(reading);
+			struct error line;
+			(void)error_set(&line, problem.code, "standard input: %s", problem.text);
+			return give_loss(run, file->name, line.text, err);
+		}
 	}
-	records_begin(&run->records, &reader);
-	int result = inflate_run(run->inflate, fd, take_window, run, &problem);
-	run->done_bytes += file->size;
-	if (result < 0 && run->has_failed)
-		return error_set(err, problem.code, "%s", problem.text);
-	if (result < 0)
-		complain_file(run, run->path, problem.text);
-	else if (run->records.is_given_up)
-		run->input->files_unreadable++; /* the records' complaint said why */
-	else
-		run->input->files++;
-	finish_file(run, file->name, result == 0 && !run->records.is_given_up);
-	return 0;
+	crew_give(run->crew, reading);
+	return run->failure.code != ERROR_NONE ? error_set(err, run->failure.code, "%s", run->failure.text) : 0;
 }
 
 /* ---- all sources */
@@ -181,8 +165,10 @@ static void leave_file_out(void *context, const char *path)
 static void lose_file(void *context, const char *path, const char *why)
 {
 	struct run *run = context;
-	run->complaints = 0;
-	complain_file(run, path, why);
+	struct error line;
+	(void)error_set(&line, ERROR_INPUT, "%s: %s", path, why);
+	if (give_loss(run, path, line.text, &line) < 0)
+		run->failure = line;
 }
 
 static int add_size(void *context, const struct source_file *file, struct error *err)
@@ -218,37 +204,53 @@ static void measure_sources(struct run *run)
 	}
 }
 
-MUST_USE static int read_source(struct run *run, const char *name, struct error *err)
+MUST_USE static int read_source(struct run *run, size_t number, struct error *err)
 {
 	const struct source_reader reader = {.file = take_file,
 	                                     .skipped = skip_file,
 	                                     .outside = leave_file_out,
 	                                     .unreadable = lose_file,
 	                                     .context = run};
-	CLEANUP_SOURCE struct log_source *source = NULL;
-	if (source_open(name, &run->options->from, &source, err) < 0)
+	if (source_open(run->options->sources[number], &run->options->from, &run->sources[number], err) < 0)
 		return -1;
-	return source_each(source, &reader, err);
+	return source_each(run->sources[number], &reader, err);
 }
 
-MUST_USE static int read_sources(struct run *run, struct error *err)
+static void close_sources(struct run *run)
+{
+	for (size_t i = 0; run->sources != NULL && i < run->options->source_count; i++) {
+		source_close(run->sources[i]);
+		run->sources[i] = NULL;
+	}
+}
+
+MUST_USE static int give_sources(struct run *run, struct error *err)
 {
 	size_t lost = 0;
 	struct error problem = {0};
 	for (size_t i = 0; i < run->options->source_count; i++) {
-		if (read_source(run, run->options->sources[i], &problem) == 0)
+		if (read_source(run, i, &problem) == 0)
 			continue;
-		bool is_end = run->has_failed || (++lost == run->options->source_count && !run->is_second);
-		if (!is_end) {
-			run->complaints = 0;
-			run->input->files_unreadable++;
-			complain(run, problem.text);
-		}
-		finish_file(run, run->options->sources[i], false);
-		if (is_end)
+		bool is_end =
+			run->failure.code != ERROR_NONE || (++lost == run->options->source_count && !run->is_second);
+		if (is_end) {
+			finish_file(run, run->options->sources[i], false);
 			return error_set(err, problem.code, "%s", problem.text);
+		}
+		if (give_loss(run, run->options->sources[i], problem.text, err) < 0)
+			return -1;
 	}
 	return 0;
+}
+
+MUST_USE static int read_sources(struct run *run, struct error *err)
+{
+	int result = give_sources(run, err);
+	crew_wait(run->crew);
+	close_sources(run);
+	if (result == 0 && run->failure.code != ERROR_NONE)
+		result = error_set(err, run->failure.code, "%s", run->failure.text);
+	return result;
 }
 
 /* ---- passes */
@@ -258,8 +260,9 @@ static void arm(struct run *run)
 {
 	run->setup.triage.lineage = &run->learned.lineage;
 	triage_follow(&run->setup.triage);
-	run->setup.triage.learns = !run->is_second;
-	run->setup.triage.everything = run->setup.tracked.has_odd_key || run->learned.lineage.has_principals;
+	run->setup.triage.learns = run->pass.learns = !run->is_second;
+	run->setup.triage.everything =
+		run->options->is_thorough || run->setup.tracked.has_odd_key || run->learned.lineage.has_principals;
 }
 
 /* The same sources once more, by what they have taught. What has become unreadable since is told, and counts. */
@@ -268,14 +271,15 @@ MUST_USE static int read_again(struct run *run, struct error *err)
 	struct detect_summary again = {0};
 	run->is_second = true;
 	run->input = &again;
-	run->done_bytes = 0;
+	atomic_store(&run->pass.done_bytes, 0);
+	for (size_t i = 0; i < run->reader_count; i++)
+		reader_begin(run->readers[i]);
 	arm(run);
 	if (judge_restart(&run->judge, err) < 0 || read_sources(run, err) < 0)
 		return -1;
 	run->is_second = false;
 	if (again.files_unreadable > run->summary->files_unreadable) {
 		run->summary->files_unreadable = again.files_unreadable;
-		run->complaints = 0;
 		complain(run, "some files could be read only once: what was learned from them later is missing");
 	}
 	return 0;
@@ -325,9 +329,39 @@ MUST_USE static int finish(struct run *run, struct error *err)
 	return findings_list(run->setup.findings, &filter, print_finding, run, err);
 }
 
+/* ---- the run */
+
+static size_t count_workers(const struct detect_options *options)
+{
+	cpu_set_t cpus;
+	if (options->workers > 0)
+		return options->workers;
+	return sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? (size_t)CPU_COUNT(&cpus) : 1;
+}
+
+MUST_USE static int open_readers(struct run *run, struct error *err)
+{
+	const struct crew_work work = {on_work, on_done, on_tick, run};
+	size_t count = count_workers(run->options);
+	run->readers = calloc(count, sizeof(struct reader *));
+	run->sources = calloc(run->options->source_count, sizeof(struct log_source *));
+	if (run->readers == NULL || run->sources == NULL)
+		return error_set(err, ERROR_MEMORY, "no memory for readers");
+	inflate_budget_init(&run->pass.budget);
+	for (; run->reader_count < count; run->reader_count++)
+		if (reader_new(&run->pass, count, &run->readers[run->reader_count], err) < 0)
+			return -1;
+	return crew_new(count, &work, &run->crew, err);
+}
+
 static void run_close(struct run *run)
 {
-	inflate_free(run->inflate);
+	crew_free(run->crew);
+	close_sources(run);
+	free(run->sources);
+	for (size_t i = 0; i < run->reader_count; i++)
+		reader_free(run->readers[i]);
+	free(run->readers);
 	judge_done(&run->judge);
 	learned_done(&run->learned);
 	covered_done(&run->covered);
@@ -347,12 +381,17 @@ int detect_run(const struct detect_options *options, const struct detect_output 
 	judge_init(&run.judge);
 	run.learned.lineage.tracked = &run.setup.tracked;
 	run.learned.lineage.every_session = options->without_ledger;
+	run.pass = (struct pass){.setup = &run.setup,
+	                         .learned = &run.learned,
+	                         .judge = &run.judge,
+	                         .lock = PTHREAD_MUTEX_INITIALIZER,
+	                         .is_thorough = options->is_thorough};
 	if (options->source_count == 0)
 		return error_set(err, ERROR_USAGE, "no source to read");
 	int opened = setup_open(options, &run.setup, &summary, err);
 	covered_init(&run.covered, run.setup.ledgers, run.setup.ledger_count);
-	if (opened < 0 || inflate_new(&run.inflate, err) < 0 ||
-	    remember_load(&run.learned, run.setup.findings, err) < 0)
+	if (opened < 0 || remember_load(&run.learned, run.setup.findings, err) < 0 || judge_open(&run.judge, err) < 0 ||
+	    open_readers(&run, err) < 0)
 		return -1;
 	measure_sources(&run);
 	if (read_all(&run, err) < 0 || finish(&run, err) < 0)

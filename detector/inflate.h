@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -28,7 +29,22 @@ struct window {
 /* Says how many bytes from the start it is done with; the rest comes again, with more behind it. */
 typedef int inflate_visit(void *context, const struct window *window, size_t *ret_used, struct error *err);
 
-MUST_USE int inflate_new(struct inflate **ret, struct error *err);
+/* What all handles together may hold beside a window each. A handle that needs more for a file waits until there is as
+ * much, or reads the file in windows. What handles keep from file to file is part of it, and may be at most what is
+ * over the largest need: so whoever waits waits for handles that work, and they end. */
+struct inflate_budget {
+	pthread_mutex_t lock;
+	pthread_cond_t freed;
+	size_t left;
+};
+#define INFLATE_NEED_BYTES ((size_t)96 << 20) /* the most for one file: unpacked, and packed */
+#define INFLATE_KEPT_BYTES ((size_t)32 << 20) /* the most that all handles together keep */
+
+/* Of INFLATE_NEED_BYTES + INFLATE_KEPT_BYTES. */
+void inflate_budget_init(struct inflate_budget *budget);
+
+/* `keep`: its part of INFLATE_KEPT_BYTES. The budget is borrowed. */
+MUST_USE int inflate_new(struct inflate_budget *budget, size_t keep, struct inflate **ret, struct error *err);
 void inflate_free(struct inflate *inflate);
 
 /* Reads `fd` to its end. ERROR_INPUT: the gzip data are cut or damaged (what stood before was visited; is_last never
@@ -39,12 +55,16 @@ MUST_USE int inflate_run(struct inflate *inflate, int fd, inflate_visit *visit, 
  * inflate_whole_none.c, which leaves everything to the windows. */
 enum inflate_whole_result { INFLATE_WHOLE_DONE, INFLATE_WHOLE_TOO_LARGE, INFLATE_WHOLE_DAMAGED };
 
-/* Memory that keeps INFLATE_PADDING bytes behind `capacity`. */
+/* Memory that keeps INFLATE_PADDING bytes behind `capacity`. It grows only if its owner finds so many bytes more. */
 struct inflate_space {
 	char *bytes;
 	size_t capacity;
+	struct inflate *owner; /* NULL: nobody is asked */
 };
 MUST_USE bool inflate_space_grow(struct inflate_space *space, size_t capacity);
+
+/* The trailer of a gzip file says how long its last member is, modulo 2^32: a hint, not to be believed. */
+size_t inflate_hint(const unsigned char trailer[static 4]);
 
 struct inflate_whole;
 struct inflate_whole *inflate_whole_new(void);

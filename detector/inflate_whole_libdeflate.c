@@ -6,7 +6,6 @@
 
 #include "detector/inflate.h"
 
-#define FIRST_GUESS ((size_t)4 << 20)
 #define SMALLEST_MEMBER 18 /* header and trailer */
 
 struct inflate_whole {
@@ -31,14 +30,6 @@ void inflate_whole_free(struct inflate_whole *whole)
 	free(whole);
 }
 
-/* The trailer says how long the last member is, modulo 2^32: a hint, not to be believed. */
-static size_t guess_length(const char *packed, size_t length)
-{
-	const unsigned char *end = (const unsigned char *)packed + length;
-	size_t hint = (size_t)end[-4] | (size_t)end[-3] << 8 | (size_t)end[-2] << 16 | (size_t)end[-1] << 24;
-	return hint <= INFLATE_WHOLE_BYTES ? hint : FIRST_GUESS;
-}
-
 static bool is_padding(const char *bytes, size_t length)
 {
 	for (size_t i = 0; i < length; i++)
@@ -53,7 +44,7 @@ enum inflate_whole_result inflate_whole_run(struct inflate_whole *whole, const c
 	size_t used = 0, at = 0;
 	if (length < SMALLEST_MEMBER)
 		return INFLATE_WHOLE_DAMAGED;
-	if (!inflate_space_grow(space, guess_length(packed, length)))
+	if (!inflate_space_grow(space, inflate_hint((const unsigned char *)packed + length - 4)))
 		return INFLATE_WHOLE_TOO_LARGE;
 	while (at < length && !is_padding(packed + at, length - at)) {
 		size_t taken = 0, made = 0;

@@ -58,7 +58,12 @@ bool judge_is_ours(const struct judge *judge, const struct event *event)
 	return subject.key != NULL || subject.derived != NULL || subject.instance != NULL || subject.is_session;
 }
 
-static void count(struct judge *judge, const struct event *event, const struct origin *origin)
+static uint64_t hash_of(const char *text)
+{
+	return map_hash(text, strlen(text));
+}
+
+static void count(struct judge *judge, uint64_t id, int verdict, struct detect_summary *to)
 {
 	static const size_t counters[] = {
 		[VERDICT_HOME] = offsetof(struct detect_summary, uses_at_home),
@@ -68,12 +73,43 @@ static void count(struct judge *judge, const struct event *event, const struct o
 		[VERDICT_OUTSIDE] = 0,
 		[VERDICT_ELSEWHERE] = 0,
 	};
-	if (!seen_first(&judge->seen, map_hash(event->id, strlen(event->id))))
+	if (!seen_first(&judge->seen, id))
 		return;
-	judge->summary->uses++;
-	size_t offset = counters[origin->verdict];
+	to->uses++;
+	size_t offset = counters[verdict];
 	if (offset > 0)
-		++*(uint64_t *)(void *)((char *)judge->summary + offset);
+		++*(uint64_t *)(void *)((char *)to + offset);
+}
+
+static int note_stored(void *context, const char *id, struct error *err)
+{
+	struct judge *judge = context;
+	(void)err;
+	(void)seen_first(&judge->stored, map_hash(id, strlen(id)));
+	return 0;
+}
+
+int judge_open(struct judge *judge, struct error *err)
+{
+	return findings_events(judge->setup->findings, note_stored, judge, err);
+}
+
+/* What was something in an earlier run and is nothing now must be taken back; and of a call that the owner of an
+ * endpoint logged too it must be known that it was judged. */
+bool judge_pass(struct judge *judge, const struct glance *glance, int verdict, struct detect_summary *to)
+{
+	const struct glance_text *id = &glance->fields[GLANCE_ID], *request = &glance->fields[GLANCE_REQUEST];
+	const struct activity *activity = &judge->learned->activity;
+	if (judge->stored.is_full || seen_holds(&judge->stored, map_hash(id->text, id->length)))
+		return false;
+	if (activity->requests != NULL && request->text != NULL) {
+		uint64_t digest = activity_digest(request->text, request->length);
+		if (activity_has_request(activity, digest))
+			return false;
+		(void)seen_first(&judge->calls, ~digest);
+	}
+	count(judge, map_hash(id->text, id->length), verdict, to);
+	return true;
 }
 
 /* What the rules say about one use, to the store. */
@@ -102,6 +138,7 @@ MUST_USE static int apply_rules(struct judge *judge, const struct use *use, stru
 		.uses = uses,
 		.use_count = matched,
 	};
+	judge->last.is_nothing = matched == 0 && !event.is_addendum;
 	if (result == 0)
 		result = findings_judge(judge->setup->findings, &event, err);
 	for (size_t i = 0; i < matched; i++)
@@ -130,11 +167,6 @@ static struct origin_home home_of(const struct judge *judge, const struct event 
 	struct origin_home home = {.account_id = account, .instance_id = instance_id};
 	home.placements = tracked_placements(&judge->setup->tracked, instance_id, event->at_us, &home.placement_count);
 	return home;
-}
-
-static uint64_t hash_of(const char *text)
-{
-	return map_hash(text, strlen(text));
 }
 
 static void note_places(struct judge *judge, const struct event *event, const struct origin *origin,
@@ -192,6 +224,29 @@ MUST_USE static int find_bypass(const struct judge *judge, const struct event *e
 	                   event->at_us - offset_us, &ret->is_covered, err);
 }
 
+/* For how long does this verdict hold for the same caller at the same place? As long as its key is good and the places
+ * of its instance stay the same. Not at all if it rests on what the logs say of an address at that moment, or if the
+ * rules look at each call: at keys of a known instance that no ledger knows, and at callers known by their principal.
+ */
+static void limit_verdict(struct judge *judge, const struct event *event, const struct subject *subject,
+                          const struct origin *origin, const struct origin_home *home)
+{
+	struct judged *last = &judge->last;
+	bool is_lasting =
+		(origin->verdict == VERDICT_AWS || origin->verdict == VERDICT_HOME) && !origin_is_learned(origin);
+	bool is_key = subject->key != NULL || (subject->derived != NULL && subject->derived->kind == LINK_KEY);
+	int64_t expires_us = subject->key != NULL       ? subject->key->expires_at_us
+	                     : subject->derived != NULL ? subject->derived->expires_us
+	                                                : 0;
+	*last = (struct judged){.verdict = (int)origin->verdict};
+	if (!is_lasting || (!is_key && (subject->instance != NULL || subject->derived != NULL)))
+		return;
+	tracked_placements_hold(&judge->setup->tracked, home->instance_id, event->at_us, &last->from_us,
+	                        &last->until_us);
+	if (expires_us != 0 && expires_us < last->until_us)
+		last->until_us = expires_us;
+}
+
 MUST_USE static int judge_now(struct judge *judge, const struct event *event, struct error *err)
 {
 	const struct subject subject = subject_of(judge, event);
@@ -207,7 +262,8 @@ MUST_USE static int judge_now(struct judge *judge, const struct event *event, st
 	struct bypass bypass;
 	bool may_bypass = false;
 	origin_judge(event, &home, &world, &origin);
-	count(judge, event, &origin);
+	count(judge, hash_of(event->id), (int)origin.verdict, judge->summary);
+	limit_verdict(judge, event, &subject, &origin, &home);
 	note_places(judge, event, &origin, &subject);
 	if (find_bypass(judge, event, &subject, &home, &bypass, &may_bypass, err) < 0)
 		return -1;
@@ -251,6 +307,7 @@ static bool is_noted(const struct judge *judge, const struct event *event)
 
 int judge_event(struct judge *judge, const struct event *event, const char *bytes, size_t length, struct error *err)
 {
+	judge->last = (struct judged){0};
 	if (is_partial(event))
 		return spool_put(&judge->partial, bytes, length, err);
 	note_call(judge, event);
@@ -273,6 +330,7 @@ int judge_finish(struct judge *judge, struct error *err)
 
 void judge_done(struct judge *judge)
 {
+	seen_done(&judge->stored);
 	seen_done(&judge->seen);
 	seen_done(&judge->calls);
 	seen_done(&judge->places);
@@ -282,7 +340,10 @@ void judge_done(struct judge *judge)
 int judge_restart(struct judge *judge, struct error *err)
 {
 	struct detect_summary *summary = judge->summary;
+	struct seen stored = judge->stored;
+	judge->stored = (struct seen){0};
 	judge_done(judge);
+	judge->stored = stored;
 	summary->uses = summary->uses_at_home = summary->uses_by_aws = summary->uses_unknown = 0;
 	return findings_restart(judge->setup->findings, err);
 }

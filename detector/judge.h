@@ -3,17 +3,28 @@
 
 #include "detector/covered.h"
 #include "detector/event.h"
+#include "detector/glance.h"
 #include "detector/learned.h"
 #include "detector/seen.h"
 #include "detector/setup.h"
 #include "detector/spool.h"
 
 /* One event: is it ours, where did it come from, what do the rules say. */
+/* What became of the event that was judged last. */
+struct judged {
+	bool is_nothing; /* no rule matched, and that would be so of any event of the same caller from the same place:
+	                  */
+	int64_t from_us, until_us; /* ... at a time from the first to before the second */
+	int verdict;               /* enum verdict: what it counted as */
+};
+
 struct judge {
 	const struct setup *setup;
 	const struct learned *learned;
 	struct covered *covered; /* shared by all judges */
 	struct detect_summary *summary;
+	struct judged last;
+	struct seen stored; /* events that findings are made of already */
 	struct seen seen;
 	struct seen calls; /* shared ids of uses whose records name the key; request ids, where endpoints' owners log */
 	struct seen places;   /* addresses and endpoints that were looked at, and keys that no ledger knows */
@@ -29,6 +40,13 @@ bool judge_is_ours(const struct judge *judge, const struct event *event);
 /* For an event that is ours and has a time: counts it and hands its findings to the store. `bytes` is its record. */
 MUST_USE int judge_event(struct judge *judge, const struct event *event, const char *bytes, size_t length,
                          struct error *err);
+
+/* Learns which events are stored, before the first is judged. */
+MUST_USE int judge_open(struct judge *judge, struct error *err);
+
+/* A record taken in at a glance, whose caller and place are known to be nothing: counts it in `to`. False: there is
+ * another reason to parse it. Any number of threads may call this, also while one judges events. */
+bool judge_pass(struct judge *judge, const struct glance *glance, int verdict, struct detect_summary *to);
 
 /* After the last event: those that had to wait. */
 MUST_USE int judge_finish(struct judge *judge, struct error *err);

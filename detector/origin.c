@@ -351,6 +351,11 @@ static bool judge_address(const struct call *c)
 	return address_is_public(&event->address) ? judge_public(c) : judge_private(c, "a private address");
 }
 
+bool origin_is_learned(const struct origin *origin)
+{
+	return origin->confidence == SURE_LEARNED;
+}
+
 void origin_judge(const struct event *event, const struct origin_home *home, const struct origin_world *world,
                   struct origin *ret)
 {

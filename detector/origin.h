@@ -57,5 +57,8 @@ struct origin_world {
 void origin_judge(const struct event *event, const struct origin_home *home, const struct origin_world *world,
                   struct origin *ret);
 
+/* Does it rest on what the logs themselves say of that moment? */
+bool origin_is_learned(const struct origin *origin);
+
 /* Adds a line of evidence while there is room. */
 void origin_say(struct origin *origin, const char *format, ...) PRINTF_LIKE(2, 3);

@@ -13,7 +13,7 @@
 
 void records_begin(struct records *records, const struct records_reader *reader)
 {
-	*records = (struct records){.reader = reader, .scan = scan_best(), .level = -1, .array = SIZE_MAX};
+	*records = (struct records){.reader = reader, .scan = scan_best()->pass, .level = -1, .array = SIZE_MAX};
 }
 
 static void complain(struct records *records, size_t at, const char *expected)

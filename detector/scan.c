@@ -12,9 +12,14 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
+/* Where each of the bytes stands that the scan looks for. */
 struct raw {
-	uint64_t quote, backslash, open, close, newline, hint;
+	uint64_t quote, backslash, open, close;
+	uint64_t newline, hint; /* of scan_function */
+	uint64_t comma;         /* of scan_outline */
 };
+
+typedef void look_function(const char *at, struct raw *ret);
 
 /* ---- from bytes to strings and brackets */
 
@@ -58,20 +63,28 @@ struct flow {
 	uint64_t in_string, escaped, at_line;
 };
 
+/* What stands behind an odd number of quotes. */
+INLINE uint64_t find_strings(const char *bytes, const struct raw *raw, uint64_t valid, struct flow *flow,
+                             bool *ret_may_hide, parity_function *parity)
+{
+	uint64_t quotes = raw->quote & valid;
+	*ret_may_hide = false;
+	if (((raw->backslash & valid) | flow->escaped) != 0) {
+		struct escapes escapes = take_backslashes(bytes, raw->backslash & valid, valid, flow->escaped);
+		*ret_may_hide = escapes.may_hide;
+		flow->escaped = escapes.carry;
+		quotes &= ~escapes.escaped;
+	}
+	uint64_t strings = parity(quotes) ^ flow->in_string;
+	flow->in_string = -(strings >> (SCAN_BLOCK_BYTES - 1));
+	return strings;
+}
+
 INLINE struct scan_block understand(const char *bytes, const struct raw *raw, uint64_t valid, struct flow *flow,
                                     parity_function *parity)
 {
 	struct scan_block block = {.hint = raw->hint & valid};
-	uint64_t quotes = raw->quote & valid;
-	if (((raw->backslash & valid) | flow->escaped) != 0) {
-		struct escapes escapes = take_backslashes(bytes, raw->backslash & valid, valid, flow->escaped);
-		block.may_hide = escapes.may_hide;
-		flow->escaped = escapes.carry;
-		quotes &= ~escapes.escaped;
-	}
-	/* Inside a string is what stands behind an odd number of quotes. */
-	uint64_t strings = parity(quotes) ^ flow->in_string;
-	flow->in_string = -(strings >> (SCAN_BLOCK_BYTES - 1));
+	uint64_t strings = find_strings(bytes, raw, valid, flow, &block.may_hide, parity);
 	block.open = raw->open & ~strings & valid;
 	block.close = raw->close & ~strings & valid;
 	block.broken = raw->newline & strings & valid;
@@ -102,8 +115,6 @@ INLINE void note_hints(uint64_t hints, size_t at, struct scan_hints *to)
 		to->at[to->count++] = (uint32_t)at + (uint32_t)__builtin_ctzll(hints);
 }
 
-typedef void look_function(const char *at, struct raw *ret);
-
 INLINE size_t scan(const char *bytes, size_t length, struct scan_state *state, const struct scan_aim *aim,
                    struct scan_hints *hints, struct scan_block *ret, look_function *look, parity_function *parity)
 {
@@ -130,6 +141,49 @@ INLINE size_t scan(const char *bytes, size_t length, struct scan_state *state, c
 	}
 	*state = (struct scan_state){flow.in_string != 0, flow.escaped != 0, flow.at_line != 0, depth};
 	return at < length ? at : length;
+}
+
+/* ---- the outline of one object */
+
+/* Commas of the bits in `among` become ends of members. */
+INLINE bool note_commas(uint64_t commas, uint64_t among, size_t at, struct scan_outline *to)
+{
+	for (commas &= among; commas != 0; commas &= commas - 1) {
+		if (to->count == SCAN_MEMBERS - 1)
+			return false;
+		to->end[to->count++] = (uint32_t)at + (uint32_t)__builtin_ctzll(commas);
+	}
+	return true;
+}
+
+INLINE bool outline(const char *bytes, size_t length, struct scan_outline *ret, look_function *look,
+                    parity_function *parity)
+{
+	struct flow flow = {0};
+	int64_t depth = 0;
+	uint64_t escapes = 0;
+	ret->count = 0;
+	for (size_t at = 0; at < length; at += SCAN_BLOCK_BYTES) {
+		struct raw raw;
+		size_t left = length - at;
+		uint64_t valid = left < SCAN_BLOCK_BYTES ? (UINT64_C(1) << left) - 1 : UINT64_MAX, rest = valid;
+		bool ignored;
+		look(bytes + at, &raw);
+		escapes |= raw.backslash & valid;
+		uint64_t outside = ~find_strings(bytes + at, &raw, valid, &flow, &ignored, parity) & valid;
+		for (uint64_t bits = (raw.open | raw.close) & outside; bits != 0; bits &= bits - 1) {
+			uint64_t bit = bits & -bits, up_to = bit | (bit - 1);
+			if (depth == 1 && !note_commas(raw.comma & outside, rest & up_to, at, ret))
+				return false;
+			depth += (raw.open & bit) != 0 ? 1 : -1;
+			rest &= ~up_to;
+		}
+		if (depth == 1 && !note_commas(raw.comma & outside, rest, at, ret))
+			return false;
+	}
+	ret->end[ret->count++] = (uint32_t)length - 1;
+	ret->has_escapes = escapes != 0;
+	return depth == 0 && flow.in_string == 0;
 }
 
 /* ---- portable */
@@ -179,6 +233,20 @@ INLINE void look_portable(const char *bytes, struct raw *ret)
 	}
 }
 
+INLINE void look_outline_portable(const char *bytes, struct raw *ret)
+{
+	*ret = (struct raw){0};
+	for (unsigned i = 0; i < SCAN_BLOCK_BYTES; i += 8) {
+		uint64_t word = load(bytes + i);
+		uint64_t curly = word | EACH(0x20);
+		ret->quote |= gather(equal(word, '"')) << i;
+		ret->backslash |= gather(equal(word, '\\')) << i;
+		ret->open |= gather(equal(curly, '{')) << i;
+		ret->close |= gather(equal(curly, '}')) << i;
+		ret->comma |= gather(equal(word, ',')) << i;
+	}
+}
+
 INLINE uint64_t parity_portable(uint64_t bits)
 {
 	for (unsigned shift = 1; shift < SCAN_BLOCK_BYTES; shift *= 2)
@@ -190,6 +258,11 @@ static size_t scan_portable(const char *bytes, size_t length, struct scan_state 
                             struct scan_hints *hints, struct scan_block *ret)
 {
 	return scan(bytes, length, state, aim, hints, ret, look_portable, parity_portable);
+}
+
+static bool outline_portable(const char *bytes, size_t length, struct scan_outline *ret)
+{
+	return outline(bytes, length, ret, look_outline_portable, parity_portable);
 }
 
 /* ---- AVX2, AVX-512 */
@@ -268,6 +341,29 @@ AVX2 static size_t scan_avx2(const char *bytes, size_t length, struct scan_state
 	return scan(bytes, length, state, aim, hints, ret, look_avx2, parity_multiplied);
 }
 
+AVX2 INLINE uint64_t both(const char *at, __m256i add, char byte)
+{
+	__m256i low = _mm256_or_si256(load_avx2(at), add), high = _mm256_or_si256(load_avx2(at + 32), add);
+	return gather_avx2(equal_avx2(low, byte)) | gather_avx2(equal_avx2(high, byte)) << 32;
+}
+
+AVX2 INLINE void look_outline_avx2(const char *at, struct raw *ret)
+{
+	__m256i none = _mm256_setzero_si256(), bit = _mm256_set1_epi8(0x20);
+	*ret = (struct raw){
+		.quote = both(at, none, '"'),
+		.backslash = both(at, none, '\\'),
+		.open = both(at, bit, '{'),
+		.close = both(at, bit, '}'),
+		.comma = both(at, none, ','),
+	};
+}
+
+AVX2 static bool outline_avx2(const char *bytes, size_t length, struct scan_outline *ret)
+{
+	return outline(bytes, length, ret, look_outline_avx2, parity_multiplied);
+}
+
 AVX512 INLINE __m512i each_avx512(char byte)
 {
 	__m512i each = _mm512_set1_epi8(byte);
@@ -304,6 +400,24 @@ AVX512 static size_t scan_avx512(const char *bytes, size_t length, struct scan_s
 	return scan(bytes, length, state, aim, hints, ret, look_avx512, parity_multiplied);
 }
 
+AVX512 INLINE void look_outline_avx512(const char *at, struct raw *ret)
+{
+	__m512i first = _mm512_loadu_si512(at);
+	__m512i curly = _mm512_or_si512(first, _mm512_set1_epi8(0x20));
+	*ret = (struct raw){
+		.quote = equal_avx512(first, '"'),
+		.backslash = equal_avx512(first, '\\'),
+		.open = equal_avx512(curly, '{'),
+		.close = equal_avx512(curly, '}'),
+		.comma = equal_avx512(first, ','),
+	};
+}
+
+AVX512 static bool outline_avx512(const char *bytes, size_t length, struct scan_outline *ret)
+{
+	return outline(bytes, length, ret, look_outline_avx512, parity_multiplied);
+}
+
 static bool has_avx2(void)
 {
 	return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt") && __builtin_cpu_supports("bmi") &&
@@ -315,32 +429,35 @@ static bool has_avx512(void)
 	return has_avx2() && __builtin_cpu_supports("avx512bw");
 }
 
-scan_function *scan_form(size_t i)
+const struct scan_form *scan_form(size_t i)
 {
+	static const struct scan_form portable = {scan_portable, outline_portable}, avx2 = {scan_avx2, outline_avx2},
+				      avx512 = {scan_avx512, outline_avx512};
 	switch (i) {
 	case 0:
-		return scan_portable;
+		return &portable;
 	case 1:
-		return has_avx2() ? scan_avx2 : scan_portable;
+		return has_avx2() ? &avx2 : &portable;
 	case 2:
-		return has_avx512() ? scan_avx512 : scan_form(1);
+		return has_avx512() ? &avx512 : scan_form(1);
 	default:
 		return NULL;
 	}
 }
 
-scan_function *scan_best(void)
+const struct scan_form *scan_best(void)
 {
 	return scan_form(2);
 }
 #else
-scan_function *scan_form(size_t i)
+const struct scan_form *scan_form(size_t i)
 {
-	return i == 0 ? scan_portable : NULL;
+	static const struct scan_form portable = {scan_portable, outline_portable};
+	return i == 0 ? &portable : NULL;
 }
 
-scan_function *scan_best(void)
+const struct scan_form *scan_best(void)
 {
-	return scan_portable;
+	return scan_form(0);
 }
 #endif

@@ -48,8 +48,26 @@ struct scan_hints {
 typedef size_t scan_function(const char *bytes, size_t length, struct scan_state *state, const struct scan_aim *aim,
                              struct scan_hints *hints, struct scan_block *ret);
 
+#define SCAN_MEMBERS 48
+
+/* Where the members of an object end: at a comma, the last at the closing brace. */
+struct scan_outline {
+	uint32_t end[SCAN_MEMBERS];
+	size_t count;
+	bool has_escapes; /* somewhere in a string */
+};
+
+/* Of one whole object that begins with the first byte and ends with the last. False: it has more members, or is not
+ * whole. */
+typedef bool scan_outline_function(const char *bytes, size_t length, struct scan_outline *ret);
+
+struct scan_form {
+	scan_function *pass;
+	scan_outline_function *outline;
+};
+
 /* The fastest that this processor runs. */
-scan_function *scan_best(void);
+const struct scan_form *scan_best(void);
 
 /* All forms, slowest first; NULL ends them. One that the processor does not run is a slower one instead. For tests. */
-scan_function *scan_form(size_t i);
+const struct scan_form *scan_form(size_t i);

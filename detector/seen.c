@@ -1,61 +1,76 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* A set of digests by open addressing, at most half full. Two events with one digest would be counted as one: once in
- * some million runs of a million events. */
+/* Sets of digests by open addressing, at most half full, each with a lock of its own, so that many threads seldom wait
+ * for each other. Two events with one digest would be counted as one: once in some million runs of a million events. */
 #include "detector/seen.h"
 
-#define FIRST_CAPACITY 1024
+#define FIRST_CAPACITY 64
 
-static uint64_t *slot_of(const struct seen *seen, uint64_t hash)
+/* A set that is full stops growing while half of it is free. */
+static uint64_t *slot_of(const struct seen_part *part, uint64_t hash)
 {
-	size_t i = (size_t)(hash >> 7) & (seen->capacity - 1);
-	while (seen->slots[i] != 0 && seen->slots[i] != hash)
-		i = (i + 1) & (seen->capacity - 1);
-	return &seen->slots[i];
+	size_t i = (size_t)(hash >> 7) & (part->capacity - 1);
+	while (part->slots[i] != 0 && part->slots[i] != hash)
+		i = (i + 1) & (part->capacity - 1);
+	return &part->slots[i];
 }
 
-static bool grow(struct seen *seen)
+static bool grow(struct seen_part *part, size_t max)
 {
-	struct seen old = *seen;
-	seen->capacity = old.capacity > 0 ? old.capacity * 2 : FIRST_CAPACITY;
-	size_t max = seen->max > 0 ? seen->max : SEEN_MAX;
-	seen->slots = seen->capacity <= max * 2 ? calloc(seen->capacity, sizeof(*seen->slots)) : NULL;
-	if (seen->slots == NULL) {
-		*seen = old;
-		seen->is_full = true;
+	size_t capacity = part->capacity > 0 ? part->capacity * 2 : FIRST_CAPACITY;
+	uint64_t *slots = capacity <= max * 2 / SEEN_PARTS ? calloc(capacity, sizeof(*slots)) : NULL;
+	if (slots == NULL)
 		return false;
-	}
-	for (size_t i = 0; i < old.capacity; i++)
-		if (old.slots[i] != 0)
-			*slot_of(seen, old.slots[i]) = old.slots[i];
-	free(old.slots);
+	uint64_t *old = part->slots;
+	size_t old_capacity = part->capacity;
+	part->slots = slots;
+	part->capacity = capacity;
+	for (size_t i = 0; i < old_capacity; i++)
+		if (old[i] != 0)
+			*slot_of(part, old[i]) = old[i];
+	free(old);
 	return true;
+}
+
+/* The lowest bits choose the part, the next ones the slot. Its lock changes also when the set does not. */
+static struct seen_part *part_of(const struct seen *seen, uint64_t *hash)
+{
+	*hash = *hash != 0 ? *hash : 1;
+	struct seen_part *part = &((struct seen *)(uintptr_t)seen)->parts[*hash % SEEN_PARTS];
+	(void)pthread_mutex_lock(&part->lock);
+	return part;
 }
 
 bool seen_first(struct seen *seen, uint64_t hash)
 {
-	hash = hash != 0 ? hash : 1;
-	bool has_room = seen->count * 2 < seen->capacity || grow(seen);
-	if (seen->capacity == 0)
-		return true;
-	uint64_t *slot = slot_of(seen, hash);
-	if (*slot == hash)
-		return false;
-	if (has_room) {
-		*slot = hash;
-		seen->count++;
+	struct seen_part *part = part_of(seen, &hash);
+	bool has_room = part->count * 2 < part->capacity || grow(part, seen->max > 0 ? seen->max : SEEN_MAX),
+	     is_first = true;
+	if (part->capacity > 0) {
+		uint64_t *slot = slot_of(part, hash);
+		is_first = *slot != hash;
+		if (is_first && has_room) {
+			*slot = hash;
+			part->count++;
+		}
 	}
-	return true;
+	if (is_first && !has_room)
+		__atomic_store_n(&seen->is_full, true, __ATOMIC_RELAXED);
+	(void)pthread_mutex_unlock(&part->lock);
+	return is_first;
 }
 
 bool seen_holds(const struct seen *seen, uint64_t hash)
 {
-	hash = hash != 0 ? hash : 1;
-	return seen->capacity > 0 && *slot_of(seen, hash) == hash;
+	struct seen_part *part = part_of(seen, &hash);
+	bool holds = part->capacity > 0 && *slot_of(part, hash) == hash;
+	(void)pthread_mutex_unlock(&part->lock);
+	return holds;
 }
 
 void seen_done(struct seen *seen)
 {
-	free(seen->slots);
+	for (size_t i = 0; i < SEEN_PARTS; i++)
+		free(seen->parts[i].slots);
 	*seen = (struct seen){.max = seen->max};
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -8,10 +9,17 @@
 #include "common/cleanup.h"
 
 /* Which have been seen already: 64-bit digests in bounded memory. Two that have one digest are taken for one: once in
- * some million runs of a million. */
-struct seen {
+ * some million runs of a million. {0} is an empty one. Safe from any thread. */
+#define SEEN_PARTS 64
+
+struct seen_part {
+	pthread_mutex_t lock;
 	uint64_t *slots; /* 0: free */
 	size_t capacity, count;
+};
+
+struct seen {
+	struct seen_part parts[SEEN_PARTS];
 	size_t max;   /* held at most; 0: SEEN_MAX */
 	bool is_full; /* counts may now be too high */
 };

@@ -266,3 +266,26 @@ const struct placement *tracked_machine(const struct tracked *tracked, const str
 	}
 	return latest;
 }
+
+/* A time at which something begins or ends bounds what holds on its other side. */
+static void bound(int64_t change_us, int64_t at_us, int64_t *from_us, int64_t *until_us)
+{
+	if (change_us <= at_us && change_us > *from_us)
+		*from_us = change_us;
+	if (change_us > at_us && change_us < *until_us)
+		*until_us = change_us;
+}
+
+void tracked_placements_hold(const struct tracked *tracked, const char *instance_id, int64_t at_us,
+                             int64_t *ret_from_us, int64_t *ret_until_us)
+{
+	const struct tracked_instance *instance = tracked_instance(tracked, instance_id, strlen(instance_id));
+	*ret_from_us = INT64_MIN;
+	*ret_until_us = INT64_MAX;
+	for (size_t i = 0; instance != NULL && i < instance->placement_count; i++) {
+		const struct placement *placement = &tracked->placements[instance->first_placement + i];
+		bound(placement->from_us - PLACEMENT_SLACK_US, at_us, ret_from_us, ret_until_us);
+		if (placement->until_us != 0) /* to the end of that microsecond */
+			bound(placement->until_us + PLACEMENT_SLACK_US + 1, at_us, ret_from_us, ret_until_us);
+	}
+}

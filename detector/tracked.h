@@ -65,3 +65,7 @@ const struct placement *tracked_placements(const struct tracked *tracked, const 
 /* Another instance that had this public address then, give or take the slack; of several the latest. NULL: none. */
 const struct placement *tracked_machine(const struct tracked *tracked, const struct address *address, int64_t at_us,
                                         const char *except_instance);
+
+/* For which times around `at_us` tracked_placements gives the same: from the first to before the second. */
+void tracked_placements_hold(const struct tracked *tracked, const char *instance_id, int64_t at_us,
+                             int64_t *ret_from_us, int64_t *ret_until_us);

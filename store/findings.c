@@ -228,6 +228,19 @@ int findings_restart(struct findings *findings, struct error *err)
 	return store_exec(findings->db, forget_run, err);
 }
 
+int findings_events(struct findings *findings, findings_visit_id *visit, void *context, struct error *err)
+{
+	sqlite3_stmt *rows = NULL;
+	int code = SQLITE_ERROR, result = 0;
+	if (sqlite3_prepare_v2(findings->db, "SELECT id FROM main.event", -1, &rows, NULL) == SQLITE_OK)
+		while (result == 0 && (code = sqlite3_step(rows)) == SQLITE_ROW)
+			result = visit(context, (const char *)sqlite3_column_text(rows, 0), err);
+	if (result == 0 && code != SQLITE_DONE)
+		result = store_error(findings->db, "findings", err);
+	(void)sqlite3_finalize(rows);
+	return result;
+}
+
 /* ---- making findings from their uses */
 
 int findings_read_row(sqlite3_stmt *row, int column, json_t **ret, struct error *err)

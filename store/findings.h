@@ -58,6 +58,11 @@ struct findings_event {
 };
 MUST_USE int findings_judge(struct findings *findings, const struct findings_event *event, struct error *err);
 
+/* The ids of all events that are stored. What is nothing now may have been something: only to an event that is not
+ * among these does a judgement without uses make no difference. */
+typedef int findings_visit_id(void *context, const char *id, struct error *err);
+MUST_USE int findings_events(struct findings *findings, findings_visit_id *visit, void *context, struct error *err);
+
 /* Forgets what findings_judge was given in this run. */
 MUST_USE int findings_restart(struct findings *findings, struct error *err);
 

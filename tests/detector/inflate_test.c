@@ -7,6 +7,7 @@
 
 #include "detector/inflate.h"
 
+static struct inflate_budget budget;
 static struct inflate *inflater;
 
 struct read_back {
@@ -212,7 +213,8 @@ static void test_large(void **state)
 
 static int setup(void **state)
 {
-	return support_setup(state) < 0 || inflate_new(&inflater, NULL) < 0 ? -1 : 0;
+	inflate_budget_init(&budget);
+	return support_setup(state) < 0 || inflate_new(&budget, INFLATE_KEPT_BYTES / 2, &inflater, NULL) < 0 ? -1 : 0;
 }
 
 static int teardown(void **state)

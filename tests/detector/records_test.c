@@ -139,7 +139,7 @@ static void test_cases(void **state)
 		for (size_t step = 1; step < 300; step = step < 70 ? step + 1 : step * 2) {
 			for (int best = 0; best < 2; best++) {
 				struct seen_records seen = {0};
-				cut(cases[i].text, step, best != 0 ? scan_best() : scan_form(0), &seen);
+				cut(cases[i].text, step, best != 0 ? scan_best()->pass : scan_form(0)->pass, &seen);
 				if (!is_equal(seen.text.bytes != NULL ? seen.text.bytes : "", cases[i].records))
 					fail_msg("%s, step %zu: %s", cases[i].name, step, seen.text.bytes);
 				/* In small windows one piece of junk may be met twice. */
@@ -158,7 +158,7 @@ static void test_hints_are_of_their_record(void **state)
 	struct seen_records seen = {0};
 	const char *text = "[{\"k\":\"ASIAKNOWN\"},{\"k\":\"ASIAOTHER\"},{\"k\":\"ASIAKNOWN\"},{\"k\":1}]";
 	(void)state;
-	cut(text, strlen(text), scan_best(), &seen);
+	cut(text, strlen(text), scan_best()->pass, &seen);
 	assert_string_equal(seen.text.bytes,
 	                    "{\"k\":\"ASIAKNOWN\"}*|{\"k\":\"ASIAOTHER\"}|{\"k\":\"ASIAKNOWN\"}*|{\"k\":1}|");
 	buffer_done(&seen.text);
@@ -185,7 +185,7 @@ static void test_dropped(void **state)
 	for (size_t i = 0; i < ARRAY_LENGTH(long_cases); i++) {
 		for (size_t most = 46; most < 60; most++) {
 			struct seen_records seen = {0};
-			cut_bounded(long_cases[i].text, 7, most, scan_best(), &seen);
+			cut_bounded(long_cases[i].text, 7, most, scan_best()->pass, &seen);
 			if (!is_equal(seen.text.bytes != NULL ? seen.text.bytes : "", long_cases[i].records) ||
 			    seen.broken != long_cases[i].broken)
 				fail_msg("%s, %zu: %u %s", long_cases[i].name, most, seen.broken, seen.text.bytes);
@@ -211,7 +211,7 @@ static void test_real_files(void **state)
 		CLEANUP_JSON json_t *file = support_json(text.bytes);
 		const json_t *list = json_is_array(file) ? file : json_at(file, "Records");
 		struct seen_records seen = {0};
-		cut(text.bytes, 4096, scan_best(), &seen);
+		cut(text.bytes, 4096, scan_best()->pass, &seen);
 		assert_int_equal(seen.broken, 0);
 		size_t count = 0;
 		char *next = seen.text.bytes;

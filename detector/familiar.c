@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* A table of hashes over texts in one large piece of memory. The hash looks at a part of the texts only, which are long
+ * and differ in many places; it decides nothing, the comparison does. Whoever makes records whose hashes collide gets
+ * them parsed. */
+#include "detector/familiar.h"
+
+#include <string.h>
+
+#define BYTES_EACH 512 /* of texts, about */
+#define PROBES 8
+
+struct known {
+	uint64_t hash;
+	uint32_t start; /* of its texts, one behind the other */
+	uint32_t lengths[GLANCE_DECIDING];
+	int64_t from_us, until_us;
+	int what; /* -1: free */
+};
+
+struct familiar {
+	struct known *slots;
+	size_t mask;
+	char *texts;
+	size_t capacity, used;
+};
+
+int familiar_new(size_t bytes, struct familiar **ret, struct error *err)
+{
+	struct familiar *familiar = calloc(1, sizeof(*familiar));
+	size_t slots = 64;
+	while (slots < bytes / BYTES_EACH * 2)
+		slots *= 2;
+	if (familiar != NULL) {
+		familiar->slots = malloc(slots * sizeof(*familiar->slots));
+		familiar->texts = malloc(bytes);
+	}
+	if (familiar == NULL || familiar->slots == NULL || familiar->texts == NULL) {
+		familiar_free(familiar);
+		return error_set(err, ERROR_MEMORY, "no memory for what is familiar");
+	}
+	familiar->mask = slots - 1;
+	familiar->capacity = bytes;
+	familiar_clear(familiar);
+	*ret = familiar;
+	return 0;
+}
+
+void familiar_free(struct familiar *familiar)
+{
+	if (familiar == NULL)
+		return;
+	free(familiar->slots);
+	free(familiar->texts);
+	free(familiar);
+}
+
+void familiar_clear(struct familiar *familiar)
+{
+	for (size_t i = 0; i <= familiar->mask; i++)
+		familiar->slots[i].what = -1;
+	familiar->used = 0;
+}
+
+static uint64_t word_at(const char *at)
+{
+	uint64_t word;
+	memcpy(&word, at, sizeof(word));
+	return word;
+}
+
+#define STEP 16
+#define FACTOR UINT64_C(0x9e3779b97f4a7c15)
+
+/* Eight bytes of each sixteen: ids are longer than the gaps. */
+static uint64_t hash_text(uint64_t hash, const struct glance_text *text)
+{
+	uint64_t other = text->length;
+	size_t i = 0;
+	for (; i + STEP + 8 <= text->length; i += 2 * STEP) {
+		hash = (hash ^ word_at(text->text + i)) * FACTOR;
+		other = (other ^ word_at(text->text + i + STEP)) * FACTOR;
+	}
+	if (text->length >= 8)
+		hash ^= word_at(text->text + text->length - 8);
+	else
+		for (i = 0; i < text->length; i++)
+			hash = (hash ^ (uint8_t)text->text[i]) * FACTOR;
+	hash = (hash ^ other) * FACTOR;
+	return hash ^ hash >> 32;
+}
+
+static uint64_t hash_of(const struct glance *glance)
+{
+	uint64_t hash = 0;
+	for (size_t i = 0; i < GLANCE_DECIDING; i++)
+		hash = hash_text(hash, &glance->fields[i]);
+	return hash;
+}
+
+/* Absent is not empty: an empty text is one byte longer. */
+static uint32_t length_of(const struct glance_text *text)
+{
+	return text->text != NULL ? (uint32_t)text->length + 1 : 0;
+}
+
+static bool is_same(const struct familiar *familiar, const struct known *known, const struct glance *glance)
+{
+	const char *at = familiar->texts + known->start;
+	for (size_t i = 0; i < GLANCE_DECIDING; i++) {
+		const struct glance_text *text = &glance->fields[i];
+		if (known->lengths[i] != length_of(text) ||
+		    (text->text != NULL && memcmp(at, text->text, text->length) != 0))
+			return false;
+		at += text->length;
+	}
+	return true;
+}
+
+static bool holds_at(const struct known *known, int64_t at_us)
+{
+	return at_us >= known->from_us && at_us < known->until_us;
+}
+
+int familiar_find(const struct familiar *familiar, const struct glance *glance)
+{
+	uint64_t hash = hash_of(glance);
+	for (size_t i = 0; i < PROBES; i++) {
+		const struct known *known = &familiar->slots[(hash + i) & familiar->mask];
+		if (known->what < 0)
+			return -1;
+		if (known->hash == hash && holds_at(known, glance->at_us) && is_same(familiar, known, glance))
+			return known->what;
+	}
+	return -1;
+}
+
+/* A free slot, or one that knows the same of another time. */
+static struct known *slot_for(struct familiar *familiar, uint64_t hash)
+{
+	for (size_t i = 0; i < PROBES; i++) {
+		struct known *known = &familiar->slots[(hash + i) & familiar->mask];
+		if (known->what < 0)
+			return known;
+	}
+	return NULL;
+}
+
+void familiar_add(struct familiar *familiar, const struct glance *glance, int what, int64_t from_us, int64_t until_us)
+{
+	size_t length = 0;
+	uint64_t hash = hash_of(glance);
+	for (size_t i = 0; i < GLANCE_DECIDING; i++)
+		length += glance->fields[i].length;
+	if (length > familiar->capacity / 4 || length > UINT32_MAX / 2)
+		return;
+	struct known *known = slot_for(familiar, hash);
+	if (known == NULL || length > familiar->capacity - familiar->used) {
+		familiar_clear(familiar);
+		known = slot_for(familiar, hash);
+	}
+	*known = (struct known){.hash = hash,
+	                        .start = (uint32_t)familiar->used,
+	                        .from_us = from_us,
+	                        .until_us = until_us,
+	                        .what = what};
+	for (size_t i = 0; i < GLANCE_DECIDING; i++) {
+		const struct glance_text *text = &glance->fields[i];
+		known->lengths[i] = length_of(text);
+		if (text->text != NULL)
+			memcpy(familiar->texts + familiar->used, text->text, text->length);
+		familiar->used += text->length;
+	}
+}

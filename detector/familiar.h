@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+
+#include "common/error.h"
+#include "detector/glance.h"
+
+/* Uses that were found to be nothing: who called, from where, by which endpoint. A record that says the very same
+ * again, at a time for which that holds, is known to be nothing without being parsed. Exact: texts are compared byte by
+ * byte. One a thread. */
+struct familiar;
+
+/* Holds texts of so many bytes; then it begins anew. */
+MUST_USE int familiar_new(size_t bytes, struct familiar **ret, struct error *err);
+void familiar_free(struct familiar *familiar);
+
+/* Forgets all: what was learned may change any verdict. */
+void familiar_clear(struct familiar *familiar);
+
+/* What an equal use was, a small number of the caller's; -1: not known. */
+int familiar_find(const struct familiar *familiar, const struct glance *glance);
+
+/* The use was `what`, and is so whenever it happens from `from_us` to before `until_us`. */
+void familiar_add(struct familiar *familiar, const struct glance *glance, int what, int64_t from_us, int64_t until_us);

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Members by a table, values by their first and last bytes. The table names also what may be passed over: a member that
+ * AWS adds tomorrow may matter, so it is not. */
+#include "detector/glance.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "common/cleanup.h"
+#include "detector/event.h"
+#include "detector/lesson.h"
+
+#define GLANCE_PASSED_OVER GLANCE_FIELDS
+
+struct member {
+	const char *name;
+	size_t length;
+	enum glance_field field;
+};
+
+#define ROW(name, field)                                                                                               \
+	{                                                                                                              \
+		name, sizeof(name) - 1, field                                                                          \
+	}
+
+/* In CloudTrail's own order. */
+static const struct member members[] = {
+	ROW("eventVersion", GLANCE_PASSED_OVER),
+	ROW("userIdentity", GLANCE_IDENTITY),
+	ROW("eventTime", GLANCE_TIME),
+	ROW("eventSource", GLANCE_PASSED_OVER),
+	ROW("eventName", GLANCE_NAME),
+	ROW("awsRegion", GLANCE_PASSED_OVER),
+	ROW("sourceIPAddress", GLANCE_SOURCE),
+	ROW("userAgent", GLANCE_PASSED_OVER),
+	ROW("errorCode", GLANCE_PASSED_OVER),
+	ROW("errorMessage", GLANCE_PASSED_OVER),
+	ROW("requestParameters", GLANCE_PASSED_OVER),
+	ROW("responseElements", GLANCE_PASSED_OVER),
+	ROW("additionalEventData", GLANCE_PASSED_OVER),
+	ROW("requestID", GLANCE_REQUEST),
+	ROW("eventID", GLANCE_ID),
+	ROW("readOnly", GLANCE_PASSED_OVER),
+	ROW("resources", GLANCE_PASSED_OVER),
+	ROW("eventType", GLANCE_TYPE),
+	ROW("apiVersion", GLANCE_PASSED_OVER),
+	ROW("managementEvent", GLANCE_PASSED_OVER),
+	ROW("recipientAccountId", GLANCE_RECIPIENT),
+	ROW("vpcEndpointId", GLANCE_ENDPOINT),
+	ROW("vpcEndpointAccountId", GLANCE_ENDPOINT_ACCOUNT),
+	ROW("eventCategory", GLANCE_CATEGORY),
+	ROW("tlsDetails", GLANCE_PASSED_OVER),
+};
+
+/* The search goes on where the last one ended: `next` is its index. */
+static const struct member *member_of(const char *name, size_t length, size_t *next)
+{
+	for (size_t i = 0; i < ARRAY_LENGTH(members); i++) {
+		const struct member *member = &members[*next];
+		*next = *next + 1 < ARRAY_LENGTH(members) ? *next + 1 : 0;
+		if (member->length == length && memcmp(member->name, name, length) == 0)
+			return member;
+	}
+	return NULL;
+}
+
+/* A string without escapes, and nothing else. */
+static bool take_text(const char *at, const char *end, struct glance_text *ret)
+{
+	if (end - at < 2 || at[0] != '"' || memchr(at + 1, '"', (size_t)(end - at - 1)) != end - 1)
+		return false;
+	*ret = (struct glance_text){at + 1, (size_t)(end - at - 2)};
+	return ret->length < EVENT_TEXT_BYTES;
+}
+
+static bool is_scalar(const char *at, const char *end)
+{
+	for (; at < end; at++)
+		if (!isalnum((unsigned char)*at) && *at != '.' && *at != '-' && *at != '+')
+			return false;
+	return true;
+}
+
+/* A value that does not matter: is it one at all? */
+static bool is_value(const char *at, const char *end)
+{
+	if (end - at < 2)
+		return end > at && is_scalar(at, end);
+	if (at[0] == '"') /* escapes are parsed */
+		return memchr(at + 1, '"', (size_t)(end - at - 1)) == end - 1;
+	return (at[0] == '{' && end[-1] == '}') || (at[0] == '[' && end[-1] == ']') || is_scalar(at, end);
+}
+
+static bool take_member(const char *at, const char *end, size_t *next, struct glance *glance)
+{
+	const char *quote = at < end && *at == '"' ? memchr(at + 1, '"', (size_t)(end - at - 1)) : NULL;
+	if (quote == NULL || end - quote < 3 || quote[1] != ':')
+		return false;
+	const struct member *member = member_of(at + 1, (size_t)(quote - at - 1), next);
+	at = quote + 2;
+	if (member == NULL)
+		return false;
+	if (member->field == GLANCE_PASSED_OVER)
+		return is_value(at, end);
+	struct glance_text *to = &glance->fields[member->field];
+	if (to->text != NULL)
+		return false;
+	if (end - at == 4 && memcmp(at, "null", 4) == 0)
+		return true;
+	if (member->field != GLANCE_IDENTITY)
+		return take_text(at, end, to);
+	*to = (struct glance_text){at, (size_t)(end - at)};
+	return at[0] == '{' && end[-1] == '}';
+}
+
+/* ---- what must hold of the values */
+
+static bool take_number(const char *at, int digits, int *ret)
+{
+	*ret = 0;
+	for (int i = 0; i < digits; i++) {
+		if (at[i] < '0' || at[i] > '9')
+			return false;
+		*ret = *ret * 10 + (at[i] - '0');
+	}
+	return true;
+}
+
+static const int days_before[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365};
+
+static int days_of(int year, int month)
+{
+	return days_before[month] - days_before[month - 1] + (month == 2 && year % 4 == 0);
+}
+
+/* YYYY-MM-DDTHH:MM:SSZ in this and the last century's years; others are parsed. */
+static bool take_time(const struct glance_text *text, int64_t *ret_us)
+{
+	int year, month, day, hour, minute, second;
+	const char *t = text->text;
+	if (t == NULL || text->length != 20 || t[4] != '-' || t[7] != '-' || t[10] != 'T' || t[13] != ':' ||
+	    t[16] != ':' || t[19] != 'Z' || !take_number(t, 4, &year) || !take_number(t + 5, 2, &month) ||
+	    !take_number(t + 8, 2, &day) || !take_number(t + 11, 2, &hour) || !take_number(t + 14, 2, &minute) ||
+	    !take_number(t + 17, 2, &second) || year < 1970 || year > 2099 || month < 1 || month > 12 || day < 1 ||
+	    day > days_of(year, month) || hour > 23 || minute > 59 || second > 59)
+		return false;
+	int64_t days = (year - 1970) * 365 + (year - 1969) / 4 + days_before[month - 1] + day - 1;
+	days += month > 2 && year % 4 == 0; /* 2000 was a leap year */
+	*ret_us = (((days * 24 + hour) * 60 + minute) * 60 + second) * INT64_C(1000000);
+	return true;
+}
+
+static bool is_text(const struct glance_text *text, const char *wanted)
+{
+	return text->length == strlen(wanted) && memcmp(text->text, wanted, text->length) == 0;
+}
+
+static bool is_plain_call(const struct glance *glance)
+{
+	const struct glance_text *category = &glance->fields[GLANCE_CATEGORY], *type = &glance->fields[GLANCE_TYPE];
+	const struct glance_text *name = &glance->fields[GLANCE_NAME];
+	return type->text != NULL && is_text(type, "AwsApiCall") &&
+	       (category->text == NULL || is_text(category, "Management") || is_text(category, "Data")) &&
+	       name->text != NULL && lesson_of(name->text, name->length) == LESSON_NONE;
+}
+
+bool glance_read(scan_outline_function *outline, const char *bytes, size_t length, struct glance *ret)
+{
+	struct scan_outline members_of;
+	*ret = (struct glance){0};
+	if (length < 2 || bytes[0] != '{' || bytes[length - 1] != '}' || !outline(bytes, length, &members_of) ||
+	    members_of.has_escapes)
+		return false;
+	size_t at = 1, next = 0;
+	for (size_t i = 0; i < members_of.count; i++) {
+		if (!take_member(bytes + at, bytes + members_of.end[i], &next, ret))
+			return false;
+		at = members_of.end[i] + 1;
+	}
+	return ret->fields[GLANCE_IDENTITY].text != NULL && ret->fields[GLANCE_ID].length > 0 &&
+	       take_time(&ret->fields[GLANCE_TIME], &ret->at_us) && is_plain_call(ret);
+}

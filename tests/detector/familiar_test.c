@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Only the very same is familiar, at the times for which it was found to hold; memory stays bounded. */
+#include "tests/detector/support.h"
+
+#include "detector/familiar.h"
+
+#define TEXT(text)                                                                                                     \
+	{                                                                                                              \
+		text, sizeof(text) - 1                                                                                 \
+	}
+
+static const struct glance one = {
+	.fields = {[GLANCE_IDENTITY] =
+                           TEXT("{\"accessKeyId\":\"ASIA0123456789ABCDEF\",\"type\":\"AssumedRole\","
+                                "\"arn\":\"arn:aws:sts::123456789012:assumed-role/web/i-0123456789abcdef0\"}"),
+                   [GLANCE_SOURCE] = TEXT("10.0.0.1"),
+                   [GLANCE_ENDPOINT] = TEXT("vpce-0123456789abcdef0"),
+                   [GLANCE_RECIPIENT] = TEXT("123456789012")},
+	.at_us = 1000,
+};
+
+/* Every byte decides, also those that the hash passes over. */
+static void test_every_byte_counts(void **state)
+{
+	struct familiar *familiar;
+	(void)state;
+	assert_int_equal(familiar_new(1 << 16, &familiar, NULL), 0);
+	assert_int_equal(familiar_find(familiar, &one), -1);
+	familiar_add(familiar, &one, 3, 0, 2000);
+	assert_int_equal(familiar_find(familiar, &one), 3);
+	for (size_t field = 0; field < GLANCE_DECIDING; field++) {
+		struct glance other = one;
+		char text[256];
+		for (size_t i = 0; i < one.fields[field].length; i++) {
+			memcpy(text, one.fields[field].text, one.fields[field].length);
+			text[i] = (char)(text[i] ^ 1);
+			other.fields[field].text = text;
+			assert_int_equal(familiar_find(familiar, &other), -1);
+		}
+		other.fields[field] = (struct glance_text){0};
+		assert_int_equal(familiar_find(familiar, &other), one.fields[field].text == NULL ? 3 : -1);
+		other.fields[field] = (struct glance_text){"", 0}; /* empty is not absent */
+		assert_int_equal(familiar_find(familiar, &other), -1);
+	}
+	familiar_free(familiar);
+}
+
+static void test_times(void **state)
+{
+	struct familiar *familiar;
+	struct glance at = one;
+	static const struct {
+		int64_t at_us;
+		int what;
+	} cases[] = {{99, -1}, {100, 1}, {199, 1}, {200, 2}, {299, 2}, {300, -1}, {INT64_MAX, -1}, {INT64_MIN, -1}};
+	(void)state;
+	assert_int_equal(familiar_new(1 << 16, &familiar, NULL), 0);
+	familiar_add(familiar, &one, 1, 100, 200);
+	familiar_add(familiar, &one, 2, 200, 300);
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		at.at_us = cases[i].at_us;
+		assert_int_equal(familiar_find(familiar, &at), cases[i].what);
+	}
+	familiar_clear(familiar);
+	at.at_us = 100;
+	assert_int_equal(familiar_find(familiar, &at), -1);
+	familiar_free(familiar);
+}
+
+/* Many more than there is room for: what is found is right. */
+static void test_bounded(void **state)
+{
+	struct familiar *familiar;
+	struct glance many = one;
+	unsigned found = 0;
+	(void)state;
+	assert_int_equal(familiar_new(1 << 16, &familiar, NULL), 0);
+	for (unsigned i = 0; i < 50000; i++) {
+		char text[40];
+		many.fields[GLANCE_SOURCE] =
+			(struct glance_text){text, (size_t)snprintf(text, sizeof(text), "10.%u", i)};
+		familiar_add(familiar, &many, (int)(i % 5), 0, 2000);
+		unsigned before = i - (unsigned)rand() % (i < 100 ? i + 1 : 100);
+		many.fields[GLANCE_SOURCE].length = (size_t)snprintf(text, sizeof(text), "10.%u", before);
+		int what = familiar_find(familiar, &many);
+		assert_true(what == -1 || what == (int)(before % 5));
+		found += what >= 0;
+	}
+	assert_true(found > 5000);
+	familiar_free(familiar);
+}
+
+static void test_too_long(void **state)
+{
+	static char text[1 << 16];
+	struct familiar *familiar;
+	struct glance huge = one;
+	(void)state;
+	assert_int_equal(familiar_new(1 << 16, &familiar, NULL), 0);
+	memset(text, 'x', sizeof(text));
+	huge.fields[GLANCE_IDENTITY] = (struct glance_text){text, sizeof(text)};
+	familiar_add(familiar, &huge, 1, 0, 2000);
+	assert_int_equal(familiar_find(familiar, &huge), -1);
+	familiar_free(familiar);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_byte_counts), cmocka_unit_test(test_times),
+	                                   cmocka_unit_test(test_bounded), cmocka_unit_test(test_too_long)};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
