@@ -85,7 +85,8 @@ static int note_stored(void *context, const char *id, struct error *err)
 {
 	struct judge *judge = context;
 	(void)err;
-	(void)seen_first(&judge->stored, map_hash(id, strlen(id)));
+	(void)seen_first(&judge->stored, hash_of(id));
+	judge->has_stored = true;
 	return 0;
 }
 
@@ -94,13 +95,18 @@ int judge_open(struct judge *judge, struct error *err)
 	return findings_events(judge->setup->findings, note_stored, judge, err);
 }
 
+void judge_expect(const struct judge *judge, const struct glance *glance)
+{
+	seen_expect(&judge->seen, glance->id_hash);
+}
+
 /* What was something in an earlier run and is nothing now must be taken back; and of a call that the owner of an
  * endpoint logged too it must be known that it was judged. */
 bool judge_pass(struct judge *judge, const struct glance *glance, int verdict, struct detect_summary *to)
 {
-	const struct glance_text *id = &glance->fields[GLANCE_ID], *request = &glance->fields[GLANCE_REQUEST];
+	const struct glance_text *request = &glance->fields[GLANCE_REQUEST];
 	const struct activity *activity = &judge->learned->activity;
-	if (judge->stored.is_full || seen_holds(&judge->stored, map_hash(id->text, id->length)))
+	if (judge->has_stored && (judge->stored.is_full || seen_holds(&judge->stored, glance->id_hash)))
 		return false;
 	if (activity->requests != NULL && request->text != NULL) {
 		uint64_t digest = activity_digest(request->text, request->length);
@@ -108,7 +114,7 @@ bool judge_pass(struct judge *judge, const struct glance *glance, int verdict, s
 			return false;
 		(void)seen_first(&judge->calls, ~digest);
 	}
-	count(judge, map_hash(id->text, id->length), verdict, to);
+	count(judge, glance->id_hash, verdict, to);
 	return true;
 }
 

@@ -25,6 +25,7 @@ struct judge {
 	struct detect_summary *summary;
 	struct judged last;
 	struct seen stored; /* events that findings are made of already */
+	bool has_stored;
 	struct seen seen;
 	struct seen calls; /* shared ids of uses whose records name the key; request ids, where endpoints' owners log */
 	struct seen places;   /* addresses and endpoints that were looked at, and keys that no ledger knows */
@@ -43,6 +44,9 @@ MUST_USE int judge_event(struct judge *judge, const struct event *event, const c
 
 /* Learns which events are stored, before the first is judged. */
 MUST_USE int judge_open(struct judge *judge, struct error *err);
+
+/* judge_pass will be asked about this one. */
+void judge_expect(const struct judge *judge, const struct glance *glance);
 
 /* A record taken in at a glance, whose caller and place are known to be nothing: counts it in `to`. False: there is
  * another reason to parse it. Any number of threads may call this, also while one judges events. */

@@ -142,6 +142,8 @@ static int take_record(void *context, const struct record *record, struct error 
 	if (!record->is_suspect && !pass->setup->triage.everything)
 		return 0;
 	bool is_plain = !pass->is_thorough && glance_read(reader->outline, record->bytes, record->length, &glance);
+	if (is_plain)
+		judge_expect(pass->judge, &glance);
 	int known = is_plain ? familiar_find(reader->familiar, &glance) : -1;
 	if (known >= 0 && judge_pass(pass->judge, &glance, known, &reading->counts))
 		return 0;

@@ -132,10 +132,14 @@ MUST_USE static int take_close(struct records *records, const char *bytes, size_
 
 /* ---- one block */
 
-static void take_hint(struct records *records, const char *at, const char *end)
+/* Nothing that matters begins within the first two bytes of a record. */
+static void take_hint(struct records *records, const char *at, const char *from, const char *end)
 {
-	if (records->in_record && !records->is_suspect && sieve_may_begin(records->reader->sieve, at))
-		records->is_suspect = records->reader->hint(records->reader->hint_context, at, end);
+	if (!records->in_record || records->is_suspect || records->is_dropping || at - from < 2)
+		return;
+	const char *start = sieve_find(records->reader->sieve, at);
+	if (start != NULL)
+		records->is_suspect = records->reader->hint(records->reader->hint_context, start, end);
 }
 
 struct view {
@@ -156,7 +160,8 @@ MUST_USE static int take_brackets(struct records *records, const struct view *vi
 		else if ((block->close & bit) != 0)
 			result = take_close(records, view->bytes, at + (size_t)i, err);
 		else
-			take_hint(records, view->bytes + at + i, view->bytes + view->length);
+			take_hint(records, view->bytes + at + i, view->bytes + records->start,
+			          view->bytes + view->length);
 		if (result != 0)
 			return result < 0 ? -1 : i;
 	}
@@ -206,7 +211,8 @@ MUST_USE static int walk_window(struct records *records, const struct view *view
 		hints.count = 0;
 		*at += records->scan(from, view->length - *at, &records->state, &aim, &hints, &block);
 		for (size_t i = 0; i < hints.count; i++)
-			take_hint(records, from + hints.at[i], view->bytes + view->length);
+			take_hint(records, from + hints.at[i], view->bytes + records->start,
+			          view->bytes + view->length);
 		if (*at == view->length)
 			return 0;
 		int stop = take_block(records, view, *at, &block, err);

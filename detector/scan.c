@@ -14,9 +14,8 @@
 
 /* Where each of the bytes stands that the scan looks for. */
 struct raw {
-	uint64_t quote, backslash, open, close;
-	uint64_t newline, hint; /* of scan_function */
-	uint64_t comma;         /* of scan_outline */
+	uint64_t quote, open, close, comma, hint; /* comma: of scan_outline only, hint: of scan_function only */
+	bool has_odd;                             /* there may be backslashes or line feeds: look_odd */
 };
 
 typedef void look_function(const char *at, struct raw *ret);
@@ -32,6 +31,21 @@ static bool escape_may_hide(const char *at)
 	char *end;
 	long code = strtol(hex, &end, 16);
 	return *end == '\0' && code > 0 && (isalnum((int)code) || strchr("-:/_", (int)code) != NULL);
+}
+
+/* Backslashes and line feeds, which most blocks have none of. */
+struct odd {
+	uint64_t backslash, newline;
+};
+
+static struct odd look_odd(const char *bytes)
+{
+	struct odd odd = {0};
+	for (unsigned i = 0; i < SCAN_BLOCK_BYTES; i++) {
+		odd.backslash |= (uint64_t)(bytes[i] == '\\') << i;
+		odd.newline |= (uint64_t)(bytes[i] == '\n') << i;
+	}
+	return odd;
 }
 
 struct escapes {
@@ -64,13 +78,13 @@ struct flow {
 };
 
 /* What stands behind an odd number of quotes. */
-INLINE uint64_t find_strings(const char *bytes, const struct raw *raw, uint64_t valid, struct flow *flow,
-                             bool *ret_may_hide, parity_function *parity)
+INLINE uint64_t find_strings(const char *bytes, const struct raw *raw, uint64_t backslashes, uint64_t valid,
+                             struct flow *flow, bool *ret_may_hide, parity_function *parity)
 {
 	uint64_t quotes = raw->quote & valid;
 	*ret_may_hide = false;
-	if (((raw->backslash & valid) | flow->escaped) != 0) {
-		struct escapes escapes = take_backslashes(bytes, raw->backslash & valid, valid, flow->escaped);
+	if (((backslashes & valid) | flow->escaped) != 0) {
+		struct escapes escapes = take_backslashes(bytes, backslashes & valid, valid, flow->escaped);
 		*ret_may_hide = escapes.may_hide;
 		flow->escaped = escapes.carry;
 		quotes &= ~escapes.escaped;
@@ -84,12 +98,15 @@ INLINE struct scan_block understand(const char *bytes, const struct raw *raw, ui
                                     parity_function *parity)
 {
 	struct scan_block block = {.hint = raw->hint & valid};
-	uint64_t strings = find_strings(bytes, raw, valid, flow, &block.may_hide, parity);
+	struct odd odd = {0};
+	if (raw->has_odd)
+		odd = look_odd(bytes);
+	uint64_t strings = find_strings(bytes, raw, odd.backslash, valid, flow, &block.may_hide, parity);
 	block.open = raw->open & ~strings & valid;
 	block.close = raw->close & ~strings & valid;
-	block.broken = raw->newline & strings & valid;
-	block.line_opens = block.open & (raw->newline << 1 | flow->at_line);
-	flow->at_line = raw->newline >> (SCAN_BLOCK_BYTES - 1);
+	block.broken = odd.newline & strings & valid;
+	block.line_opens = block.open & (odd.newline << 1 | flow->at_line);
+	flow->at_line = odd.newline >> (SCAN_BLOCK_BYTES - 1);
 	block.opens = (uint8_t)__builtin_popcountll(block.open);
 	block.closes = (uint8_t)__builtin_popcountll(block.close);
 	return block;
@@ -169,8 +186,9 @@ INLINE bool outline(const char *bytes, size_t length, struct scan_outline *ret, 
 		uint64_t valid = left < SCAN_BLOCK_BYTES ? (UINT64_C(1) << left) - 1 : UINT64_MAX, rest = valid;
 		bool ignored;
 		look(bytes + at, &raw);
-		escapes |= raw.backslash & valid;
-		uint64_t outside = ~find_strings(bytes + at, &raw, valid, &flow, &ignored, parity) & valid;
+		uint64_t backslashes = raw.has_odd ? look_odd(bytes + at).backslash : 0;
+		escapes |= backslashes & valid;
+		uint64_t outside = ~find_strings(bytes + at, &raw, backslashes, valid, &flow, &ignored, parity) & valid;
 		for (uint64_t bits = (raw.open | raw.close) & outside; bits != 0; bits &= bits - 1) {
 			uint64_t bit = bits & -bits, up_to = bit | (bit - 1);
 			if (depth == 1 && !note_commas(raw.comma & outside, rest & up_to, at, ret))
@@ -211,40 +229,28 @@ INLINE uint64_t gather(uint64_t marks)
 	return (marks >> 7) * UINT64_C(0x0102040810204080) >> 56;
 }
 
-INLINE uint64_t find_hints(const char *at, uint64_t word)
+INLINE uint64_t find_hints(uint64_t word, uint64_t next)
 {
-	uint64_t second = load(at + 1), third = load(at + 2), fourth = load(at + 3);
-	uint64_t id = (equal(third, 'I') & equal(fourth, 'A')) | (equal(second, 'i') & equal(third, '-'));
-	return id | (equal(word, 't') & equal(second, 'N')) | (equal(word, 'k') & equal(second, 'A'));
+	uint64_t name = equal(word, 't') | equal(word, 'k') | equal(word, 'd') | equal(word, '{');
+	return (equal(word, 'I') & equal(next, 'A')) | (equal(word, 'i') & equal(next, '-')) |
+	       (name & (equal(next, 'N') | equal(next, 'A')));
 }
 
 INLINE void look_portable(const char *bytes, struct raw *ret)
 {
+	uint64_t odd = 0;
 	*ret = (struct raw){0};
 	for (unsigned i = 0; i < SCAN_BLOCK_BYTES; i += 8) {
 		uint64_t word = load(bytes + i);
 		uint64_t curly = word | EACH(0x20); /* [ and ] become { and } */
 		ret->quote |= gather(equal(word, '"')) << i;
-		ret->backslash |= gather(equal(word, '\\')) << i;
 		ret->open |= gather(equal(curly, '{')) << i;
 		ret->close |= gather(equal(curly, '}')) << i;
-		ret->newline |= gather(equal(word, '\n')) << i;
-		ret->hint |= gather(find_hints(bytes + i, word)) << i;
-	}
-}
-
-INLINE void look_outline_portable(const char *bytes, struct raw *ret)
-{
-	*ret = (struct raw){0};
-	for (unsigned i = 0; i < SCAN_BLOCK_BYTES; i += 8) {
-		uint64_t word = load(bytes + i);
-		uint64_t curly = word | EACH(0x20);
-		ret->quote |= gather(equal(word, '"')) << i;
-		ret->backslash |= gather(equal(word, '\\')) << i;
-		ret->open |= gather(equal(curly, '{')) << i;
-		ret->close |= gather(equal(curly, '}')) << i;
+		ret->hint |= gather(find_hints(word, load(bytes + i + 1))) << i;
 		ret->comma |= gather(equal(word, ',')) << i;
+		odd |= equal(word, '\\') | equal(word, '\n');
 	}
+	ret->has_odd = odd != 0;
 }
 
 INLINE uint64_t parity_portable(uint64_t bits)
@@ -262,13 +268,42 @@ static size_t scan_portable(const char *bytes, size_t length, struct scan_state 
 
 static bool outline_portable(const char *bytes, size_t length, struct scan_outline *ret)
 {
-	return outline(bytes, length, ret, look_outline_portable, parity_portable);
+	return outline(bytes, length, ret, look_portable, parity_portable);
 }
 
 /* ---- AVX2, AVX-512 */
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+
+/* Each byte is looked up in two tables, by its lower and by its upper half: a bit that both give is a class that it
+ * belongs to. Bytes beyond ASCII belong to none. The pairs that hints begin with: I and A, i and -, one of t, k (and d,
+ * {, whose halves are the same) and N or A; their second bytes have tables of their own. */
+enum class_bit {
+	QUOTE = 0x80,
+	OPEN = 0x40,
+	CLOSE = 0x20,
+	BACKSLASH = 0x10,
+	NEWLINE = 0x08,
+	KEY = 0x04,
+	SESSION = 0x02,
+	NAME = 0x01,
+};
+
+static const uint8_t first_low[16] = {
+	[0x2] = QUOTE,       [0x4] = NAME,      [0x9] = KEY | SESSION, [0xa] = NEWLINE,
+	[0xb] = OPEN | NAME, [0xc] = BACKSLASH, [0xd] = CLOSE,
+};
+static const uint8_t first_high[16] = {
+	[0x0] = NEWLINE,
+	[0x2] = QUOTE,
+	[0x4] = KEY,
+	[0x5] = OPEN | CLOSE | BACKSLASH,
+	[0x6] = SESSION | NAME,
+	[0x7] = OPEN | CLOSE | NAME,
+};
+static const uint8_t second_low[16] = {[0x1] = KEY | NAME, [0xd] = SESSION, [0xe] = NAME};
+static const uint8_t second_high[16] = {[0x2] = SESSION, [0x4] = KEY | NAME};
 
 #define AVX2 __attribute__((target("avx2,popcnt,bmi,pclmul")))
 #define AVX512 __attribute__((target("avx512bw,popcnt,bmi,pclmul")))
@@ -285,54 +320,53 @@ AVX2 INLINE __m256i load_avx2(const char *at)
 	return _mm256_loadu_si256((const __m256i_u *)(const void *)at);
 }
 
-/* Kept in a register: the compiler would make it anew from a number each time. */
-AVX2 INLINE __m256i each_avx2(char byte)
-{
-	__m256i each = _mm256_set1_epi8(byte);
-	__asm__("" : "+x"(each));
-	return each;
-}
-
-AVX2 INLINE __m256i equal_avx2(__m256i bytes, char byte)
-{
-	return _mm256_cmpeq_epi8(bytes, each_avx2(byte));
-}
-
 AVX2 INLINE uint64_t gather_avx2(__m256i marks)
 {
 	return (uint32_t)_mm256_movemask_epi8(marks);
 }
 
+AVX2 INLINE __m256i table_avx2(const uint8_t table[static 16])
+{
+	return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i_u *)(const void *)table));
+}
+
+AVX2 INLINE __m256i classes_avx2(const char *at, const uint8_t *low, const uint8_t *high)
+{
+	__m256i bytes = load_avx2(at);
+	__m256i upper = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), _mm256_set1_epi8(0x0f));
+	return _mm256_and_si256(_mm256_shuffle_epi8(table_avx2(low), bytes),
+	                        _mm256_shuffle_epi8(table_avx2(high), upper));
+}
+
 AVX2 INLINE struct raw look_half(const char *at)
 {
-	__m256i first = load_avx2(at), second = load_avx2(at + 1), third = load_avx2(at + 2),
-		fourth = load_avx2(at + 3);
-	__m256i curly = _mm256_or_si256(first, _mm256_set1_epi8(0x20));
-	__m256i key = _mm256_and_si256(equal_avx2(third, 'I'), equal_avx2(fourth, 'A'));
-	__m256i session = _mm256_and_si256(equal_avx2(second, 'i'), equal_avx2(third, '-'));
-	__m256i name = _mm256_and_si256(equal_avx2(first, 't'), equal_avx2(second, 'N'));
-	__m256i category = _mm256_and_si256(equal_avx2(first, 'k'), equal_avx2(second, 'A'));
+	__m256i first = classes_avx2(at, first_low, first_high);
+	__m256i pair = _mm256_and_si256(first, classes_avx2(at + 1, second_low, second_high));
 	return (struct raw){
-		.quote = gather_avx2(equal_avx2(first, '"')),
-		.backslash = gather_avx2(equal_avx2(first, '\\')),
-		.open = gather_avx2(equal_avx2(curly, '{')),
-		.close = gather_avx2(equal_avx2(curly, '}')),
-		.newline = gather_avx2(equal_avx2(first, '\n')),
-		.hint = gather_avx2(_mm256_or_si256(_mm256_or_si256(key, session), _mm256_or_si256(name, category))),
+		.quote = gather_avx2(first),
+		.open = gather_avx2(_mm256_slli_epi16(first, 1)),
+		.close = gather_avx2(_mm256_slli_epi16(first, 2)),
+		.hint = (uint32_t)~gather_avx2(_mm256_cmpeq_epi8(pair, _mm256_setzero_si256())),
+		.comma = 0,
+		.has_odd = _mm256_testz_si256(first, _mm256_set1_epi8(BACKSLASH | NEWLINE)) == 0,
 	};
 }
 
-AVX2 INLINE void look_avx2(const char *bytes, struct raw *ret)
+AVX2 INLINE struct raw join(struct raw low, struct raw high)
 {
-	struct raw low = look_half(bytes), high = look_half(bytes + SCAN_BLOCK_BYTES / 2);
-	*ret = (struct raw){
+	return (struct raw){
 		.quote = low.quote | high.quote << 32,
-		.backslash = low.backslash | high.backslash << 32,
 		.open = low.open | high.open << 32,
 		.close = low.close | high.close << 32,
-		.newline = low.newline | high.newline << 32,
+		.comma = low.comma | high.comma << 32,
 		.hint = low.hint | high.hint << 32,
+		.has_odd = low.has_odd | high.has_odd,
 	};
+}
+
+AVX2 INLINE void look_avx2(const char *at, struct raw *ret)
+{
+	*ret = join(look_half(at), look_half(at + SCAN_BLOCK_BYTES / 2));
 }
 
 AVX2 static size_t scan_avx2(const char *bytes, size_t length, struct scan_state *state, const struct scan_aim *aim,
@@ -341,22 +375,21 @@ AVX2 static size_t scan_avx2(const char *bytes, size_t length, struct scan_state
 	return scan(bytes, length, state, aim, hints, ret, look_avx2, parity_multiplied);
 }
 
-AVX2 INLINE uint64_t both(const char *at, __m256i add, char byte)
+AVX2 INLINE struct raw look_outline_half(const char *at)
 {
-	__m256i low = _mm256_or_si256(load_avx2(at), add), high = _mm256_or_si256(load_avx2(at + 32), add);
-	return gather_avx2(equal_avx2(low, byte)) | gather_avx2(equal_avx2(high, byte)) << 32;
+	__m256i first = classes_avx2(at, first_low, first_high);
+	return (struct raw){
+		.quote = gather_avx2(first),
+		.open = gather_avx2(_mm256_slli_epi16(first, 1)),
+		.close = gather_avx2(_mm256_slli_epi16(first, 2)),
+		.comma = gather_avx2(_mm256_cmpeq_epi8(load_avx2(at), _mm256_set1_epi8(','))),
+		.has_odd = _mm256_testz_si256(first, _mm256_set1_epi8(BACKSLASH | NEWLINE)) == 0,
+	};
 }
 
 AVX2 INLINE void look_outline_avx2(const char *at, struct raw *ret)
 {
-	__m256i none = _mm256_setzero_si256(), bit = _mm256_set1_epi8(0x20);
-	*ret = (struct raw){
-		.quote = both(at, none, '"'),
-		.backslash = both(at, none, '\\'),
-		.open = both(at, bit, '{'),
-		.close = both(at, bit, '}'),
-		.comma = both(at, none, ','),
-	};
+	*ret = join(look_outline_half(at), look_outline_half(at + SCAN_BLOCK_BYTES / 2));
 }
 
 AVX2 static bool outline_avx2(const char *bytes, size_t length, struct scan_outline *ret)
@@ -364,33 +397,33 @@ AVX2 static bool outline_avx2(const char *bytes, size_t length, struct scan_outl
 	return outline(bytes, length, ret, look_outline_avx2, parity_multiplied);
 }
 
-AVX512 INLINE __m512i each_avx512(char byte)
+AVX512 INLINE __m512i table_avx512(const uint8_t table[static 16])
 {
-	__m512i each = _mm512_set1_epi8(byte);
-	__asm__("" : "+v"(each));
-	return each;
+	return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i_u *)(const void *)table));
 }
 
-AVX512 INLINE uint64_t equal_avx512(__m512i bytes, char byte)
+AVX512 INLINE __m512i classes_avx512(const char *at, const uint8_t *low, const uint8_t *high)
 {
-	return _mm512_cmpeq_epi8_mask(bytes, each_avx512(byte));
+	__m512i bytes = _mm512_loadu_si512(at);
+	__m512i upper = _mm512_and_si512(_mm512_srli_epi16(bytes, 4), _mm512_set1_epi8(0x0f));
+	return _mm512_and_si512(_mm512_shuffle_epi8(table_avx512(low), bytes),
+	                        _mm512_shuffle_epi8(table_avx512(high), upper));
+}
+
+AVX512 INLINE uint64_t having_avx512(__m512i classes, int class)
+{
+	return _mm512_test_epi8_mask(classes, _mm512_set1_epi8((char)class));
 }
 
 AVX512 INLINE void look_avx512(const char *at, struct raw *ret)
 {
-	__m512i first = _mm512_loadu_si512(at), second = _mm512_loadu_si512(at + 1);
-	__m512i third = _mm512_loadu_si512(at + 2), fourth = _mm512_loadu_si512(at + 3);
-	__m512i curly = _mm512_or_si512(first, _mm512_set1_epi8(0x20));
+	__m512i first = classes_avx512(at, first_low, first_high);
 	*ret = (struct raw){
-		.quote = equal_avx512(first, '"'),
-		.backslash = equal_avx512(first, '\\'),
-		.open = equal_avx512(curly, '{'),
-		.close = equal_avx512(curly, '}'),
-		.newline = equal_avx512(first, '\n'),
-		.hint = (equal_avx512(third, 'I') & equal_avx512(fourth, 'A')) |
-	                (equal_avx512(second, 'i') & equal_avx512(third, '-')) |
-	                (equal_avx512(first, 't') & equal_avx512(second, 'N')) |
-	                (equal_avx512(first, 'k') & equal_avx512(second, 'A')),
+		.quote = having_avx512(first, QUOTE),
+		.open = having_avx512(first, OPEN),
+		.close = having_avx512(first, CLOSE),
+		.hint = _mm512_test_epi8_mask(first, classes_avx512(at + 1, second_low, second_high)),
+		.has_odd = having_avx512(first, BACKSLASH | NEWLINE) != 0,
 	};
 }
 
@@ -402,14 +435,13 @@ AVX512 static size_t scan_avx512(const char *bytes, size_t length, struct scan_s
 
 AVX512 INLINE void look_outline_avx512(const char *at, struct raw *ret)
 {
-	__m512i first = _mm512_loadu_si512(at);
-	__m512i curly = _mm512_or_si512(first, _mm512_set1_epi8(0x20));
+	__m512i first = classes_avx512(at, first_low, first_high);
 	*ret = (struct raw){
-		.quote = equal_avx512(first, '"'),
-		.backslash = equal_avx512(first, '\\'),
-		.open = equal_avx512(curly, '{'),
-		.close = equal_avx512(curly, '}'),
-		.comma = equal_avx512(first, ','),
+		.quote = having_avx512(first, QUOTE),
+		.open = having_avx512(first, OPEN),
+		.close = having_avx512(first, CLOSE),
+		.comma = _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(at), _mm512_set1_epi8(',')),
+		.has_odd = having_avx512(first, BACKSLASH | NEWLINE) != 0,
 	};
 }
 

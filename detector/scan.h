@@ -8,8 +8,8 @@
 /* What stands where in 64 bytes of JSON, one bit a byte, lowest bit first: what the walk over records decides by. */
 struct scan_block {
 	uint64_t open, close;  /* { or [, } or ], outside of strings */
-	uint64_t hint;         /* where what triage looks for may begin: an access key id (??IA), an instance session
-	                          (?i-), the tail of eventName (tN) or of NetworkActivity (kA) */
+	uint64_t hint;         /* where a pair begins that what triage looks for has: IA of a key id, i- of an instance
+	                          id, tN of eventName, kA of NetworkActivity; and tA, kN, dN, dA, {N, {A */
 	uint64_t broken;       /* line feeds within strings: no JSON from there on */
 	uint64_t line_opens;   /* of `open`, those directly behind a line feed */
 	uint8_t opens, closes; /* bits set */

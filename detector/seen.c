@@ -4,7 +4,7 @@
  * for each other. Two events with one digest would be counted as one: once in some million runs of a million events. */
 #include "detector/seen.h"
 
-#define FIRST_CAPACITY 64
+#define FIRST_CAPACITY 128
 
 /* A set that is full stops growing while half of it is free. */
 static uint64_t *slot_of(const struct seen_part *part, uint64_t hash)
@@ -17,8 +17,11 @@ static uint64_t *slot_of(const struct seen_part *part, uint64_t hash)
 
 static bool grow(struct seen_part *part, size_t max)
 {
-	size_t capacity = part->capacity > 0 ? part->capacity * 2 : FIRST_CAPACITY;
-	uint64_t *slots = capacity <= max * 2 / SEEN_PARTS ? calloc(capacity, sizeof(*slots)) : NULL;
+	/* By four, since each entry moves each time. */
+	size_t capacity = part->capacity > 0 ? part->capacity * 4 : FIRST_CAPACITY, most = max * 2 / SEEN_PARTS;
+	if (capacity > most)
+		capacity = most;
+	uint64_t *slots = capacity > part->capacity ? calloc(capacity, sizeof(*slots)) : NULL;
 	if (slots == NULL)
 		return false;
 	uint64_t *old = part->slots;
@@ -39,6 +42,16 @@ static struct seen_part *part_of(const struct seen *seen, uint64_t *hash)
 	struct seen_part *part = &((struct seen *)(uintptr_t)seen)->parts[*hash % SEEN_PARTS];
 	(void)pthread_mutex_lock(&part->lock);
 	return part;
+}
+
+void seen_expect(const struct seen *seen, uint64_t hash)
+{
+	hash = hash != 0 ? hash : 1;
+	const struct seen_part *part = &seen->parts[hash % SEEN_PARTS];
+	const uint64_t *slots = __atomic_load_n(&part->slots, __ATOMIC_RELAXED);
+	size_t capacity = __atomic_load_n(&part->capacity, __ATOMIC_RELAXED);
+	if (capacity > 0)
+		__builtin_prefetch(&slots[(size_t)(hash >> 7) & (capacity - 1)]);
 }
 
 bool seen_first(struct seen *seen, uint64_t hash)

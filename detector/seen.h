@@ -26,6 +26,8 @@ struct seen {
 
 /* True the first time. Beyond SEEN_MAX events, or without memory, always true for events that are not held. */
 bool seen_first(struct seen *seen, uint64_t hash);
+/* Will be asked of soon: its place in memory is fetched meanwhile. */
+void seen_expect(const struct seen *seen, uint64_t hash);
 /* Is it held? */
 bool seen_holds(const struct seen *seen, uint64_t hash);
 void seen_done(struct seen *seen);

@@ -51,21 +51,23 @@ static inline bool sieve_is_other_name(const struct sieve *sieve, const char *at
 	return at[2] != 'a' || (memcmp(at, before, sizeof(before)) == 0 && !sieve_holds(sieve, at + sizeof(before)));
 }
 
-/* May what was added begin at a hint of the scan? A key id at `at`, an instance id behind the `:` or `/` there, the
- * name of a call behind the tail of eventName; the tail of NetworkActivity always may. Up to 24 bytes are read. */
-static inline bool sieve_may_begin(const struct sieve *sieve, const char *at)
+/* `at`: a hint of the scan. Where does what was added begin, if it may be there at all? A key id, or the `:` or `/`
+ * before an instance id, or the tail of eventName or of NetworkActivity, which always may. NULL: nothing. Two bytes in
+ * front of `at` are read, and 24 from there on. */
+static inline const char *sieve_find(const struct sieve *sieve, const char *at)
 {
 	switch (at[0]) {
-	case 'A':
-		return at[2] == 'I' && at[3] == 'A' && sieve_holds(sieve, at + SIEVE_KEY_AT);
-	case ':':
-	case '/':
-		return at[1] == 'i' && at[2] == '-' && sieve_holds(sieve, at + 1 + SIEVE_INSTANCE_AT);
+	case 'I':
+		return at[1] == 'A' && at[-2] == 'A' && sieve_holds(sieve, at - 2 + SIEVE_KEY_AT) ? at - 2 : NULL;
+	case 'i':
+		return at[1] == '-' && (at[-1] == ':' || at[-1] == '/') && sieve_holds(sieve, at + SIEVE_INSTANCE_AT)
+		               ? at - 1
+		               : NULL;
 	case 't':
-		return at[1] == 'N' && !sieve_is_other_name(sieve, at);
+		return at[1] == 'N' && !sieve_is_other_name(sieve, at) ? at : NULL;
 	case 'k':
-		return at[1] == 'A' && at[2] == 'c';
+		return at[1] == 'A' && at[2] == 'c' ? at : NULL;
 	default:
-		return false;
+		return NULL;
 	}
 }

@@ -103,8 +103,6 @@ void triage_follow(struct triage *triage)
 bool triage_hint(const void *context, const char *at, const char *end)
 {
 	const struct triage *triage = context;
-	if (!sieve_may_begin(&triage->sieve, at))
-		return false;
 	switch (*at) {
 	case 'A':
 		return is_known_key(triage, at, end);

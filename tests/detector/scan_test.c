@@ -32,8 +32,8 @@ static void scan_plain(const char *bytes, size_t length, struct scan_state *stat
 		if (*c == '"' && !is_escaped)
 			state->in_string = !state->in_string;
 		block->may_hide = block->may_hide || may_hide(c);
-		block->hint |= (c[2] == 'I' && c[3] == 'A') || (c[1] == 'i' && c[2] == '-') ? bit : 0;
-		block->hint |= (c[0] == 't' && c[1] == 'N') || (c[0] == 'k' && c[1] == 'A') ? bit : 0;
+		block->hint |= (c[0] == 'I' && c[1] == 'A') || (c[0] == 'i' && c[1] == '-') ? bit : 0;
+		block->hint |= memchr("tkd{", c[0], 4) != NULL && (c[1] == 'N' || c[1] == 'A') ? bit : 0;
 		block->broken |= *c == '\n' && state->in_string ? bit : 0;
 		if (!state->in_string && (*c == '{' || *c == '[')) {
 			block->open |= bit;
