@@ -116,6 +116,16 @@ char *text_to_utf8(const char *bytes, size_t length)
 	return to;
 }
 
+void text_repair_utf8(char *text, size_t length)
+{
+	for (size_t i = 0; i < length;) {
+		size_t sequence = utf8_sequence((const unsigned char *)text + i, length - i);
+		if (sequence == 0)
+			text[i] = '?';
+		i += sequence > 0 ? sequence : 1;
+	}
+}
+
 bool text_starts(const char *text, const char *prefix)
 {
 	return strncmp(text, prefix, strlen(prefix)) == 0;

@@ -171,6 +171,14 @@ static bool take_time(const struct glance_text *text, int64_t *ret_us)
 	return true;
 }
 
+static bool is_ascii(const struct glance_text *text)
+{
+	unsigned char bits = 0;
+	for (size_t i = 0; i < text->length; i++)
+		bits |= (unsigned char)text->text[i];
+	return bits < 0x80;
+}
+
 static bool is_text(const struct glance_text *text, const char *wanted)
 {
 	return text->length == strlen(wanted) && memcmp(text->text, wanted, text->length) == 0;
@@ -198,6 +206,8 @@ bool glance_read(scan_outline_function *outline, const char *bytes, size_t lengt
 			return false;
 		at = members_of.end[i] + 1;
 	}
+	if (!is_ascii(&ret->fields[GLANCE_ID]) || !is_ascii(&ret->fields[GLANCE_REQUEST]))
+		return false; /* the parser may read it otherwise */
 	ret->id_hash = map_hash(ret->fields[GLANCE_ID].text, ret->fields[GLANCE_ID].length);
 	return ret->fields[GLANCE_IDENTITY].text != NULL && ret->fields[GLANCE_ID].length > 0 &&
 	       take_time(&ret->fields[GLANCE_TIME], &ret->at_us) && is_plain_call(ret);

@@ -18,7 +18,7 @@ struct inflate {
 	struct inflate_whole *whole;
 	struct inflate_space packed;
 	struct inflate_space space;
-	struct inflate_budget *budget;
+	struct inflate_budget *budget, own;
 	size_t keep;
 	size_t taken;    /* out of the budget: what both spaces have above the least, and */
 	size_t reserved; /* what they may still grow by */
@@ -90,11 +90,17 @@ static bool shrink(struct inflate *inflate)
 	return is_there;
 }
 
-int inflate_new(struct inflate_budget *budget, size_t keep, struct inflate **ret, struct error *err)
+int inflate_new(struct inflate **ret, struct error *err)
+{
+	return inflate_new_within(NULL, INFLATE_KEPT_BYTES, ret, err);
+}
+
+int inflate_new_within(struct inflate_budget *budget, size_t keep, struct inflate **ret, struct error *err)
 {
 	struct inflate *inflate = calloc(1, sizeof(*inflate));
 	if (inflate != NULL) {
-		inflate->budget = budget;
+		inflate_budget_init(&inflate->own);
+		inflate->budget = budget != NULL ? budget : &inflate->own;
 		inflate->keep = keep;
 	}
 	if (inflate == NULL || (inflate->whole = inflate_whole_new()) == NULL || !shrink(inflate)) {

@@ -43,8 +43,11 @@ struct inflate_budget {
 /* Of INFLATE_NEED_BYTES + INFLATE_KEPT_BYTES. */
 void inflate_budget_init(struct inflate_budget *budget);
 
+/* One that shares its memory with nobody. */
+MUST_USE int inflate_new(struct inflate **ret, struct error *err);
+
 /* `keep`: its part of INFLATE_KEPT_BYTES. The budget is borrowed. */
-MUST_USE int inflate_new(struct inflate_budget *budget, size_t keep, struct inflate **ret, struct error *err);
+MUST_USE int inflate_new_within(struct inflate_budget *budget, size_t keep, struct inflate **ret, struct error *err);
 void inflate_free(struct inflate *inflate);
 
 /* Reads `fd` to its end. ERROR_INPUT: the gzip data are cut or damaged (what stood before was visited; is_last never

@@ -177,7 +177,7 @@ int reader_new(struct pass *pass, size_t of, struct reader **ret, struct error *
 		return error_set(err, ERROR_MEMORY, "no memory for a reader");
 	reader->pass = pass;
 	reader->outline = scan_best()->outline;
-	if (inflate_new(&pass->budget, INFLATE_KEPT_BYTES / of, &reader->inflate, err) < 0 ||
+	if (inflate_new_within(&pass->budget, INFLATE_KEPT_BYTES / of, &reader->inflate, err) < 0 ||
 	    familiar_new(familiar, &reader->familiar, err) < 0) {
 		reader_free(reader);
 		return -1;

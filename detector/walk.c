@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "common/text.h"
+
 static void skip_space(struct walk *walk)
 {
 	while (walk->at < walk->end &&
@@ -239,6 +241,7 @@ bool walk_text(struct walk *walk, char *to, size_t size, bool *ret_fits)
 	} else if (!copy_escaped(walk, to, size, &fits)) {
 		return false;
 	}
+	text_repair_utf8(to, strlen(to));
 	if (ret_fits != NULL)
 		*ret_fits = fits;
 	return true;

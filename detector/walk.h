@@ -38,5 +38,6 @@ char walk_peek(struct walk *walk);
 MUST_USE bool walk_skip(struct walk *walk);
 
 /* A string, decoded to UTF-8 with a NUL behind it. What does not fit is cut (*ret_fits false); NUL bytes within become
- * spaces; surrogates without their other half become U+FFFD. `ret_fits` may be NULL. */
+ * spaces; surrogates without their other half become U+FFFD, bytes that are no UTF-8 question marks. `ret_fits` may be
+ * NULL. */
 MUST_USE bool walk_text(struct walk *walk, char *to, size_t size, bool *ret_fits);

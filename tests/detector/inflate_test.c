@@ -214,7 +214,8 @@ static void test_large(void **state)
 static int setup(void **state)
 {
 	inflate_budget_init(&budget);
-	return support_setup(state) < 0 || inflate_new(&budget, INFLATE_KEPT_BYTES / 2, &inflater, NULL) < 0 ? -1 : 0;
+	return support_setup(state) < 0 || inflate_new_within(&budget, INFLATE_KEPT_BYTES / 2, &inflater, NULL) < 0 ? -1
+	                                                                                                            : 0;
 }
 
 static int teardown(void **state)

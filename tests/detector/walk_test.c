@@ -53,6 +53,10 @@ static void test_texts(void **state)
 		{"\"\\ud83d\\u0041\"", "\xef\xbf\xbd"
 	                               "A"},
 		{"\"a\\u0000b\"", "a b"},
+		{"\"\xc3\xa4\xff\xc3(\xe2\x82\"", "\xc3\xa4?"
+	                                          "?(?"
+	                                          "?"},
+		{"\"\\n\xed\xa0\x80\"", "\n???"},
 	};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
