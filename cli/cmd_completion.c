@@ -10,21 +10,20 @@
 
 /* ---- what there is to complete */
 
-/* Calls f for each verb that a command's operands begin with: "up|down", "simulate FILE", "[ack|close ID...]". */
+/* Calls f for each verb that operands can begin with: "up|down", "verify|import FILE...", "[ack|close ID...]". What is
+ * in capitals stands for something else. */
 typedef void each_word(const char *word, FILE *to);
 
 static void each_verb(const struct command *command, each_word *f, FILE *to)
 {
-	const char *at = command->operands + (command->operands[0] == '[');
-	size_t length = strspn(at, "abcdefghijklmnopqrstuvwxyz|-");
-	if (length == 0 || (at[length] != '\0' && at[length] != ' ' && at[length] != ']'))
-		return;
-	for (const char *end = at + length; at < end;) {
+	for (const char *part = command->operands; part != NULL; part = strchr(part, '|')) {
 		char word[WORD_BYTES];
-		size_t bytes = strcspn(at, "| ]");
-		(void)snprintf(word, sizeof(word), "%.*s", (int)bytes, at);
+		part += strspn(part, "[|");
+		size_t length = strspn(part, "abcdefghijklmnopqrstuvwxyz-");
+		if (length == 0 || part[0] == '-')
+			continue;
+		(void)snprintf(word, sizeof(word), "%.*s", (int)length, part);
 		f(word, to);
-		at += bytes + 1;
 	}
 }
 
