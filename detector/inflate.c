@@ -290,6 +290,8 @@ MUST_USE static int run_windows(const struct reading *reading, struct error *err
 	struct inflate_space *space = &reading->inflate->space;
 	size_t size = INFLATE_WINDOW_BYTES, length = 0;
 	bool is_last = false, is_full = false;
+	if (space->bytes == NULL)
+		return error_set(err, ERROR_MEMORY, "no memory to unpack into");
 	while (!is_last) {
 		struct error problem = {0};
 		ssize_t got = 1;
