@@ -23,7 +23,7 @@ installed() { # [upgrade]
 	systemd-sysusers keytrail.conf
 	# It wants /proc, which is not there in every place where images are put together.
 	systemd-tmpfiles --create keytrail.conf 2>/dev/null ||
-		install -d -o keytrail -g keytrail -m 0750 /var/lib/keytrail
+		install -d -o keytrail -g keytrail -m 0750 /var/lib/keytrail /var/spool/keytrail
 	has_systemd || return 0
 	systemctl daemon-reload || true
 	[ "$1" != upgrade ] || restart_what_runs

@@ -46,6 +46,7 @@ build {
       "systemctl enable keytrail.socket keytraild.service keytrail-redirect.service keytrail-check.timer keytrail-first-boot.service",
       "rm -f /tmp/keytrail.deb /tmp/keytrail.rpm",
       "keytrail seal --yes",
+      "rm -f /var/spool/keytrail/*",
     ]
   }
 }

@@ -160,7 +160,7 @@ def test_export_unit_writes_what_is_new(tmp_path):
     exports.mkdir()
     with Instance() as instance:
         command = settings_of("keytrail-export.service")["ExecStart"][0].replace("$$", "$").replace("%%", "%")
-        command = command.replace("/var/lib/keytrail/exports", str(exports))
+        command = command.replace("/var/spool/keytrail", str(exports))
         command = command.replace("/usr/bin/keytrail ", f"{binary('keytrail')} ").replace(" --cursor", f" --ledger {instance.ledger} --cursor")
         got = []
         for _ in range(2):
