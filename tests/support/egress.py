@@ -11,6 +11,11 @@ import os
 import pathlib
 import socket
 import struct
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "world"))
+
+from world import attaching_programs
 
 PROG_LOAD, PROG_ATTACH, PROG_DETACH = 5, 8, 9
 CGROUP_SKB, CGROUP_SOCK_ADDR = 8, 18
@@ -83,12 +88,20 @@ class Group:
     def __init__(self, name=None):
         Group._serial += 1
         self.path = root() / (name or f"keytrail-test-{os.getpid()}-{Group._serial}")
+        self.alone = attaching_programs()
 
     def __enter__(self):
+        self.alone.__enter__()
         self.path.mkdir()
         return self
 
     def __exit__(self, *_):
+        try:
+            self.remove()
+        finally:
+            self.alone.__exit__(None, None, None)
+
+    def remove(self):
         for line in (self.path / "cgroup.procs").read_text().split():
             (root() / "cgroup.procs").write_text(line)
         self.path.rmdir()  # what is attached ends with it

@@ -7,6 +7,8 @@ Programs run in a namespace through nsenter and, as another user, through setpri
 this process ends.
 """
 
+import contextlib
+import fcntl
 import os
 import pathlib
 import signal
@@ -26,6 +28,10 @@ IMDS_V6 = "fd00:ec2::254"
 ROLES = ("imds", "host", "ctr1", "ctr2")
 DEFAULT_TIMEOUT_S = 20
 
+# Programs on control groups are seen by every redirect of the machine, in whatever world: who attaches some is alone.
+PROGRAMS_LOCK = "/run/keytrail-test-programs.lock"
+_attaching = 0
+
 _serial_lock = threading.Lock()
 _serial = 0
 
@@ -35,6 +41,30 @@ def _next_prefix():
     with _serial_lock:
         _serial += 1
         return f"kt-{os.getpid()}-{_serial}"
+
+
+@contextlib.contextmanager
+def attaching_programs():
+    """While this lasts, no other process's test runs a redirect."""
+    global _attaching
+    with open(PROGRAMS_LOCK, "w", encoding="ascii") as lock:
+        if _attaching == 0:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        _attaching += 1
+        try:
+            yield
+        finally:
+            _attaching -= 1
+
+
+@contextlib.contextmanager
+def _no_programs_of_others(argv):
+    if _attaching or not any("keytrail" in str(word) for word in argv):
+        yield
+        return
+    with open(PROGRAMS_LOCK, "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        yield
 
 
 class World:
@@ -75,7 +105,8 @@ class World:
         kwargs.setdefault("text", True)
         if "capture_output" not in kwargs and "stdout" not in kwargs:
             kwargs["capture_output"] = True
-        return subprocess.run(self.argv(ns, argv, user), timeout=timeout, check=check, **kwargs)
+        with _no_programs_of_others(argv):
+            return subprocess.run(self.argv(ns, argv, user), timeout=timeout, check=check, **kwargs)
 
     def popen(self, ns, argv, user=None, **kwargs):
         """Starts a process that close() ends."""
