@@ -49,17 +49,25 @@ class Block:
             image.truncate(64 << 20)  # more than there is room for
         # Without a journal of its own, which would end for good with its first error.
         run("mkfs.ext4", "-q", "-O", "^has_journal", "-E", "lazy_itable_init=1,nodiscard", str(self.image))
-        self.device = run("losetup", "--find", "--show", str(self.image))
+        self.devices = []
         self.mount()
         shutil.chown(self.folder, "keytrail", "keytrail")
         self.folder.chmod(0o750)
 
+    @property
+    def device(self):
+        return self.devices[-1]
+
     def mount(self):
+        """On a device of its own each time: what the kernel knows of the one before lasts as long as it is mounted anywhere, and
+        a mount namespace that somebody else made meanwhile has it still."""
+        self.devices.append(run("losetup", "--find", "--show", str(self.image)))
         run("mount", "-o", "errors=remount-ro", self.device, str(self.folder))
 
     def unmount(self):
         """Once nobody has a file open there: the witness ends a moment after the proxy."""
         assert eventually(lambda: subprocess.run(["umount", str(self.folder)], capture_output=True).returncode == 0, 10)
+        run("blockdev", "--flushbufs", self.device)
 
     def read_only(self):
         """What the kernel does when it finds the file system damaged."""
@@ -73,7 +81,7 @@ class Block:
         (self.backing / "filler").unlink()
 
     def close(self):
-        for command in (["umount", "-l", str(self.folder)], ["losetup", "-d", self.device], ["umount", "-l", str(self.backing)]):
+        for command in (["umount", "-l", str(self.folder)], ["losetup", "-d", *self.devices], ["umount", "-l", str(self.backing)]):
             subprocess.run(command, capture_output=True)
 
 
