@@ -108,7 +108,7 @@ bool walk_skip(struct walk *walk)
 			depth++;
 		} else if (depth == 0) {
 			size_t length = 0;
-			while (walk->at + length < walk->end && strchr(",]} \n\r\t", walk->at[length]) == NULL)
+			while (walk->at + length < walk->end && strchr(",:\"{}[] \n\r\t", walk->at[length]) == NULL)
 				length++;
 			walk->at += length;
 			return length > 0;

@@ -33,6 +33,18 @@ static void test_skips(void **state)
 	}
 }
 
+/* Or a bracket within would count for the cutting of records and not here. */
+static void test_no_scalar_holds_structure(void **state)
+{
+	static const char *const odd[] = {"x{\"a\":1}", "x}", "x[1]", "x]", "x\"y\"", "x:1"};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(odd); i++) {
+		struct walk walk = {odd[i], odd[i] + strlen(odd[i])};
+		assert_true(walk_skip(&walk));
+		assert_ptr_equal(walk.at, odd[i] + 1);
+	}
+}
+
 static void test_texts(void **state)
 {
 	static const struct {
@@ -118,8 +130,12 @@ static void test_real_texts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_broken_values),   cmocka_unit_test(test_skips),      cmocka_unit_test(test_texts),
-		cmocka_unit_test(test_cuts_long_texts), cmocka_unit_test(test_real_texts),
+		cmocka_unit_test(test_broken_values),
+		cmocka_unit_test(test_skips),
+		cmocka_unit_test(test_no_scalar_holds_structure),
+		cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_cuts_long_texts),
+		cmocka_unit_test(test_real_texts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
