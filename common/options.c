@@ -8,8 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #include "common/text.h"
+
+#define BYTE_ORDER_MARK "\xef\xbb\xbf" /* editors of other systems begin a file with it */
 
 struct load {
 	const struct options *options;
@@ -188,7 +191,8 @@ MUST_USE static int check_line(struct load *load, const char *text, struct error
 		return error_set(err, ERROR_INPUT, "a line of more than %d bytes", OPTIONS_LINE_BYTES);
 	if (text[0] == '[')
 		return check_heading(load, text, err);
-	if (text[0] != '\0' && strchr(text, '=') == NULL)
+	/* To inih, a colon ends the key as well; to those who read the file next to us it does not. */
+	if (text[0] != '\0' && text[strcspn(text, "=:")] != '=')
 		return error_set(err, ERROR_INPUT, "%.60s: expected `key = value`", text);
 	return 0;
 }
@@ -211,8 +215,10 @@ static char *read_line(char *to, int size, void *stream)
 			return NULL;
 		line[0] = '\0';
 	}
-	cut_comment(line);
-	const char *text = text_trim(line);
+	bool has_mark = load->line == 1 && text_starts(line, BYTE_ORDER_MARK);
+	char *start = line + (has_mark ? strlen(BYTE_ORDER_MARK) : 0);
+	cut_comment(start);
+	const char *text = text_trim(start);
 	if (check_line(load, text, &problem) < 0) {
 		if (complain(load, &problem) < 0)
 			return NULL;
@@ -233,9 +239,12 @@ int options_load(const struct options *options, const char *path, void *config, 
 		return 0;
 
 	CLEANUP_FILE FILE *file = fopen(path, "re");
+	struct stat status;
 	CLEANUP_FREE uint8_t *seen = calloc(options->count, 1);
 	if (file == NULL)
 		return error_errno(err, "%s", path);
+	if (fstat(fileno(file), &status) == 0 && S_ISDIR(status.st_mode))
+		return error_set(err, ERROR_INPUT, "%s: expected a file, it is a folder", path);
 	if (seen == NULL)
 		return error_set(err, ERROR_MEMORY, "%s: no memory", path);
 	struct load load = {.options = options, .config = config, .file = file, .path = path, .seen = seen, .err = err};

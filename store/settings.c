@@ -4,6 +4,8 @@
 #include "store/settings.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
+#include <net/if.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/un.h>
@@ -17,12 +19,37 @@ static bool is_absolute(const char *value)
 
 static bool is_name(const char *value)
 {
-	return value[0] != '\0' && strpbrk(value, " \t/:") == NULL;
+	return value[0] != '\0' && strpbrk(value, " \t/:") == NULL && strcmp(value, "root") != 0;
 }
 
-static bool is_some(const char *value)
+/* Of the redirect's iptables: what it refuses is refused here, too, so that both are up or none. */
+static bool is_interface(const char *word, size_t length)
 {
-	return value[0] != '\0';
+	static const char others[] = "]_.:@*?[!-";
+	bool is_pattern = false;
+	for (size_t i = 0; i < length; i++) {
+		if (!isalnum((unsigned char)word[i]) && strchr(others, word[i]) == NULL)
+			return false;
+		is_pattern |= strchr("*?[", word[i]) != NULL;
+	}
+	return is_pattern || length < IFNAMSIZ;
+}
+
+/* `auto` or `none` alone, or names and patterns. */
+static bool is_interfaces(const char *value)
+{
+	static const char blanks[] = " \t";
+	size_t count = 0, alone = 0;
+	for (value += strspn(value, blanks); *value != '\0'; count++) {
+		size_t length = strcspn(value, blanks);
+		if (!is_interface(value, length))
+			return false;
+		if (length == 4 && (strncmp(value, "auto", 4) == 0 || strncmp(value, "none", 4) == 0))
+			alone++;
+		value += length;
+		value += strspn(value, blanks);
+	}
+	return count > 0 && (alone == 0 || count == 1);
 }
 
 static bool is_port(const char *text)
@@ -54,9 +81,16 @@ static bool is_ipv6(const char *value)
 	return inet_pton(AF_INET6, address + 1, &binary) == 1;
 }
 
-static bool is_absolute_or_empty(const char *value)
+/* A folder's name is not enough. */
+static bool is_file(const char *value)
 {
-	return value[0] == '\0' || value[0] == '/';
+	size_t length = strlen(value);
+	return value[0] == '/' && value[length - 1] != '/';
+}
+
+static bool is_file_or_empty(const char *value)
+{
+	return value[0] == '\0' || is_file(value);
 }
 
 /* Nothing; or a Unix socket, whose path the kernel limits; or an address that only this machine reaches. */
@@ -85,14 +119,14 @@ static const struct option_choice policy_default_choices[] = {{"allow", false}, 
 #define CHOICE(name, list) .type = OPTION_CHOICE, .offset = offsetof(struct settings, name), .choices = (list)
 
 static const struct option_row table[] = {
-	{"daemon", "user", TEXT(user), .default_text = "keytrail", .is_valid = is_name, .expected = "a user's name",
-         .at_start_only = true},
+	{"daemon", "user", TEXT(user), .default_text = "keytrail", .is_valid = is_name,
+         .expected = "the name of an unprivileged user", .at_start_only = true},
 	{"daemon", "runtime", TEXT(runtime), .default_text = "/run/keytrail", .is_valid = is_absolute,
          .expected = "an absolute path", .at_start_only = true},
 	{"daemon", "on_dead", CHOICE(on_dead, on_dead_choices), .default_text = "closed"},
 	{"listen", "port", INT(port), .default_text = "8775", .minimum = 1, .maximum = 65535, .at_start_only = true},
-	{"listen", "container_interfaces", TEXT(container_interfaces), .default_text = "auto", .is_valid = is_some,
-         .expected = "auto, none, or interface names and patterns"},
+	{"listen", "container_interfaces", TEXT(container_interfaces), .default_text = "auto",
+         .is_valid = is_interfaces, .expected = "auto, none, or interface names and patterns"},
 	{"listen", "max_connections", INT(max_connections), .default_text = "512", .minimum = 1, .maximum = 4096,
          .at_start_only = true},
 	{"endpoints", "ecs", CHOICE(ecs, switch_choices), .default_text = "off"},
@@ -119,14 +153,14 @@ static const struct option_row table[] = {
 	{"witness", "proc_scan", CHOICE(proc_scan, switch_choices), .default_text = "on"},
 	{"witness", "on_unattributed", CHOICE(on_unattributed, unattributed_choices), .default_text = "deliver"},
 	{"witness", "redact", TEXT(redact), .default_text = ""},
-	{"ledger", "path", TEXT(ledger_path), .default_text = "/var/lib/keytrail/ledger.db", .is_valid = is_absolute,
-         .expected = "an absolute path", .at_start_only = true},
+	{"ledger", "path", TEXT(ledger_path), .default_text = "/var/lib/keytrail/ledger.db", .is_valid = is_file,
+         .expected = "an absolute path of a file", .at_start_only = true},
 	{"ledger", "on_failure", CHOICE(on_failure, failure_choices), .default_text = "journal", .at_start_only = true},
-	{"ledger", "jsonl", TEXT(jsonl), .default_text = "", .is_valid = is_absolute_or_empty,
-         .expected = "an absolute path", .at_start_only = true},
+	{"ledger", "jsonl", TEXT(jsonl), .default_text = "", .is_valid = is_file_or_empty,
+         .expected = "an absolute path of a file", .at_start_only = true},
 	{"ledger", "journald", CHOICE(journald, switch_choices), .default_text = "on", .at_start_only = true},
-	{"ledger", "fleet_key", TEXT(fleet_key), .default_text = "", .is_valid = is_absolute_or_empty,
-         .expected = "an absolute path"},
+	{"ledger", "fleet_key", TEXT(fleet_key), .default_text = "", .is_valid = is_file_or_empty,
+         .expected = "an absolute path of a file"},
 	{"ledger", "retain_days", INT(retain_days), .default_text = "400", .minimum = 1, .maximum = 36500},
 	{"ledger", "retain_mb", INT(retain_mb), .default_text = "0", .minimum = 0, .maximum = 1048576},
 	{"ledger", "record", CHOICE(record, record_choices), .default_text = "credentials"},

@@ -113,6 +113,10 @@ static const struct {
 	{"[first]\n  continued\n", 2, "continued: expected `key = value`"},
 	{"[first]\nnumber = 5\n \t6\n", 3, "6: expected `key = value`"},
 	{"[first]\n\xef\xbb\xbfnumber = 5\n", 2, "unknown setting"},
+	{"\xef\xbb\xbf\xef\xbb\xbf[first]\n", 1, "expected `key = value`"},
+	{"\xef\xbb\xbfnumber = 5\n", 1, ":1: number: a setting outside of any section"},
+	{"[first]\ntext: a=b\n", 2, "text: a=b: expected `key = value`"},
+	{"[first]\nnumber: 5\n", 2, "number: 5: expected `key = value`"},
 };
 
 static void refuses_with_the_line(void **state)
@@ -160,7 +164,8 @@ static void says_what_cannot_be_read(void **state)
 	assert_int_equal(options_load(&options, unit_path(missing, folder, "missing"), &config, &problem), -1);
 	assert_int_equal(problem.code, ERROR_MISSING);
 	assert_int_equal(options_load(&options, folder, &config, &problem), -1);
-	assert_int_equal(problem.code, ERROR_SYSTEM);
+	assert_int_equal(problem.code, ERROR_INPUT);
+	assert_non_null(strstr(problem.text, "expected a file, it is a folder"));
 }
 
 static const struct option_row bad_table[] = {
@@ -190,6 +195,10 @@ static const struct {
 	{"[first]\nnumber=7", "abc", 7, 0, ""},
 	{"[first]\nnumber = 7\n", "abc", 7, 0, ""},
 	{"[first]\r\nnumber = 7\r\n", "abc", 7, 0, ""},
+	{"\xef\xbb\xbf[first]\r\nnumber = 7\r\n", "abc", 7, 0, ""},
+	{"\xef\xbb\xbf# a comment\n[first]\nnumber = 7\n", "abc", 7, 0, ""},
+	{"\xef\xbb\xbf", "abc", 5, 0, ""},
+	{"[first]\ntext = a:b\n", "a:b", 5, 0, ""},
 	{"  [first]  \n\t number\t=\t7  \n", "abc", 7, 0, ""},
 	{"[first]\nnumber = 7\n[second]\nchoice = two\n[first]\ntext = q\n", "q", 7, 1, ""},
 	{"[first]\ntext =\n", "", 5, 0, ""},

@@ -35,10 +35,11 @@ static const struct {
 	int line;
 	const char *says;
 } refused[] = {
-	{"[daemon]\nuser =", 2, "[daemon] user = : expected a user's name"},
-	{"[daemon]\nuser = a b", 2, "[daemon] user = a b: expected a user's name"},
-	{"[daemon]\nuser = a/b", 2, "expected a user's name"},
-	{"[daemon]\nuser = a:b", 2, "expected a user's name"},
+	{"[daemon]\nuser =", 2, "[daemon] user = : expected the name of an unprivileged user"},
+	{"[daemon]\nuser = a b", 2, "[daemon] user = a b: expected the name of an unprivileged user"},
+	{"[daemon]\nuser = a/b", 2, "expected the name of an unprivileged user"},
+	{"[daemon]\nuser = a:b", 2, "expected the name of an unprivileged user"},
+	{"[daemon]\nuser = root", 2, "[daemon] user = root: expected the name of an unprivileged user"},
 	{"[daemon]\nruntime = run", 2, "[daemon] runtime = run: expected an absolute path"},
 	{"[daemon]\nruntime =", 2, "expected an absolute path"},
 	{"[daemon]\non_dead = shut", 2, "[daemon] on_dead = shut: expected closed | open"},
@@ -52,6 +53,10 @@ static const struct {
 	{"[listen]\nport =", 2, "from 1 to 65535"},
 	{"[listen]\nport = 99999999999999999999", 2, "from 1 to 65535"},
 	{"[listen]\ncontainer_interfaces =", 2, "expected auto, none, or interface names and patterns"},
+	{"[listen]\ncontainer_interfaces = docker0;reboot", 2, "expected auto, none, or interface names and patterns"},
+	{"[listen]\ncontainer_interfaces = sixteen-letters-", 2, "expected auto, none, or interface names"},
+	{"[listen]\ncontainer_interfaces = docker0 none", 2, "expected auto, none, or interface names"},
+	{"[listen]\ncontainer_interfaces = auto auto", 2, "expected auto, none, or interface names"},
 	{"[listen]\nmax_connections = 0", 2, "from 1 to 4096"},
 	{"[listen]\nmax_connections = 4097", 2, "from 1 to 4096"},
 	{"[upstream]\nipv4 = 169.254.169.254", 2, "expected ADDRESS:PORT"},
@@ -90,6 +95,11 @@ static const struct {
 	{"[witness]\non_unattributed = allow", 2, "expected deliver | refuse"},
 	{"[ledger]\npath = ledger.db", 2, "expected an absolute path"},
 	{"[ledger]\npath =", 2, "expected an absolute path"},
+	{"[ledger]\npath = /var/lib/keytrail/", 2,
+         "[ledger] path = /var/lib/keytrail/: expected an absolute path of a file"},
+	{"[ledger]\npath = /", 2, "expected an absolute path of a file"},
+	{"[ledger]\njsonl = /var/log/", 2, "[ledger] jsonl = /var/log/: expected an absolute path of a file"},
+	{"[ledger]\nfleet_key = /etc/keytrail/", 2, "expected an absolute path of a file"},
 	{"[ledger]\non_failure = ignore", 2, "expected journal | refuse"},
 	{"[ledger]\njsonl = rows.jsonl", 2, "expected an absolute path"},
 	{"[ledger]\nretain_mb = -1", 2, "[ledger] retain_mb = -1: "},
@@ -243,7 +253,7 @@ static void takes_every_setting(void **state)
 {
 	static const char text[] =
 		"[daemon]\nuser = imds\nruntime = /tmp/run\non_dead = closed\n"
-		"[listen]\nport = 65535\ncontainer_interfaces = docker0 br-* veth?\nmax_connections = 4096\n"
+		"[listen]\nport = 65535\ncontainer_interfaces = docker0\tbr-*  veth[0-9]?\nmax_connections = 4096\n"
 		"[upstream]\nipv4 = 127.0.0.1:1\nipv6 = [::1]:65535\ntimeout_ms = 10\ncache_ms = 60000\n"
 		"ecs = 127.0.0.1:51679\neks_ipv4 = 127.0.0.1:2\neks_ipv6 = [::1]:3\n[endpoints]\necs = on\neks = on\n"
 		"[imdsv2]\nmode = audit\ntoken_scope = process\nput_response_hop_limit = 64\n"
@@ -262,7 +272,7 @@ static void takes_every_setting(void **state)
 	assert_string_equal(settings.user, "imds");
 	assert_string_equal(settings.runtime, "/tmp/run");
 	assert_int_equal(settings.port, 65535);
-	assert_string_equal(settings.container_interfaces, "docker0 br-* veth?");
+	assert_string_equal(settings.container_interfaces, "docker0\tbr-*  veth[0-9]?");
 	assert_int_equal(settings.max_connections, 4096);
 	assert_string_equal(settings.upstream_ipv4, "127.0.0.1:1");
 	assert_string_equal(settings.upstream_ipv6, "[::1]:65535");
