@@ -3,6 +3,7 @@
 /* Users, folders, privileges. Runs once, as root if at all. */
 #include "proxy/config.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -14,6 +15,7 @@
 
 #include "common/clock.h"
 #include "common/text.h"
+#include "store/state.h"
 
 int config_identity(const struct settings *settings, struct identity *ret, struct error *err)
 {
@@ -62,7 +64,32 @@ struct upstream_options config_upstream(const struct settings *settings)
 	};
 }
 
-/* Makes the folder and those above it. Only a folder that we make gets our owner and mode. */
+/* Nobody's files but, in the runtime folder, what the redirect's check may have left there before us. */
+static bool is_unused(const char *path)
+{
+	static const char *const usual[] = {".", "..", "redirect.json"};
+	DIR *folder = opendir(path);
+	const struct dirent *entry;
+	bool unused = folder != NULL;
+	while (unused && (entry = readdir(folder)) != NULL) {
+		unused = false;
+		for (size_t i = 0; i < ARRAY_LENGTH(usual); i++)
+			unused |= strcmp(entry->d_name, usual[i]) == 0;
+	}
+	if (folder != NULL)
+		(void)closedir(folder);
+	return unused;
+}
+
+MUST_USE static int give(const char *path, const struct identity *identity, struct error *err)
+{
+	if (identity->is_root && (chown(path, identity->uid, identity->gid) < 0 || chmod(path, 0750) < 0))
+		return error_errno(err, "%s", path);
+	return 0;
+}
+
+/* Makes the folder and those above it. Only one that we make gets our owner and mode, or that was made for us: root's,
+ * and unused. Whatever else lies there may have been given its owner for a reason. */
 MUST_USE static int make_folder(const char *path, const struct identity *identity, struct error *err)
 {
 	char above[PATH_MAX];
@@ -74,16 +101,13 @@ MUST_USE static int make_folder(const char *path, const struct identity *identit
 			return error_errno(err, "cannot make the folder %s", above);
 		*slash = '/';
 	}
-	if (mkdir(path, 0750) == 0) {
-		if (identity->is_root && (chown(path, identity->uid, identity->gid) < 0 || chmod(path, 0750) < 0))
-			return error_errno(err, "%s", path);
-		return 0;
-	}
+	if (mkdir(path, 0750) == 0)
+		return give(path, identity, err);
 	if (errno != EEXIST)
 		return error_errno(err, "cannot make the folder %s", path);
 	if (stat(path, &status) < 0 || !S_ISDIR(status.st_mode))
 		return error_set(err, ERROR_INPUT, "%s: expected a folder", path);
-	return 0;
+	return status.st_uid == 0 && is_unused(path) ? give(path, identity, err) : 0;
 }
 
 int config_folders(const struct settings *settings, const struct identity *identity, struct error *err)
@@ -93,6 +117,31 @@ int config_folders(const struct settings *settings, const struct identity *ident
 	if (make_folder(state, identity, err) < 0)
 		return -1;
 	return make_folder(settings->runtime, identity, err);
+}
+
+MUST_USE static int check_folder(const char *path, const char *user, struct error *err)
+{
+	struct stat status;
+	if (access(path, R_OK | W_OK | X_OK) == 0)
+		return 0;
+	if (errno != EACCES)
+		return error_errno(err, "%s", path);
+	if (stat(path, &status) < 0)
+		return error_set(err, ERROR_SYSTEM, "%s: user %s may not enter a folder above it", path, user);
+	return error_set(err, ERROR_SYSTEM, "%s: user %s may not write there: it is uid %u's, mode %04o (chown %s: %s)",
+	                 path, user, (unsigned)status.st_uid, (unsigned)status.st_mode & 07777U, user, path);
+}
+
+int config_take_folders(const struct settings *settings, struct error *err)
+{
+	char state[PATH_MAX];
+	const struct passwd *who = getpwuid(getuid());
+	const char *user = who != NULL ? who->pw_name : settings->user;
+	int lock; /* the process's */
+	config_state_folder(settings, state);
+	if (check_folder(state, user, err) < 0 || check_folder(settings->runtime, user, err) < 0)
+		return -1;
+	return state_lock(state, &lock, err);
 }
 
 int config_drop_privileges(const struct identity *identity, struct error *err)

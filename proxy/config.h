@@ -18,8 +18,12 @@ struct identity {
 /* Started as root: the user of [daemon] user, which must exist. Else: whoever we are. */
 MUST_USE int config_identity(const struct settings *settings, struct identity *ret, struct error *err);
 
-/* Makes the state and runtime folders if missing (0750, of that user). */
+/* Makes the state and runtime folders if missing (0750, of that user). Of those that are there it takes over empty ones
+ * of root's. */
 MUST_USE int config_folders(const struct settings *settings, const struct identity *identity, struct error *err);
+
+/* As the proxy's user: may it write to both, and does no other daemon? The lock is kept until the process ends. */
+MUST_USE int config_take_folders(const struct settings *settings, struct error *err);
 
 /* The state folder: where the ledger lies. */
 void config_state_folder(const struct settings *settings, char ret[static PATH_MAX]);

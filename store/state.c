@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -67,6 +68,18 @@ static enum fate fate_of(const char *ledger_name, const char *name)
 }
 
 /* ---- whose it is */
+
+int state_lock(const char *folder, int *ret, struct error *err)
+{
+	CLEANUP_FD int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return error_errno(err, "%s", folder);
+	/* A file system that knows no locks is no reason not to run. */
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+		return error_set(err, ERROR_SYSTEM, "%s: another keytraild is using it", folder);
+	*ret = steal_fd(&fd);
+	return 0;
+}
 
 bool state_is_instance_id(const char *text)
 {
@@ -235,8 +248,10 @@ int state_empty(const char *ledger, int *ret_removed, int *ret_others, struct er
 	struct place place;
 	struct emptying emptying = {0};
 	char archives[PATH_MAX];
+	CLEANUP_FD int lock = -1;
 	place_of(ledger, &place);
-	if (path_of(&place, ARCHIVE, archives, err) < 0 || each_file(&place, remove_one, &emptying, err) < 0)
+	if (state_lock(place.folder, &lock, err) < 0 || path_of(&place, ARCHIVE, archives, err) < 0 ||
+	    each_file(&place, remove_one, &emptying, err) < 0)
 		return -1;
 	if (nftw(archives, remove_any, 8, FTW_DEPTH | FTW_PHYS) == 0)
 		emptying.removed++;

@@ -16,6 +16,9 @@ bool state_is_instance_id(const char *text);
 MUST_USE int state_instance_read(const char *folder, char ret[static INSTANCE_BYTES], struct error *err);
 MUST_USE int state_instance_write(const char *folder, const char *id, struct error *err);
 
+/* One daemon at a time: the caller closes *ret when it is done with the files. Refuses while another one has them. */
+MUST_USE int state_lock(const char *folder, int *ret, struct error *err);
+
 /* By the firmware, without a network: the asset tag that Nitro instances have. "" elsewhere. */
 #define STATE_FIRMWARE "/sys/devices/virtual/dmi/id/board_asset_tag"
 void state_instance_of_firmware(const char *path, char ret[static INSTANCE_BYTES]);
@@ -29,5 +32,5 @@ MUST_USE int state_archive(const char *ledger, const char *id, int64_t now_us, c
                            struct error *err);
 
 /* Removes everything that the daemon and `detect` keep there, archives too, for good. *ret_removed: how many files.
- * What is not ours stays, and is counted in *ret_others. */
+ * What is not ours stays, and is counted in *ret_others. Takes the lock. */
 MUST_USE int state_empty(const char *ledger, int *ret_removed, int *ret_others, struct error *err);

@@ -3,6 +3,7 @@
 /* Opening, checking and migrating databases. A file that is not ours, or newer than we are, is refused untouched. */
 #include "store/store.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -124,6 +125,8 @@ int store_open_write(const char *path, const struct schema *schema, sqlite3 **re
 	if (path[0] == '/') {
 		/* Made by us, so that its mode does not depend on the umask of whoever starts us. */
 		CLEANUP_FD int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+		if (fd < 0 && errno == ELOOP)
+			return error_set(err, ERROR_INPUT, "%s: is a symbolic link: expected the file itself", path);
 		if (fd < 0)
 			return error_errno(err, "%s", path);
 	}

@@ -140,6 +140,23 @@ static void empties_all_that_is_ours(void **state)
 	assert_int_equal(removed, 0);
 }
 
+static void has_one_user_at_a_time(void **state)
+{
+	struct error problem = {0};
+	int lock, other, removed, others;
+	(void)state;
+	fill();
+	assert_int_equal(state_lock(folder, &lock, NULL), 0);
+	assert_int_equal(state_lock(folder, &other, &problem), -1);
+	assert_non_null(strstr(problem.text, "another keytraild is using it"));
+	assert_int_equal(state_empty(ledger, &removed, &others, &problem), -1);
+	assert_true(is_there("", "my.db"));
+	assert_int_equal(close(lock), 0);
+	assert_int_equal(state_lock(folder, &lock, NULL), 0);
+	assert_int_equal(close(lock), 0);
+	assert_int_equal(state_lock("/nowhere", &lock, &problem), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -148,6 +165,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(takes_the_firmwares_word_if_it_is_an_id, start, stop),
 		cmocka_unit_test_setup_teardown(puts_aside_what_belongs_to_an_instance, start, stop),
 		cmocka_unit_test_setup_teardown(goes_on_where_it_was_cut_short, start, stop),
+		cmocka_unit_test_setup_teardown(has_one_user_at_a_time, start, stop),
 		cmocka_unit_test_setup_teardown(empties_all_that_is_ours, start, stop),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
