@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -25,6 +26,10 @@
 #define WATCH_MS 2      /* how often it is looked for stuck ones while all are busy */
 #define WATCH_QUIET 50  /* so many looks in a row with somebody idle end the watch */
 #define LINGER_MS 2000  /* a worker beyond the base that has nothing to do ends after so long */
+
+/* A worker's: its line, its epoll, a client, a connection to upstream, and marked sockets in hand for either IP. */
+#define WORKER_DESCRIPTORS (4 + 2 * LINE_SOCKETS_MAX)
+#define OTHER_DESCRIPTORS 64 /* ledger, control socket and so on; seen: 30 in the proxy, 40 in the witness */
 
 struct workers {
 	struct proxy *proxy;
@@ -295,10 +300,35 @@ static void init_locks(struct workers *workers)
 	(void)pthread_attr_setstacksize(&workers->attributes, 512 << 10);
 }
 
+/* Workers beyond what the process may open would not serve more clients, but leave none of them with what it needs:
+ * marked sockets in hand are kept, so it would not heal either. Fewer than max_connections: the others wait in the
+ * kernel. */
+MUST_USE static int affordable(int wanted, int *ret, struct error *err)
+{
+	const rlim_t least = OTHER_DESCRIPTORS + (WORKERS_EXTRA + 1) * WORKER_DESCRIPTORS;
+	struct rlimit files;
+	*ret = wanted;
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return error_errno(err, "open files");
+	if (files.rlim_cur < least)
+		return error_set(err, ERROR_LIMIT, "at most %llu open files: expected %llu or more (LimitNOFILE=)",
+		                 (unsigned long long)files.rlim_cur, (unsigned long long)least);
+	rlim_t workers = (files.rlim_cur - OTHER_DESCRIPTORS) / WORKER_DESCRIPTORS - WORKERS_EXTRA;
+	if (workers >= (rlim_t)wanted)
+		return 0;
+	*ret = (int)workers;
+	log_line(LOG_LEVEL_WARNING, "few_descriptors",
+	         "limit=%llu max_connections=%d effect=\"%d connections at once\"", (unsigned long long)files.rlim_cur,
+	         wanted, *ret);
+	return 0;
+}
+
 int workers_start(struct proxy *proxy, int witness_fd, const int *sockets, int count, struct workers **ret,
                   struct error *err)
 {
-	int limit = (int)proxy->at_start.max_connections;
+	int limit;
+	if (affordable((int)proxy->at_start.max_connections, &limit, err) < 0)
+		return -1;
 	struct workers *workers = calloc(1, sizeof(*workers));
 	if (workers == NULL)
 		return error_set(err, ERROR_MEMORY, "no memory for workers");
