@@ -285,8 +285,7 @@ int main(int argc, char **argv)
 	/* The witness first: it must not hold the port open while a new daemon wants it. */
 	if (witness_fork(&witness, &witness_fd, &witness_pid, &problem) < 0 ||
 	    (count == 0 && sockets_bind(proxy.at_start.port, sockets, &count, &problem) < 0) ||
-	    config_drop_privileges(&identity, &problem) < 0 ||
-	    config_take_folders(&proxy.at_start, &problem) < 0)
+	    config_drop_privileges(&identity, &problem) < 0 || config_take_folders(&proxy.at_start, &problem) < 0)
 		return fail(&problem);
 	return serve(&proxy, arguments.config, witness_fd, witness_pid, sockets, count);
 }
