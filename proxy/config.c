@@ -3,6 +3,7 @@
 /* Users, folders, privileges. Runs once, as root if at all. */
 #include "proxy/config.h"
 
+#include <cap-ng.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -20,8 +21,11 @@
 int config_identity(const struct settings *settings, struct identity *ret, struct error *err)
 {
 	struct identity identity = {.uid = getuid(), .gid = getgid(), .is_root = geteuid() == 0};
+	identity.may_look = capng_get_caps_process() == 0 && capng_have_capability(CAPNG_EFFECTIVE, CAP_NET_ADMIN) == 1;
+	const struct passwd *own = getpwuid(identity.uid); /* before any thread */
+	(void)text_copy(identity.name, sizeof(identity.name), own != NULL ? own->pw_name : "without a name");
 	if (identity.is_root) {
-		const struct passwd *user = getpwnam(settings->user); /* before any thread */
+		const struct passwd *user = getpwnam(settings->user);
 		if (user == NULL)
 			return error_set(err, ERROR_MISSING,
 			                 "[daemon] user = %s: no such user (useradd --system --no-create-home %s)",
@@ -29,6 +33,7 @@ int config_identity(const struct settings *settings, struct identity *ret, struc
 		if (user->pw_uid == 0)
 			return error_set(err, ERROR_USAGE, "[daemon] user = %s: the proxy does not run as root",
 			                 settings->user);
+		(void)text_copy(identity.name, sizeof(identity.name), settings->user);
 		identity.uid = user->pw_uid;
 		identity.gid = user->pw_gid;
 	}
@@ -132,14 +137,12 @@ MUST_USE static int check_folder(const char *path, const char *user, struct erro
 	                 path, user, (unsigned)status.st_uid, (unsigned)status.st_mode & 07777U, user, path);
 }
 
-int config_take_folders(const struct settings *settings, struct error *err)
+int config_take_folders(const struct settings *settings, const struct identity *identity, struct error *err)
 {
 	char state[PATH_MAX];
-	const struct passwd *who = getpwuid(getuid());
-	const char *user = who != NULL ? who->pw_name : settings->user;
 	int lock; /* the process's */
 	config_state_folder(settings, state);
-	if (check_folder(state, user, err) < 0 || check_folder(settings->runtime, user, err) < 0)
+	if (check_folder(state, identity->name, err) < 0 || check_folder(settings->runtime, identity->name, err) < 0)
 		return -1;
 	return state_lock(state, &lock, err);
 }
@@ -154,6 +157,10 @@ int config_drop_privileges(const struct identity *identity, struct error *err)
 	    (setgroups(0, NULL) < 0 || setresgid(identity->gid, identity->gid, identity->gid) < 0 ||
 	     setresuid(identity->uid, identity->uid, identity->uid) < 0))
 		return error_errno(err, "cannot become uid %u", (unsigned)identity->uid);
+	/* Also those that a service manager may have given to a user. */
+	capng_clear(CAPNG_SELECT_BOTH);
+	if (capng_apply(CAPNG_SELECT_CAPS) < 0)
+		return error_set(err, ERROR_SYSTEM, "cannot drop capabilities");
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_errno(err, "prctl");
 	if (identity->is_root && setuid(0) == 0)

@@ -11,8 +11,10 @@
 
 struct identity {
 	uid_t uid; /* as whom the proxy runs */
+	char name[SETTINGS_TEXT_BYTES];
 	gid_t gid;
-	bool is_root; /* started as root: becomes that user */
+	bool is_root;  /* started as root: becomes that user */
+	bool may_look; /* conntrack answers, without which no process can be named */
 };
 
 /* Started as root: the user of [daemon] user, which must exist. Else: whoever we are. */
@@ -23,7 +25,7 @@ MUST_USE int config_identity(const struct settings *settings, struct identity *r
 MUST_USE int config_folders(const struct settings *settings, const struct identity *identity, struct error *err);
 
 /* As the proxy's user: may it write to both, and does no other daemon? The lock is kept until the process ends. */
-MUST_USE int config_take_folders(const struct settings *settings, struct error *err);
+MUST_USE int config_take_folders(const struct settings *settings, const struct identity *identity, struct error *err);
 
 /* The state folder: where the ledger lies. */
 void config_state_folder(const struct settings *settings, char ret[static PATH_MAX]);

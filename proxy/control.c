@@ -25,9 +25,11 @@ static json_t *witness_status(const struct control *control, const struct settin
 {
 	json_t *witness = json_object();
 	json_t *backends = json_array();
-	(void)json_array_append_new(backends, json_string("conntrack"));
-	(void)json_array_append_new(backends, json_string("sock_diag"));
-	if (settings->proc_scan != 0)
+	if (control->proxy->may_look)
+		(void)json_array_append_new(backends, json_string("conntrack"));
+	if (control->proxy->may_look)
+		(void)json_array_append_new(backends, json_string("sock_diag"));
+	if (control->proxy->may_look && settings->proc_scan != 0)
 		(void)json_array_append_new(backends, json_string("proc_scan"));
 	json_put_int(witness, "pid", control->witness_pid);
 	json_put(witness, "backends", backends);
@@ -65,7 +67,7 @@ static json_t *status_of(const struct control *control)
 	json_put_int(status, "witness_pid", control->witness_pid);
 	json_put_time(status, "started_at", proxy->started_us);
 	json_put_int(status, "port", settings->port);
-	json_put_text(status, "user", settings->user);
+	json_put_text(status, "user", proxy->user);
 	json_put_text(status, "mode", modes[settings->imdsv2_mode]);
 	json_put_text(status, "token_scope", scopes[settings->token_scope]);
 	json_put_int(status, "hop_limit", settings->put_response_hop_limit);

@@ -16,6 +16,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/text.h"
 #include "proxy/config.h"
 #include "proxy/control.h"
 #include "proxy/notify.h"
@@ -272,7 +273,11 @@ int main(int argc, char **argv)
 	    config_folders(&proxy.at_start, &identity, &problem) < 0)
 		return fail(&problem);
 	if (!identity.is_root)
-		log_line(LOG_LEVEL_WARNING, "not_root", "effect=\"processes of other users cannot be told apart\"");
+		log_line(LOG_LEVEL_WARNING, "not_root", "effect=\"%s\"",
+		         identity.may_look ? "processes of other users cannot be told apart"
+		                           : "no process can be named");
+	proxy.may_look = identity.may_look;
+	(void)text_copy(proxy.user, sizeof(proxy.user), identity.name);
 
 	count = sockets_inherit(sockets, &problem);
 	if (count < 0)
@@ -285,7 +290,8 @@ int main(int argc, char **argv)
 	/* The witness first: it must not hold the port open while a new daemon wants it. */
 	if (witness_fork(&witness, &witness_fd, &witness_pid, &problem) < 0 ||
 	    (count == 0 && sockets_bind(proxy.at_start.port, sockets, &count, &problem) < 0) ||
-	    config_drop_privileges(&identity, &problem) < 0 || config_take_folders(&proxy.at_start, &problem) < 0)
+	    config_drop_privileges(&identity, &problem) < 0 ||
+	    config_take_folders(&proxy.at_start, &identity, &problem) < 0)
 		return fail(&problem);
 	return serve(&proxy, arguments.config, witness_fd, witness_pid, sockets, count);
 }

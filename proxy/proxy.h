@@ -29,5 +29,7 @@ struct proxy {
 	struct heartbeat *heartbeat;
 	struct executables *executables;
 	int64_t started_us;
+	char user[SETTINGS_TEXT_BYTES]; /* see struct identity */
+	bool may_look;
 	struct counts counts;
 };

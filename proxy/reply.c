@@ -112,6 +112,7 @@ int reply_token(struct buffer *to, const struct buffer *model_head, const char *
 		{ttl_header, ttl, true, false},
 		{"Content-Length", length, true, false},
 		{"Date", clock_format_http(now_us, date), false, false},
+		{"Transfer-Encoding", NULL, false, false},
 	};
 	if (copy_head(to, model_head->length > 0 ? model_head : &built_in, edits, ARRAY_LENGTH(edits), err) < 0)
 		return -1;

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a start meets: another daemon, folders and files that were there before, few descriptors."""
 
+import json
 import os
+import pathlib
 import pwd
+import re
 import subprocess
 
 import pytest
 
-from instance import ROLE_PATH, TOKEN_HEADER, Instance, binary, needs_world
+from imds import Imds
+from instance import ROLE_PATH, TOKEN_HEADER, Instance, binary, eventually, needs_world
 from wire import Wire, request
 
 pytestmark = needs_world
@@ -149,6 +153,36 @@ def test_modes_do_not_depend_on_the_umask(instance):
         keys = {"host.key", "token.key", "journal"}
         assert {modes[name] for name in keys} == {0o600} and {modes[name] for name in modes.keys() - keys} == {0o640}
         assert instance.state.stat().st_mode & 0o7777 == 0o750
+
+
+# ---- another user
+
+def test_another_user_names_nobody_and_says_so(instance):
+    instance.folder.chmod(0o777)
+    instance.settings = {"daemon": {"user": "games"}, "upstream": {"ipv4": "127.0.0.1:1338"}}
+    instance.start = lambda: None  # not as root
+    with instance:
+        imds = Imds(netns=f"{instance.world.prefix}-host", listen=["127.0.0.1:1338"])
+        instance.daemon = instance.world.popen("host", instance.command(), user="games", stderr=instance.log.open("ab"))
+        assert eventually(instance.listens), instance.log.read_text()
+        assert instance.credentials(user="nobody")
+        row = instance.row()
+        assert (row["outcome"], row["grade"], row["exe"]) == ("delivered", "none", None)
+        status = instance.status()
+        assert (status["user"], status["witness"]["backends"]) == ("games", [])
+        told = json.loads(instance.keytrail("status", "-c", str(instance.config), "-o", "json").stdout)
+        assert "no-attribution" in [fault["id"] for fault in told["faults"]]
+        assert 'not_root effect="no process can be named"' in instance.log.read_text()
+        imds.stop()
+
+
+def test_no_capability_is_kept_that_a_user_was_given(instance):
+    instance.folder.chmod(0o777)
+    instance.under = ["setpriv", "--reuid", "games", "--clear-groups", "--inh-caps", "+net_admin", "--ambient-caps", "+net_admin"]
+    with instance:
+        status = pathlib.Path(f"/proc/{instance.pid()}/status").read_text()
+        assert re.findall(r"Cap(?:Inh|Prm|Eff|Amb):\t(\w+)", status) == ["0" * 16] * 4
+        assert instance.status()["user"] == "games"
 
 
 # ---- descriptors

@@ -82,6 +82,8 @@ static const struct {
 	{"without TTL and length", "HTTP/1.0 200 OK\r\nServer: EC2ws\r\n\r\n",
          "HTTP/1.0 200 OK\r\nServer: EC2ws\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 60\r\nContent-Length: "
          "56\r\n\r\n" TOKEN},
+	{"chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+         "HTTP/1.1 200 OK\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 60\r\nContent-Length: 56\r\n\r\n" TOKEN},
 	{"TTL twice",
          "HTTP/1.1 200 OK\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 1\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 2\r\n"
          "Content-Length: 1\r\n\r\n",
