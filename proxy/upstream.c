@@ -184,7 +184,7 @@ static enum worth write_line(struct upstream *upstream, const char *refused, cha
 	(void)pthread_mutex_lock(&upstream->mutex);
 	int64_t now_ms = clock_monotonic_ms();
 	bool is_refused = refused[0] != '\0' && strstr(refused, upstream->token) != NULL;
-	if (upstream->token[0] == '\0' || is_refused || now_ms > upstream->token_ends_ms)
+	if (upstream->token[0] == '\0' || is_refused || now_ms >= upstream->token_ends_ms)
 		worth = TOKEN_NONE;
 	else if (now_ms > upstream->renew_ms)
 		worth = TOKEN_OLD;
@@ -210,7 +210,8 @@ MUST_USE static int token_line(struct upstream *upstream, const struct upstream_
 	if (worth != TOKEN_FINE) {
 		result = joins_run(upstream->joins, "token", deadline_ms, fetch_token, &fetch, answer, err);
 		bool is_new = result == 0 && answer->status == 200;
-		*ret_has = is_new ? write_line(upstream, refused, line) != TOKEN_NONE : worth == TOKEN_OLD;
+		/* Fresh is fresh, also if a service gives out the one that it has just refused. */
+		*ret_has = is_new ? write_line(upstream, "", line) != TOKEN_NONE : worth == TOKEN_OLD;
 		if (!is_new && worth == TOKEN_OLD) {
 			(void)pthread_mutex_lock(&upstream->mutex);
 			upstream->renew_ms = clock_monotonic_ms() + RENEW_AGAIN_MS;
@@ -219,6 +220,12 @@ MUST_USE static int token_line(struct upstream *upstream, const struct upstream_
 		}
 	}
 	explicit_bzero(refused, sizeof(refused));
+	/* What is no refusal may hold a token, which is nobody's but ours: it ended at once, or was forgotten
+	 * meanwhile. */
+	if (result == 0 && !*ret_has && answer->status < 400) {
+		response_done(answer);
+		return error_set(err, ERROR_INPUT, "upstream: no token that is good");
+	}
 	return result;
 }
 

@@ -152,6 +152,38 @@ static void no_token_is_good(struct service *service, int fd, const char *reques
 		say(fd, "HTTP/1.1 401 Unauthorized\r\n" LENGTH_0);
 }
 
+/* As emulators do. */
+static void same_token_is_never_good(struct service *service, int fd, const char *request)
+{
+	(void)service;
+	if (is_put(request))
+		say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmine");
+	else
+		say(fd, "HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno");
+}
+
+static void same_token_is_good_later(struct service *service, int fd, const char *request)
+{
+	if (is_put(request) || service->count == 2)
+		same_token_is_never_good(service, fd, request);
+	else
+		fine(service, fd, request);
+}
+
+static void token_ends_at_once(struct service *service, int fd, const char *request)
+{
+	(void)service;
+	(void)request;
+	say(fd, "HTTP/1.1 200 OK\r\nX-aws-ec2-metadata-token-ttl-seconds: 0\r\nContent-Length: 4\r\n\r\nmine");
+}
+
+static void accepts_tokens(struct service *service, int fd, const char *request)
+{
+	(void)service;
+	(void)request;
+	say(fd, "HTTP/1.1 202 Accepted\r\nContent-Length: 4\r\n\r\nmine");
+}
+
 static void refuses_tokens(struct service *service, int fd, const char *request)
 {
 	(void)service;
@@ -263,7 +295,12 @@ static const struct {
 } cases[] = {
 	{"fine", fine, 200, "abc", ERROR_NONE, NULL, 2, 1},
 	{"token ended early", first_token_ended, 200, "abc", ERROR_NONE, NULL, 4, 2},
-	{"no token is good", no_token_is_good, 401, NULL, ERROR_NONE, NULL, 4, 2},
+	{"no token is good", no_token_is_good, 401, "", ERROR_NONE, NULL, 4, 2},
+	{"the same token is never good", same_token_is_never_good, 401, "no", ERROR_NONE, NULL, 4, 2},
+	{"the same token is good later", same_token_is_good_later, 200, "abc", ERROR_NONE, NULL, 4, 2},
+	{"a token that ends at once", token_ends_at_once, 0, NULL, ERROR_INPUT, "upstream: no token that is good", 1,
+         1},
+	{"another word for fine", accepts_tokens, 0, NULL, ERROR_INPUT, "upstream: no token that is good", 1, 1},
 	{"refuses tokens", refuses_tokens, 403, NULL, ERROR_NONE, NULL, 1, 1},
 	{"throttles", throttles, 503, NULL, ERROR_NONE, NULL, 2, 1},
 	{"a token of two lines", odd_token, 0, NULL, ERROR_INPUT, "upstream: a token of 4 bytes", 1, 1},
@@ -298,7 +335,10 @@ static void gets_an_answer_or_says_why_not(void **state)
 			CHECK_TEXT(cases[i].name, reason, cases[i].problem);
 		}
 		if (cases[i].body != NULL)
-			CHECK_TEXT(cases[i].name, answer.body.bytes, cases[i].body);
+			CHECK_TEXT(cases[i].name, answer.body.length > 0 ? answer.body.bytes : "", cases[i].body);
+		else if (result < 0)
+			CHECK(cases[i].name, answer.body.length == 0 ||
+			                             memmem(answer.body.bytes, answer.body.length, "mine", 4) == NULL);
 		upstream_close(upstream);
 		service_stop(&service);
 		CHECK_NUMBER(cases[i].name, service.count, cases[i].requests);
