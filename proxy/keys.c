@@ -17,8 +17,6 @@ MUST_USE static int find(struct instance *instance, const struct buffer *body, s
 int keys_find(struct instance *instance, const struct response *answer, struct key keys[static CREDENTIALS_MAX],
               const char **ret_reason, struct error *err)
 {
-	if (answer->status != 200)
-		return 0;
 	bool is_known = instance_is_known(instance);
 	int count = find(instance, &answer->body, keys, err);
 	/* Their fingerprints may be of another instance's key. */
