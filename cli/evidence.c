@@ -44,14 +44,35 @@ void evidence_print_digests(const struct digests_summary *summary)
 
 /* ---- LookupEvents */
 
-MUST_USE static int load(const struct inputs *inputs, struct tracked *tracked, struct error *err)
+/* Asked for their keys one after the other, so all stay open. */
+struct known {
+	struct tracked tracked;
+	struct ledger **ledgers;
+	size_t count;
+};
+
+static void known_done(struct known *known)
 {
-	for (size_t i = 0; i < inputs->options.ledger_count; i++) {
-		CLEANUP_LEDGER struct ledger *ledger = NULL;
-		if (ledger_open(inputs->options.ledgers[i], &ledger, err) < 0 || tracked_load(tracked, ledger, err) < 0)
-			return error_prefix(err, "%s", inputs->options.ledgers[i]);
+	tracked_done(&known->tracked);
+	for (size_t i = 0; i < known->count; i++)
+		ledger_close(known->ledgers[i]);
+	free(known->ledgers);
+}
+
+MUST_USE static int load(const struct inputs *inputs, struct known *known, struct error *err)
+{
+	known->ledgers = calloc(inputs->options.ledger_count + 1, sizeof(struct ledger *));
+	if (known->ledgers == NULL)
+		return error_set(err, ERROR_MEMORY, "no memory for ledgers");
+	for (; known->count < inputs->options.ledger_count; known->count++) {
+		const char *path = inputs->options.ledgers[known->count];
+		struct ledger **ledger = &known->ledgers[known->count];
+		if (ledger_open(path, ledger, err) < 0 || tracked_load(&known->tracked, *ledger, err) < 0) {
+			ledger_close(*ledger);
+			return error_prefix(err, "%s", path);
+		}
 	}
-	return tracked_seal(tracked, err);
+	return tracked_seal(&known->tracked, NULL, err);
 }
 
 MUST_USE static int add_source(struct inputs *inputs, struct error *err)
@@ -71,15 +92,15 @@ MUST_USE static int add_source(struct inputs *inputs, struct error *err)
 
 int evidence_lookup(struct inputs *inputs, struct error *err)
 {
-	CLEANUP(tracked_done) struct tracked tracked = {0};
+	CLEANUP(known_done) struct known known = {0};
 	const struct lookup_options options = {
 		.aws = inputs->aws, .filter = &inputs->options.from.filter, .complain = on_complaint};
 	if (inputs->options.without_ledger)
 		return error_set(err, ERROR_USAGE, "LookupEvents are found by key: expected a ledger that knows some");
-	if (load(inputs, &tracked, err) < 0)
+	if (load(inputs, &known, err) < 0)
 		return -1;
 	struct error problem = {0};
-	if (lookup_spool(&options, &tracked, &inputs->lookup_fd, &inputs->lookup, &problem) < 0)
+	if (lookup_spool(&options, &known.tracked, &inputs->lookup_fd, &inputs->lookup, &problem) < 0)
 		/* Lines have said why; what else there is can still be read. */
 		return inputs->options.source_count > 0 ? 0 : error_set(err, problem.code, "%s", problem.text);
 	return add_source(inputs, err);

@@ -143,7 +143,9 @@ static int take_file(void *context, const struct source_file *file, struct error
 		}
 	}
 	crew_give(run->crew, reading);
-	return run->failure.code != ERROR_NONE ? error_set(err, run->failure.code, "%s", run->failure.text) : 0;
+	if (run->failure.code != ERROR_NONE)
+		return error_set(err, run->failure.code, "%s", run->failure.text);
+	return tracked_check(&run->setup.tracked, err);
 }
 
 /* ---- all sources */
@@ -262,7 +264,7 @@ static void arm(struct run *run)
 	triage_follow(&run->setup.triage);
 	run->setup.triage.learns = run->pass.learns = !run->is_second;
 	run->setup.triage.everything =
-		run->options->is_thorough || run->setup.tracked.has_odd_key || run->learned.lineage.has_principals;
+		run->options->is_thorough || run->setup.has_odd_key || run->learned.lineage.has_principals;
 }
 
 /* The same sources once more, by what they have taught. What has become unreadable since is told, and counts. */
@@ -296,7 +298,7 @@ MUST_USE static int read_all(struct run *run, struct error *err)
 	if (summary->notice[0] == '\0' && (run->learned.owners.is_full || run->learned.activity.is_full))
 		(void)snprintf(summary->notice, sizeof(summary->notice),
 		               "the logs say more of the owners of addresses and endpoints than is remembered");
-	return judge_finish(&run->judge, err);
+	return judge_finish(&run->judge, err) < 0 ? -1 : tracked_check(&run->setup.tracked, err);
 }
 
 /* ---- findings */

@@ -29,32 +29,33 @@ struct subject {
 	const struct derived *derived;           /* or descended from such a key or session */
 	const struct tracked_instance *instance; /* or at least of an instance that a ledger knows */
 	bool is_session;                         /* without a ledger: of any instance */
+	struct tracked_room room;                /* of the key */
 };
 
-static struct subject subject_of(const struct judge *judge, const struct event *event)
+static void find_subject(const struct judge *judge, const struct event *event, struct subject *ret)
 {
 	const struct setup *setup = judge->setup;
 	const char *id = event->access_key_id, *instance = event->session_instance;
 	char room[USER_BYTES];
-	struct subject subject = {0};
+	*ret = (struct subject){0};
 	if (id[0] != '\0')
-		subject.key = tracked_key(&setup->tracked, id, strlen(id));
-	if (subject.key == NULL && judge->learned->lineage.count > 0) {
+		ret->key = tracked_key(&setup->tracked, id, &ret->room);
+	if (ret->key == NULL && judge->learned->lineage.count > 0) {
 		const struct caller caller = caller_of(event, room);
-		subject.derived = lineage_find(&judge->learned->lineage, &caller);
+		ret->derived = lineage_find(&judge->learned->lineage, &caller);
 		/* Others may hold sessions of that role and name: whose call it was, only a key can tell. */
-		if (subject.derived != NULL && subject.derived->kind == LINK_KEY && id[0] == '\0')
-			subject.derived = NULL;
+		if (ret->derived != NULL && ret->derived->kind == LINK_KEY && id[0] == '\0')
+			ret->derived = NULL;
 	}
 	if (instance[0] != '\0')
-		subject.instance = tracked_instance(&setup->tracked, instance, strlen(instance));
-	subject.is_session = setup->without_ledger && instance[0] != '\0';
-	return subject;
+		ret->instance = tracked_instance(&setup->tracked, instance, strlen(instance));
+	ret->is_session = setup->without_ledger && instance[0] != '\0';
 }
 
 bool judge_is_ours(const struct judge *judge, const struct event *event)
 {
-	const struct subject subject = subject_of(judge, event);
+	struct subject subject;
+	find_subject(judge, event, &subject);
 	return subject.key != NULL || subject.derived != NULL || subject.instance != NULL || subject.is_session;
 }
 
@@ -255,7 +256,8 @@ static void limit_verdict(struct judge *judge, const struct event *event, const 
 
 MUST_USE static int judge_now(struct judge *judge, const struct event *event, struct error *err)
 {
-	const struct subject subject = subject_of(judge, event);
+	struct subject subject;
+	find_subject(judge, event, &subject);
 	const struct origin_home home = home_of(judge, event, &subject);
 	const struct origin_world world = {
 		.inventory = judge->setup->inventory,

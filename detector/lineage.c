@@ -96,8 +96,9 @@ uint64_t lineage_digest(const struct lineage *lineage)
 static bool matters(const struct lineage *lineage, const struct link *link)
 {
 	const struct caller *parent = &link->parent;
+	struct tracked_room room;
 	return link->shared_id[0] != '\0' && parent->key[0] != '\0' &&
-	       (tracked_key(lineage->tracked, parent->key, strlen(parent->key)) != NULL ||
+	       (tracked_key(lineage->tracked, parent->key, &room) != NULL ||
 	        find(&lineage->by_name, parent->key) != MAP_NONE ||
 	        find(&lineage->by_principal, parent->principal) != MAP_NONE ||
 	        tracked_instance(lineage->tracked, parent->instance, strlen(parent->instance)) != NULL);

@@ -30,6 +30,9 @@ struct lineage {
 	bool every_session; /* without a ledger: any instance's session is a root */
 	struct spool links; /* all that were added */
 	struct map texts, by_name, by_principal;
+	struct map root_index; /* a root's key -> index in roots */
+	struct tracked_key **roots;
+	size_t root_count, root_capacity;
 	struct derived *derived;
 	size_t count, capacity;
 	bool has_principals; /* some can only be known by their principal: records without a known key matter */

@@ -30,7 +30,8 @@ struct closing {
 	struct map candidate_of; /* child -> index in candidates */
 	struct derived *candidates;
 	size_t candidate_count, candidate_capacity;
-	bool by_principal; /* keys have nothing more to say: now a principal alone may name a parent */
+	bool by_principal;         /* keys have nothing more to say: now a principal alone may name a parent */
+	struct tracked_room *room; /* of the key that was asked for last */
 };
 
 void lineage_forget(struct lineage *lineage)
@@ -39,14 +40,46 @@ void lineage_forget(struct lineage *lineage)
 	map_done(&lineage->by_name);
 	map_done(&lineage->by_principal);
 	map_done(&lineage->texts);
+	map_done(&lineage->root_index);
+	for (size_t i = 0; i < lineage->root_count; i++)
+		free(lineage->roots[i]);
+	free(lineage->roots);
 	lineage->derived = NULL;
-	lineage->count = lineage->capacity = 0;
+	lineage->roots = NULL;
+	lineage->count = lineage->capacity = lineage->root_count = lineage->root_capacity = 0;
 	lineage->has_principals = false;
 }
 
 static uint32_t find(const struct map *map, const char *text)
 {
 	return *text != '\0' ? map_find(map, text, strlen(text)) : MAP_NONE;
+}
+
+/* *key becomes a copy that lives as long as what was worked out. */
+MUST_USE static int keep_root(struct lineage *lineage, const struct tracked_key **key, struct error *err)
+{
+	struct map_entry entry;
+	if (*key == NULL)
+		return 0;
+	if (array_reserve(&lineage->roots, sizeof(*lineage->roots), lineage->root_count, &lineage->root_capacity, WHAT,
+	                  err) < 0 ||
+	    map_add(&lineage->root_index, (*key)->id, strlen((*key)->id), (uint32_t)lineage->root_count, &entry, err) <
+	            0)
+		return -1;
+	if (entry.value == lineage->root_count) {
+		struct tracked_key *root = malloc(sizeof(*root));
+		if (root == NULL)
+			return error_set(err, ERROR_MEMORY, "no memory for " WHAT);
+		*root = **key;
+		root->id = entry.text;
+		lineage->roots[lineage->root_count++] = root;
+		const char **const texts[] = {&root->home_account, &root->role, &root->instance_id, &root->region};
+		for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
+			if (map_keep(&lineage->texts, texts[i], err) < 0)
+				return -1;
+	}
+	*key = lineage->roots[entry.value];
+	return 0;
 }
 
 /* ---- one link's parent */
@@ -57,12 +90,13 @@ static bool is_known_instance(const struct lineage *lineage, const char *instanc
 	       (lineage->every_session || tracked_instance(lineage->tracked, instance, strlen(instance)) != NULL);
 }
 
-static bool parent_by_key(const struct lineage *lineage, const struct caller *caller, struct parent *ret)
+static bool parent_by_key(const struct lineage *lineage, const struct caller *caller, struct tracked_room *room,
+                          struct parent *ret)
 {
 	size_t length = strlen(caller->key);
 	if (length == 0)
 		return false;
-	const struct tracked_key *key = tracked_key(lineage->tracked, caller->key, length);
+	const struct tracked_key *key = tracked_key(lineage->tracked, caller->key, room);
 	const struct derived *derived = lineage_key(lineage, caller->key, length);
 	*ret = (struct parent){.derived = DERIVED_NONE, .key = key, .principal = caller->principal, .by_key = true};
 	if (key != NULL) {
@@ -92,7 +126,7 @@ static bool parent_by_principal(const struct lineage *lineage, const struct call
 MUST_USE static bool parent_of(const struct closing *closing, const struct link *link, struct parent *ret)
 {
 	const struct lineage *lineage = closing->lineage;
-	if (parent_by_key(lineage, &link->parent, ret))
+	if (parent_by_key(lineage, &link->parent, closing->room, ret))
 		return true;
 	if (link->parent.key[0] == '\0' && link->shared_id[0] != '\0') {
 		uint32_t found = find(&closing->shared, link->shared_id);
@@ -142,10 +176,12 @@ static int note_shared(struct closing *closing, const struct link *link, struct 
 	struct parent parent;
 	struct map_entry entry;
 	if (link->shared_id[0] == '\0' || link->parent.key[0] == '\0' ||
-	    (!parent_by_key(lineage, &link->parent, &parent) &&
+	    (!parent_by_key(lineage, &link->parent, closing->room, &parent) &&
 	     (!closing->by_principal || !parent_by_principal(lineage, &link->parent, &parent))))
 		return 0;
 	parent.event_id = link->event_id;
+	if (keep_root(lineage, &parent.key, err) < 0)
+		return -1;
 	const char **const texts[] = {&parent.principal, &parent.instance, &parent.account, &parent.event_id};
 	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
 		if (*texts[i] != NULL && map_keep(&lineage->texts, texts[i], err) < 0)
@@ -208,10 +244,12 @@ static int propose(struct closing *closing, const struct link *link, struct erro
 	struct parent parent;
 	struct map_entry entry;
 	size_t length = strlen(link->child);
-	if (length == 0 || tracked_key(lineage->tracked, link->child, length) != NULL ||
+	if (length == 0 || tracked_key(lineage->tracked, link->child, closing->room) != NULL ||
 	    map_find(&lineage->by_name, link->child, length) != MAP_NONE || !parent_of(closing, link, &parent))
 		return 0;
 	struct derived derived = derived_of(lineage, link, &parent);
+	if (keep_root(lineage, &derived.root_key, err) < 0)
+		return -1;
 	const char **const texts[] = {&derived.name,           &derived.principal,     &derived.account,
 	                              &derived.action,         &derived.event_id,      &derived.shared_id,
 	                              &derived.root_principal, &derived.root_instance, &derived.root_account};
@@ -282,7 +320,8 @@ static void closing_done(struct closing *closing)
 
 int lineage_close(struct lineage *lineage, struct error *err)
 {
-	CLEANUP(closing_done) struct closing closing = {.lineage = lineage};
+	struct tracked_room room;
+	CLEANUP(closing_done) struct closing closing = {.lineage = lineage, .room = &room};
 	bool has_more = lineage->links.count > 0;
 	lineage_forget(lineage);
 	if (has_more && each_link(&closing, note_keyed, err) < 0)

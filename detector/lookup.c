@@ -19,7 +19,7 @@
 #define GLOBAL_REGION "us-east-1" /* where global services' events are */
 
 struct region {
-	const char *name;
+	char name[REGION_BYTES];
 	int64_t last_ms; /* when it was asked last */
 };
 
@@ -30,6 +30,7 @@ struct lookup {
 	struct region regions[REGIONS_MAX];
 	size_t region_count;
 	int64_t since_us, until_us;
+	int64_t oldest_us; /* what LookupEvents remembers */
 	uint64_t answered;
 	struct error first; /* of the questions that failed */
 };
@@ -39,22 +40,34 @@ static void add_region(struct lookup *lookup, const char *name)
 	for (size_t i = 0; i < lookup->region_count; i++)
 		if (strcmp(lookup->regions[i].name, name) == 0)
 			return;
-	if (name[0] != '\0' && lookup->region_count < REGIONS_MAX)
-		lookup->regions[lookup->region_count++] = (struct region){.name = name};
+	struct region *region = &lookup->regions[lookup->region_count];
+	if (name[0] == '\0' || lookup->region_count == REGIONS_MAX)
+		return;
+	*region = (struct region){0};
+	if (text_copy(region->name, sizeof(region->name), name))
+		lookup->region_count++;
 }
 
-static void choose_regions(struct lookup *lookup, const struct tracked *tracked)
+static int add_region_of(void *context, const struct tracked_key *key, struct error *err)
+{
+	(void)err;
+	add_region(context, key->region);
+	return 0;
+}
+
+MUST_USE static int choose_regions(struct lookup *lookup, const struct tracked *tracked, struct error *err)
 {
 	const struct source_filter *filter = lookup->options->filter;
 	for (size_t i = 0; i < filter->region_count; i++)
 		add_region(lookup, filter->regions[i]);
 	if (filter->region_count > 0)
-		return;
-	for (size_t i = 0; i < tracked->key_count; i++)
-		add_region(lookup, tracked->keys[i].region);
+		return 0;
+	if (tracked->keys != NULL && tracked_keys_each(tracked->keys, add_region_of, lookup, err) < 0)
+		return -1;
 	for (size_t i = 0; i < tracked->instance_count; i++)
 		add_region(lookup, tracked->instances[i].region);
 	add_region(lookup, GLOBAL_REGION);
+	return 0;
 }
 
 /* ---- one question */
@@ -156,29 +169,35 @@ static void ask_everywhere(struct lookup *lookup, const char *attribute, const c
 
 /* ---- all of them */
 
+static int ask_for_key(void *context, const struct tracked_key *key, struct error *err)
+{
+	struct lookup *lookup = context;
+	(void)err;
+	if (key->expires_at_us != 0 && key->expires_at_us < lookup->oldest_us) {
+		lookup->counts->too_old++;
+		return 0;
+	}
+	lookup->counts->keys++;
+	ask_everywhere(lookup, "AccessKeyId", key->id);
+	return 0;
+}
+
 int lookup_spool(const struct lookup_options *options, const struct tracked *tracked, int *ret_fd,
                  struct lookup_counts *ret, struct error *err)
 {
 	CLEANUP_FD int fd = -1;
-	struct lookup lookup = {.options = options, .counts = ret};
-	int64_t oldest_us = clock_now_us() - KEPT_US;
+	struct lookup lookup = {.options = options, .counts = ret, .oldest_us = clock_now_us() - KEPT_US};
 	lookup.since_us = options->filter->since_us;
 	lookup.until_us = options->filter->until_us;
 	*ret = (struct lookup_counts){0};
 	if ((fd = spool_file(err)) < 0)
 		return -1;
 	lookup.fd = fd;
-	choose_regions(&lookup, tracked);
+	if (choose_regions(&lookup, tracked, err) < 0)
+		return -1;
 	ret->regions = lookup.region_count;
-	for (size_t i = 0; i < tracked->key_count; i++) {
-		const struct tracked_key *key = &tracked->keys[i];
-		if (key->expires_at_us != 0 && key->expires_at_us < oldest_us) {
-			ret->too_old++;
-			continue;
-		}
-		ret->keys++;
-		ask_everywhere(&lookup, "AccessKeyId", key->id);
-	}
+	if (tracked->keys != NULL && tracked_keys_each(tracked->keys, ask_for_key, &lookup, err) < 0)
+		return -1;
 	for (size_t i = 0; i < tracked->instance_count; i++) {
 		ret->sessions++;
 		ask_everywhere(&lookup, "Username", tracked->instances[i].id);

@@ -90,38 +90,39 @@ MUST_USE static int open_findings(const struct detect_options *options, struct s
 	return findings_open(NULL, false, &setup->findings, err);
 }
 
+MUST_USE static int open_triage(const struct detect_options *options, struct setup *setup, struct error *err)
+{
+	setup->triage = (struct triage){.tracked = &setup->tracked, .every_session = options->without_ledger};
+	if (tracked_seal(&setup->tracked, &setup->triage.sieve, err) < 0)
+		return -1;
+	setup->has_odd_key = setup->tracked.keys != NULL && tracked_keys_are_odd(setup->tracked.keys);
+	setup->triage.everything = setup->has_odd_key;
+	return triage_open(&setup->triage, err);
+}
+
 int setup_open(const struct detect_options *options, struct setup *ret, struct detect_summary *summary,
                struct error *err)
 {
 	*ret = (struct setup){.without_ledger = options->without_ledger, .now_us = clock_now_us()};
 	if (open_ledgers(options, ret, err) < 0 || open_inventory(options, ret, err) < 0 ||
 	    ranges_open(options->ip_ranges, &ret->ranges, err) < 0 || open_findings(options, ret, summary, err) < 0 ||
-	    tracked_seal(&ret->tracked, err) < 0) {
-		setup_close(ret);
-		return -1;
-	}
-	ret->triage = (struct triage){
-		.tracked = &ret->tracked,
-		.every_session = options->without_ledger,
-		.everything = ret->tracked.has_odd_key,
-	};
-	if (triage_open(&ret->triage, err) < 0) {
+	    open_triage(options, ret, err) < 0) {
 		setup_close(ret);
 		return -1;
 	}
 	(void)snprintf(summary->ranges_date, sizeof(summary->ranges_date), "%s", ranges_date(ret->ranges));
-	if (!options->without_ledger && ret->tracked.key_count == 0)
+	if (!options->without_ledger && tracked_keys_count(ret->tracked.keys) == 0)
 		notice(summary, "the ledger holds no keys: nothing can be recognised by it");
 	return 0;
 }
 
 void setup_close(struct setup *setup)
 {
+	triage_close(&setup->triage);
+	tracked_done(&setup->tracked);
 	for (size_t i = 0; i < setup->ledger_count; i++)
 		ledger_close(setup->ledgers[i]);
 	free(setup->ledgers);
-	triage_close(&setup->triage);
-	tracked_done(&setup->tracked);
 	inventory_free(setup->inventory);
 	ranges_free(setup->ranges);
 	findings_close(setup->findings);

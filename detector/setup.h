@@ -17,7 +17,8 @@ struct setup {
 	struct ranges *ranges;
 	struct findings *findings;
 	bool without_ledger;
-	int64_t now_us; /* which suppressions are in force */
+	bool has_odd_key; /* a key id that does not look like one: every record must be parsed */
+	int64_t now_us;   /* which suppressions are in force */
 };
 
 /* Notes in *summary what the user should know: the date of the ranges, where findings go. */

@@ -20,6 +20,21 @@ int sieve_make(struct sieve *ret, size_t expected, struct error *err)
 	return 0;
 }
 
+/* A place is the end of a hash: half as many places are the two halves over each other. */
+void sieve_fit(struct sieve *sieve, size_t count)
+{
+	uint64_t bits = sieve->mask + 1;
+	while (bits / 2 >= BITS_LEAST && bits / 2 >= count * BITS_EACH) {
+		bits /= 2;
+		for (uint64_t i = 0; i < bits / 64; i++)
+			if (sieve->words[bits / 64 + i] != 0)
+				sieve->words[i] |= sieve->words[bits / 64 + i];
+	}
+	uint64_t *smaller = realloc(sieve->words, (size_t)bits / 8);
+	sieve->words = smaller != NULL ? smaller : sieve->words;
+	sieve->mask = bits - 1;
+}
+
 void sieve_done(struct sieve *sieve)
 {
 	free(sieve->words);

@@ -22,6 +22,9 @@ struct sieve {
 MUST_USE int sieve_make(struct sieve *ret, size_t expected, struct error *err);
 void sieve_done(struct sieve *sieve);
 
+/* Gives back what so many ids do not need, when fewer came than were expected. Before others look. */
+void sieve_fit(struct sieve *sieve, size_t count);
+
 void sieve_add_key(struct sieve *sieve, const char *id);
 void sieve_add_instance(struct sieve *sieve, const char *id);
 void sieve_add_name(struct sieve *sieve, const char *name);

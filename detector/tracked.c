@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The ledger's keys, instances and places in memory, each text once. The ledger is our own, but it may come from a
+/* The ledger's instances and places in memory, each text once. The ledger is our own, but it may come from a
  * machine that somebody else had root on: what does not parse is left out, never repaired. */
 #include "detector/tracked.h"
 
@@ -9,8 +9,7 @@
 #include "common/clock.h"
 #include "detector/array.h"
 
-#define KEY_SHORTEST 16
-#define WHAT "the ledger's keys"
+#define WHAT "the ledger's instances"
 
 /* ---- growing arrays, texts kept once */
 
@@ -41,7 +40,7 @@ static int64_t time_at(const json_t *object, const char *path)
 	return text != NULL && clock_parse(text, &time_us) ? time_us : 0;
 }
 
-/* ---- instances and keys */
+/* ---- instances */
 
 MUST_USE static int add_instance(struct tracked *tracked, const struct tracked_instance *instance, struct error *err)
 {
@@ -65,41 +64,23 @@ MUST_USE static int add_instance(struct tracked *tracked, const struct tracked_i
 	return 0;
 }
 
-static bool looks_like_key(const char *id)
+/* Its facts may still be missing: those of places came first. */
+static bool wants_instance(void *context, const char *id)
 {
-	return strlen(id) >= KEY_SHORTEST && id[0] == 'A' && id[2] == 'I' && id[3] == 'A' &&
-	       strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") == strlen(id);
+	const struct tracked *tracked = context;
+	const struct tracked_instance *known = tracked_instance(tracked, id, strlen(id));
+	return known == NULL || known->home_account[0] == '\0';
 }
 
-static int add_key(void *context, const json_t *object, struct error *err)
+static int take_instance(void *context, const struct tracked_key *by, struct error *err)
 {
 	struct tracked *tracked = context;
-	const char *id = json_text_at(object, "access_key_id");
-	struct tracked_key key = {
-		.id = id,
-		.expires_at_us = time_at(object, "expires_at"),
-		.first_delivered_us = time_at(object, "first_delivered_at"),
-	};
-	const struct kept kept[] = {
-		{"host_account_id", &key.home_account},
-		{"role", &key.role},
-		{"instance_id", &key.instance_id},
-		{"region", &key.region},
-	};
-	struct map_entry entry;
-	if (id == NULL || *id == '\0')
-		return 0;
-	if (keep_texts(tracked, object, kept, ARRAY_LENGTH(kept), err) < 0 ||
-	    array_reserve(&tracked->keys, sizeof(key), tracked->key_count, &tracked->key_capacity, WHAT, err) < 0 ||
-	    map_add(&tracked->key_index, id, strlen(id), (uint32_t)tracked->key_count, &entry, err) < 0)
-		return -1;
-	if (entry.value == tracked->key_count) {
-		key.id = entry.text;
-		tracked->has_odd_key = tracked->has_odd_key || !looks_like_key(id);
-		tracked->keys[tracked->key_count++] = key;
-	}
 	struct tracked_instance instance = {
-		.id = key.instance_id, .home_account = key.home_account, .role = key.role, .region = key.region};
+		.id = by->instance_id, .home_account = by->home_account, .role = by->role, .region = by->region};
+	const char **const texts[] = {&instance.id, &instance.home_account, &instance.role, &instance.region};
+	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
+		if (map_keep(&tracked->texts, texts[i], err) < 0)
+			return -1;
 	return add_instance(tracked, &instance, err);
 }
 
@@ -161,8 +142,8 @@ static int add_placement(void *context, const json_t *object, struct error *err)
 
 int tracked_load(struct tracked *tracked, struct ledger *ledger, struct error *err)
 {
-	const struct ledger_filter filter = {.oldest_first = true};
-	if (ledger_keys(ledger, &filter, add_key, tracked, err) < 0)
+	if ((tracked->keys == NULL && tracked_keys_new(&tracked->keys, err) < 0) ||
+	    tracked_keys_add(tracked->keys, ledger, err) < 0)
 		return -1;
 	return ledger_placements(ledger, add_placement, tracked, err);
 }
@@ -186,8 +167,12 @@ MUST_USE static int index_machines(struct tracked *tracked, size_t placement, st
 	return 0;
 }
 
-int tracked_seal(struct tracked *tracked, struct error *err)
+int tracked_seal(struct tracked *tracked, struct sieve *sieve, struct error *err)
 {
+	if (tracked->keys != NULL &&
+	    (tracked_keys_seal(tracked->keys, sieve, err) < 0 ||
+	     tracked_keys_instances(tracked->keys, wants_instance, take_instance, tracked, err) < 0))
+		return -1;
 	if (tracked->placement_count > 0)
 		qsort(tracked->placements, tracked->placement_count, sizeof(tracked->placements[0]), compare);
 	for (size_t i = 0; i < tracked->placement_count; i++) {
@@ -212,19 +197,27 @@ void tracked_done(struct tracked *tracked)
 	cidr_set_done(&tracked->machines);
 	free(tracked->placements);
 	free(tracked->instances);
-	free(tracked->keys);
+	tracked_keys_free(tracked->keys);
 	map_done(&tracked->texts);
-	map_done(&tracked->key_index);
 	map_done(&tracked->instance_index);
 	*tracked = (struct tracked){0};
 }
 
 /* ---- looking up */
 
-const struct tracked_key *tracked_key(const struct tracked *tracked, const char *id, size_t length)
+const struct tracked_key *tracked_key(const struct tracked *tracked, const char *id, struct tracked_room *room)
 {
-	uint32_t found = map_find(&tracked->key_index, id, length);
-	return found != MAP_NONE ? &tracked->keys[found] : NULL;
+	return tracked->keys != NULL ? tracked_keys_find(tracked->keys, id, room) : NULL;
+}
+
+bool tracked_may_know(const struct tracked *tracked, const char *id, size_t length)
+{
+	return tracked->keys != NULL && tracked_keys_may_hold(tracked->keys, id, length);
+}
+
+int tracked_check(const struct tracked *tracked, struct error *err)
+{
+	return tracked->keys != NULL ? tracked_keys_check(tracked->keys, err) : 0;
 }
 
 const struct tracked_instance *tracked_instance(const struct tracked *tracked, const char *id, size_t length)

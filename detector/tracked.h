@@ -6,17 +6,12 @@
 
 #include "common/cidr.h"
 #include "detector/map.h"
+#include "detector/tracked_keys.h"
 #include "store/ledger.h"
 
-/* What the ledgers say: which keys were handed out, whose they are, and where their instances were. Loaded once; then
- * read by any thread. Texts are never NULL, "" where unknown, and live as long as the struct. */
-
-struct tracked_key {
-	const char *id;
-	const char *home_account; /* the identity document's at delivery */
-	const char *role, *instance_id, *region;
-	int64_t expires_at_us, first_delivered_us; /* 0: unknown */
-};
+/* What the ledgers say: which keys were handed out, whose they are, and where their instances were. Instances and
+ * places are loaded once; keys are asked of the ledgers as they are met (tracked_keys.h). Once sealed, safe from any
+ * thread. Texts are never NULL, "" where unknown, and live as long as the struct, those of keys as long as the room. */
 
 /* Where an instance was for a while. */
 struct placement {
@@ -34,24 +29,27 @@ struct tracked_instance {
 
 struct tracked {
 	struct map texts;
-	struct map key_index, instance_index;
-	struct tracked_key *keys;
-	size_t key_count, key_capacity;
+	struct map instance_index;
+	struct tracked_keys *keys; /* NULL: of no ledger */
 	struct tracked_instance *instances;
 	size_t instance_count, instance_capacity;
 	struct placement *placements; /* by instance, then time, once sealed */
 	size_t placement_count, placement_capacity;
 	struct cidr_set machines; /* public addresses of single machines -> index in placements[], once sealed */
-	bool has_odd_key;         /* a key id that does not look like one: every record must be parsed */
 };
 
-/* Adds what one ledger knows; a key that several ledgers know keeps the first one's facts. Then seal. */
+/* Adds what one ledger knows, which must stay open; a key that several ledgers know keeps the first one's facts. Then
+ * seal, once, which reads the keys' ids; also into `sieve`, which is made for them, unless it is NULL. */
 MUST_USE int tracked_load(struct tracked *tracked, struct ledger *ledger, struct error *err);
-MUST_USE int tracked_seal(struct tracked *tracked, struct error *err);
+MUST_USE int tracked_seal(struct tracked *tracked, struct sieve *sieve, struct error *err);
 void tracked_done(struct tracked *tracked);
 
-/* NULL where unknown. */
-const struct tracked_key *tracked_key(const struct tracked *tracked, const char *id, size_t length);
+/* NULL where unknown. Asks the ledgers: that of a key is for ids that are met in earnest. */
+const struct tracked_key *tracked_key(const struct tracked *tracked, const char *id, struct tracked_room *room);
+bool tracked_may_know(const struct tracked *tracked, const char *id, size_t length); /* no: it is of no ledger */
+
+/* -1 once a ledger could not be asked: what was found since may be wrong. */
+MUST_USE int tracked_check(const struct tracked *tracked, struct error *err);
 const struct tracked_instance *tracked_instance(const struct tracked *tracked, const char *id, size_t length);
 
 /* Two clocks, and an address that changes between two looks of the daemon. */

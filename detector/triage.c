@@ -36,7 +36,7 @@ static bool is_known_key(const struct triage *triage, const char *at, const char
 	size_t length = 0;
 	while (length < KEY_ID_BYTES && at + length < end && is_word(at[length]))
 		length++;
-	return tracked_key(triage->tracked, at, length) != NULL ||
+	return tracked_may_know(triage->tracked, at, length) ||
 	       (triage->lineage != NULL && lineage_key(triage->lineage, at, length) != NULL);
 }
 
@@ -76,11 +76,9 @@ static bool is_known_session(const struct triage *triage, const char *at, const 
 int triage_open(struct triage *triage, struct error *err)
 {
 	const struct tracked *tracked = triage->tracked;
-	if (sieve_make(&triage->sieve, tracked->key_count + tracked->instance_count, err) < 0)
+	if (triage->sieve.words == NULL && sieve_make(&triage->sieve, tracked->instance_count, err) < 0)
 		return -1;
-	triage->sieve.lets_all = triage->every_session;
-	for (size_t i = 0; i < tracked->key_count; i++)
-		sieve_add_key(&triage->sieve, tracked->keys[i].id);
+	triage->sieve.lets_all = triage->sieve.lets_all || triage->every_session;
 	for (size_t i = 0; i < tracked->instance_count; i++)
 		sieve_add_instance(&triage->sieve, tracked->instances[i].id);
 	for (size_t i = 0; lesson_name(i) != NULL; i++)

@@ -17,7 +17,7 @@ struct triage {
 	struct sieve sieve;            /* lets through whatever triage_hint may say yes to */
 };
 
-/* Fills the sieve with what is known now. */
+/* Completes the sieve, in which the keys are (tracked_seal), with what is known besides. */
 MUST_USE int triage_open(struct triage *triage, struct error *err);
 void triage_close(struct triage *triage);
 

@@ -284,24 +284,23 @@ static void test_times(void **state)
 	}
 }
 
+static struct ledger *ledger;
+
 static int setup(void **state)
 {
-	static struct tracked_key key = {
-		.id = OTRF_KEY, .home_account = HOME, .role = "web", .instance_id = OTRF_INSTANCE, .region = ""};
-	static struct tracked_instance instance;
-	(void)state;
-	tracked.keys = &key;
-	tracked.instances = &instance;
-	return map_add(&tracked.key_index, OTRF_KEY, strlen(OTRF_KEY), 0, NULL, NULL) +
-	       map_add(&tracked.instance_index, OTRF_INSTANCE, strlen(OTRF_INSTANCE), 0, NULL, NULL);
+	static const struct support_row row = {"2020-09-14T00:50:00Z", "delivery", OTRF_KEY,
+	                                       "{\"access_key_id\":\"" OTRF_KEY
+	                                       "\",\"outcome\":\"recorded\",\"role\":\"web\",\"host\":{"
+	                                       "\"account_id\":\"" HOME "\",\"instance_id\":\"" OTRF_INSTANCE "\"}}"};
+	return support_setup(state) + ledger_open(support_ledger("lineage.db", &row, 1), &ledger, NULL) +
+	       tracked_load(&tracked, ledger, NULL) + tracked_seal(&tracked, NULL, NULL);
 }
 
 static int teardown(void **state)
 {
-	(void)state;
-	map_done(&tracked.key_index);
-	map_done(&tracked.instance_index);
-	return 0;
+	tracked_done(&tracked);
+	ledger_close(ledger);
+	return support_teardown(state);
 }
 
 int main(void)

@@ -34,6 +34,16 @@ static void test_holds_what_was_added(void **state)
 		strangers += holds && i % 2 != 0;
 	}
 	assert_true(strangers < IDS / 2 / 8);
+
+	/* Made for many more than came, and fitted: as good as one that was made for as many. */
+	struct sieve large;
+	assert_int_equal(sieve_make(&large, 100 * IDS, NULL), 0);
+	for (unsigned i = 0; i < IDS; i += 2)
+		sieve_add_key(&large, key_of(i, id));
+	sieve_fit(&large, IDS);
+	assert_int_equal(large.mask, sieve.mask);
+	assert_memory_equal(large.words, sieve.words, (sieve.mask + 1) / 8);
+	sieve_done(&large);
 	sieve_done(&sieve);
 }
 

@@ -19,7 +19,8 @@ static unsigned ours; /* records that a parser finds to be ours */
 
 static bool is_ours(const struct event *event)
 {
-	return tracked_key(&tracked, event->access_key_id, strlen(event->access_key_id)) != NULL ||
+	struct tracked_room room;
+	return tracked_key(&tracked, event->access_key_id, &room) != NULL ||
 	       tracked_instance(&tracked, event->session_instance, strlen(event->session_instance)) != NULL;
 }
 
@@ -91,35 +92,31 @@ static void try_file(const char *path, int rounds)
 	}
 }
 
-static void track(const char *key, const char *instance)
-{
-	assert_int_equal(map_add(&tracked.key_index, key, strlen(key), 0, NULL, NULL), 0);
-	assert_int_equal(map_add(&tracked.instance_index, instance, strlen(instance), 0, NULL, NULL), 0);
-	sieve_add_key(&triage.sieve, key);
-	sieve_add_instance(&triage.sieve, instance);
-}
+#define KEY(id, instance)                                                                                              \
+	{                                                                                                              \
+		"2020-09-14T00:50:00Z", "delivery", id,                                                                \
+			"{\"access_key_id\":\"" id "\",\"outcome\":\"recorded\",\"host\":{\"instance_id\":\"" instance \
+			"\"}}"                                                                                         \
+	}
+
+static struct ledger *ledger;
 
 static int setup(void **state)
 {
-	(void)state;
-	static struct tracked_key key = {.id = "", .home_account = "", .role = "", .instance_id = "", .region = ""};
-	static struct tracked_instance instance;
-	tracked.keys = &key;
-	tracked.instances = &instance;
+	static const struct support_row rows[] = {KEY(OTRF_KEY, OTRF_INSTANCE), KEY(OTHER_KEY, "i-0123456789abcdef0")};
 	srand(11);
-	assert_int_equal(triage_open(&triage, NULL), 0);
-	track(OTRF_KEY, OTRF_INSTANCE);
-	track(OTHER_KEY, "i-0123456789abcdef0");
-	return 0;
+	return support_setup(state) +
+	       ledger_open(support_ledger("triage.db", rows, ARRAY_LENGTH(rows)), &ledger, NULL) +
+	       tracked_load(&tracked, ledger, NULL) + tracked_seal(&tracked, &triage.sieve, NULL) +
+	       triage_open(&triage, NULL);
 }
 
 static int teardown(void **state)
 {
-	(void)state;
 	triage_close(&triage);
-	map_done(&tracked.key_index);
-	map_done(&tracked.instance_index);
-	return 0;
+	tracked_done(&tracked);
+	ledger_close(ledger);
+	return support_teardown(state);
 }
 
 static void test_real_records(void **state)
