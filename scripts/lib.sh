@@ -40,9 +40,10 @@ build() { # PRESET
 #
 # instance_up NAME [SETTING...] makes one: namespaces PREFIX-imds, -host, -ctr1 and -ctr2 of tests/world/world, imds-sim
 # at the metadata addresses in the first, redirect and keytraild in the second. instance_down ends it all, and is
-# for a trap. A SETTING is `section.key=value`. No namespace has a way to the machine or to any network.
+# for a trap. A SETTING is `section.key=value`. No namespace has a way to the machine or to any network. Where
+# instance_installed is set, daemon, redirect and command line are those of the installed package.
 
-instance_folder='' instance_prefix='' instance_pids=()
+instance_folder='' instance_prefix='' instance_pids=() instance_installed=''
 
 inside() { # ROLE COMMAND...
 	local role=$1
@@ -85,7 +86,7 @@ daemon_knows_instance() {
 keytrail() {
 	local verb=$1
 	shift
-	inside host "$instance_bin/keytrail" "$verb" -c "$instance_folder/keytrail.conf" "$@"
+	inside host "$instance_keytrail" "$verb" -c "$instance_folder/keytrail.conf" "$@"
 }
 
 sim() { # COMMAND of imds-sim's control socket
@@ -95,7 +96,7 @@ print(s.makefile().read().strip())' "$instance_folder/imds.control" "$1"
 }
 
 start_daemon() {
-	inside host "$instance_bin/keytraild" -c "$instance_folder/keytrail.conf" 2>"$instance_folder/keytraild.log" &
+	inside host "$instance_keytraild" -c "$instance_folder/keytrail.conf" 2>"$instance_folder/keytraild.log" &
 	instance_pids+=($!)
 	wait_for 10 daemon_is_ready || {
 		cat "$instance_folder/keytraild.log"
@@ -107,6 +108,12 @@ instance_up() { # NAME [SETTING...]
 	local name=$1
 	shift
 	instance_bin=${KEYTRAIL_BIN:-$ROOT/build/release/bin}
+	instance_keytrail=$instance_bin/keytrail instance_keytraild=$instance_bin/keytraild
+	instance_redirect=$ROOT/iptables/keytrail-redirect
+	if [[ -n $instance_installed ]]; then
+		instance_keytrail=/usr/bin/keytrail instance_keytraild=/usr/sbin/keytraild
+		instance_redirect=/usr/sbin/keytrail-redirect
+	fi
 	instance_prefix=kt-$name-$$
 	# Below /tmp: the user keytrail must be able to enter, and the checkout may be root's alone.
 	instance_folder=$(mktemp -d "/tmp/keytrail-$name-XXXXXX")
@@ -122,7 +129,7 @@ instance_up() { # NAME [SETTING...]
 		die "imds-sim does not become ready"
 	}
 	instance_settings "$@" >"$instance_folder/keytrail.conf"
-	inside host "$ROOT/iptables/keytrail-redirect" -c "$instance_folder/keytrail.conf" up
+	inside host "$instance_redirect" -c "$instance_folder/keytrail.conf" up
 	start_daemon
 	wait_for 10 daemon_knows_instance || die "keytraild has not read the identity document"
 }
