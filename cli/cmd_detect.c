@@ -80,6 +80,18 @@ static void print_summary(const struct detect_summary *summary)
 		complain("%s", summary->notice);
 }
 
+/* Somebody who looks at the table is told where to go from it; a script is not. */
+static void print_next(const struct detect_summary *summary)
+{
+	if (summary->findings[SEVERITY_HIGH] + summary->findings[SEVERITY_MEDIUM] + summary->findings[SEVERITY_LOW] ==
+	            0 ||
+	    !isatty(STDOUT_FILENO) || !isatty(STDERR_FILENO))
+		return;
+	complain("next: `keytrail who KEY` names the processes that had it");
+	complain("next: `keytrail report ID --file FILE` makes a page of all that is known");
+	complain("next: `keytrail contain KEY` says what stops it");
+}
+
 MUST_USE static int list_rules(const struct arguments *arguments, struct error *err)
 {
 	CLEANUP_OUTPUT struct output *output = NULL;
@@ -135,6 +147,7 @@ static int run(const struct arguments *arguments, enum status *ret, struct error
 		return error_set(err, closing.code, "%s", closing.text);
 	summary.files_unreadable += inputs.lookup.failed;
 	print_summary(&summary);
+	print_next(&summary);
 	if (arguments->lookup)
 		evidence_print_lookup(&inputs.lookup);
 	if (arguments->verify_digests)

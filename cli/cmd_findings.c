@@ -101,8 +101,11 @@ MUST_USE static int check_verb(const struct arguments *arguments, const struct v
 {
 	const char *name = arguments->operands[0];
 	if (verb == NULL)
-		return error_set(err, ERROR_USAGE, "findings %.80s: unknown, expected ack, close, reopen or note",
-		                 name);
+		return error_set(
+			err, ERROR_USAGE,
+			"findings %.80s: unknown, expected ack, close, reopen or note; `keytrail report %.16s` "
+			"makes a page on one finding",
+			name, review_is_id(name) ? name : "ID");
 	if (arguments->operand_count < 2)
 		return error_set(err, ERROR_USAGE,
 		                 "findings %s: something is missing, expected `keytrail findings %s ID...`", name,

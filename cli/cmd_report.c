@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/containment.h"
 #include "cli/place.h"
@@ -43,6 +44,9 @@ MUST_USE static int deliver(const struct arguments *arguments, const struct html
 {
 	if (arguments->file != NULL && strcmp(arguments->file, "-") != 0)
 		return write_file(arguments->file, page, err);
+	if (arguments->file == NULL && isatty(STDOUT_FILENO))
+		return error_set(err, ERROR_USAGE,
+		                 "report: a page is nothing to read on a terminal, expected --file FILE, or `> FILE`");
 	(void)fwrite(page->text.bytes, 1, page->text.length, stdout);
 	return output_finish(stdout, err);
 }

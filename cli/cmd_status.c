@@ -12,6 +12,7 @@
 #include "cli/place.h"
 #include "cli/redirect.h"
 #include "cli/status_report.h"
+#include "cli/status_text.h"
 #include "cli/table.h"
 #include "common/clock.h"
 #include "store/gap.h"
@@ -54,7 +55,7 @@ MUST_USE static int show(const json_t *report, enum form form, struct error *err
 	struct table_look look = table_look_at(stdout);
 	if (form != FORM_TABLE)
 		return only_show(form, &columns_status, report, err);
-	if (status_report_print(report, stdout, look.colours, err) < 0)
+	if (status_text(report, &look, err) < 0)
 		return -1;
 	return output_finish(stdout, err);
 }

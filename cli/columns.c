@@ -100,18 +100,20 @@ static const struct column processes[] = {
 
 static const struct column findings[] = {
 	{.path = "severity", .heading = "SEVERITY", .kind = COLUMN_VERDICT},
-	{.path = "type", .heading = "TYPE", .wraps = true},
+	{.path = "id", .heading = "ID", .kind = COLUMN_ID},
+	{.path = "type", .heading = "TYPE", .from_width = 120},
+	{.path = "type", .heading = "TYPE", .kind = COLUMN_TAIL, .below_width = 120},
 	{.path = "access_key_id", .heading = "ACCESS KEY"},
 	{.path = "remote.account_id", .heading = "REMOTE", .otherwise = "remote.address"},
 	{.path = "count", .heading = "COUNT", .kind = COLUMN_NUMBER},
-	{.path = "state", .heading = "STATE", .kind = COLUMN_VERDICT, .from_width = 100},
-	{.path = "suppression.reason", .heading = "SUPPRESSED", .from_width = 112, .wraps = true},
-	{.path = "last_seen", .heading = "LAST SEEN", .from_width = 122},
-	{.path = "last_seen", .heading = "AGO", .kind = COLUMN_AGO, .from_width = 132},
-	{.path = "suspects.0.process.exe", .heading = "SUSPECT", .from_width = 140, .wraps = true},
-	{.path = "suspects.0.process.pid", .heading = "PID", .kind = COLUMN_NUMBER, .from_width = 140},
-	{.path = "owner.instance_id", .heading = "INSTANCE", .from_width = 164},
-	{.path = "first_seen", .heading = "FIRST SEEN", .from_width = 192},
+	{.path = "state", .heading = "STATE", .kind = COLUMN_VERDICT, .from_width = 90},
+	{.path = "suppression.reason", .heading = "SUPPRESSED", .from_width = 132, .wraps = true},
+	{.path = "last_seen", .heading = "LAST SEEN", .from_width = 146},
+	{.path = "last_seen", .heading = "AGO", .kind = COLUMN_AGO, .from_width = 158},
+	{.path = "suspects.0.process.exe", .heading = "SUSPECT", .from_width = 176, .wraps = true},
+	{.path = "suspects.0.process.pid", .heading = "PID", .kind = COLUMN_NUMBER, .from_width = 176},
+	{.path = "owner.instance_id", .heading = "INSTANCE", .from_width = 200},
+	{.path = "first_seen", .heading = "FIRST SEEN", .from_width = 230},
 	{.path = "kind"},
 	{.path = "remote.address"},
 	{.path = "suppressed"},
@@ -261,6 +263,11 @@ const struct columns columns_rules = COLUMNS(rule_columns);
 const struct columns columns_simulation = COLUMNS(simulation);
 const struct columns columns_who = COLUMNS(who);
 const struct columns columns_status = COLUMNS(status);
+
+bool columns_is_field(const struct column *column)
+{
+	return column->kind != COLUMN_AGO && column->kind != COLUMN_TAIL && column->kind != COLUMN_ID;
+}
 
 const json_t *columns_value(const json_t *object, const char *path)
 {

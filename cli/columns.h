@@ -13,6 +13,9 @@ enum column_kind {
 	COLUMN_NUMBER,  /* to the right */
 	COLUMN_COMMAND, /* a list of arguments, shown as a shell would take them */
 	COLUMN_AGO,     /* a time, as how long ago it is; in tables only */
+	COLUMN_TAIL, /* what is behind the last dot: the kind of a finding where its whole type has no room; in tables
+	                only */
+	COLUMN_ID,   /* the first digits of an id, as many as commands take for it; in tables only */
 	COLUMN_VERDICT, /* a grade, outcome or severity: coloured where it wants attention */
 };
 
@@ -21,6 +24,7 @@ struct column {
 	const char *heading; /* in tables; NULL: in CSV only */
 	enum column_kind kind;
 	size_t from_width;     /* narrower terminals leave it out */
+	size_t below_width;    /* and those at least this wide; 0: none does */
 	bool wraps;            /* may take several lines; others are never cut */
 	const char *otherwise; /* a table shows this path instead where the first is null; may be NULL */
 	size_t width;          /* at least this wide where rows come in batches (`-f`); 0: the heading's */
@@ -33,6 +37,9 @@ struct columns {
 
 /* What stands at a column's path; NULL when absent or null. Borrowed. */
 const json_t *columns_value(const json_t *object, const char *path);
+
+/* Is it a field of its own, or only another look at one: how long ago, the first digits? Pure. */
+bool columns_is_field(const struct column *column);
 
 extern const struct columns columns_deliveries, columns_keys, columns_processes, columns_findings, columns_rules,
 	columns_simulation, columns_verification, columns_anchor, columns_import, columns_pruning, columns_seal,

@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "cli/printable.h"
+#include "cli/prose.h"
 #include "common/clock.h"
 #include "common/text.h"
+#include "store/model.h"
 
 #define MACHINES_SHOWN 5 /* in a table; JSON has all */
 
@@ -107,20 +109,38 @@ MUST_USE static int others_text(const json_t *coverage, const struct table_look 
 	return 0;
 }
 
+/* What a reason means to somebody who has not read docs/ledger.md. */
+static const char *const reason_words[COVERAGE_REASON_COUNT] = {
+	[COVERAGE_NOT_KEPT] = "before the ledger's first row",
+	[COVERAGE_CLOCK_SET_BACK] = "the clock was set back",
+	[COVERAGE_DAEMON_DOWN] = "the daemon was stopped",
+	[COVERAGE_DAEMON_DIED] = "the daemon died",
+	[COVERAGE_LEDGER_NOT_WRITTEN] = "rows were lost",
+	[COVERAGE_NO_BEAT] = "the machine slept, or nothing could be written",
+	[COVERAGE_REDIRECT_NOT_WHOLE] = "requests could go past the daemon",
+	[COVERAGE_REDIRECT_UNCHECKED] = "nobody checked the redirect",
+	[COVERAGE_NOT_YET_KNOWN] = "since the newest row",
+	[COVERAGE_ROWS_MISSING] = "its rows were never imported",
+};
+
+int coverage_gap_text(const json_t *gap, const char *what, const struct table_look *look, struct error *err)
+{
+	CLEANUP_BUFFER struct buffer text = {0};
+	const char *from = json_text_at(gap, "from"), *until = json_text_at(gap, "until");
+	const char *reason = json_text_at(gap, "reason");
+	int index = reason != NULL ? name_index(coverage_reason_names, COVERAGE_REASON_COUNT, reason) : -1;
+	if (buffer_printf(&text, err, "%s to %s, %s", from != NULL ? from : "-", until != NULL ? until : "-",
+	                  reason != NULL ? reason : "-") < 0 ||
+	    (index >= 0 && buffer_printf(&text, err, " (%s)", reason_words[index]) < 0))
+		return -1;
+	return prose_text(look, what, text.bytes, err);
+}
+
 int coverage_text(const json_t *coverage, const struct table_look *look, struct error *err)
 {
 	const json_t *gaps = json_at(coverage, "gaps");
-	for (size_t i = 0; i < json_array_size(gaps); i++) {
-		const json_t *gap = json_array_get(gaps, i);
-		CLEANUP_BUFFER struct buffer from = {0};
-		CLEANUP_BUFFER struct buffer until = {0};
-		CLEANUP_BUFFER struct buffer reason = {0};
-		if (printable_value(&from, json_at(gap, "from"), err) < 0 ||
-		    printable_value(&until, json_at(gap, "until"), err) < 0 ||
-		    printable_value(&reason, json_at(gap, "reason"), err) < 0)
+	for (size_t i = 0; i < json_array_size(gaps); i++)
+		if (coverage_gap_text(json_array_get(gaps, i), i == 0 ? "Not covered" : "", look, err) < 0)
 			return -1;
-		(void)fprintf(look->stream, "%-13s %s to %s, %s\n", i == 0 ? "Not covered" : "", from.bytes,
-		              until.bytes, reason.bytes);
-	}
 	return others_text(coverage, look, err);
 }

@@ -67,16 +67,10 @@ MUST_USE static int add_value(struct buffer *to, const json_t *value, struct err
 	return json_is_number(value) ? add(to, line, err) : add_text(to, line, err);
 }
 
-/* How long ago something was depends on when it is read: no field of its own. */
-static bool is_field(const struct column *column)
-{
-	return column->kind != COLUMN_AGO;
-}
-
 int csv_heading(struct buffer *to, const struct columns *columns, struct error *err)
 {
 	for (size_t i = 0; i < columns->count; i++)
-		if (is_field(&columns->column[i]) &&
+		if (columns_is_field(&columns->column[i]) &&
 		    ((i > 0 && add(to, ",", err) < 0) || add(to, columns->column[i].path, err) < 0))
 			return -1;
 	return add(to, "\r\n", err);
@@ -85,7 +79,7 @@ int csv_heading(struct buffer *to, const struct columns *columns, struct error *
 int csv_row(struct buffer *to, const struct columns *columns, const json_t *object, struct error *err)
 {
 	for (size_t i = 0; i < columns->count; i++) {
-		if (!is_field(&columns->column[i]))
+		if (!columns_is_field(&columns->column[i]))
 			continue;
 		if (i > 0 && add(to, ",", err) < 0)
 			return -1;

@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Judges what `status` saw. "Not looked at" is never "whole". The daemon's answer comes over a socket that might not be
- * the daemon's, so its texts are shown escaped. */
+/* Judges what `status` saw. "Not looked at" is never "whole". */
 #include "cli/status_report.h"
 
 #include <stdarg.h>
 #include <string.h>
-
-#include "cli/printable.h"
-#include "common/text.h"
 
 #define CHECK_STANDS_S 900 /* as for coverage (store/coverage.h) */
 
@@ -236,134 +232,4 @@ enum status status_report_verdict(const json_t *report)
 	if (json_is_true(whole))
 		return STATUS_FINE;
 	return json_is_false(whole) ? STATUS_FOUND : STATUS_INCOMPLETE;
-}
-
-/* ---- for a person */
-
-static const struct {
-	const char *heading, *path;
-} lines[] = {
-	{"daemon", "daemon.version"},
-	{"  pid", "daemon.pid"},
-	{"  witness", "daemon.witness_pid"},
-	{"  since", "daemon.started_at"},
-	{"  user", "daemon.user"},
-	{"  port", "daemon.port"},
-	{"  mode", "daemon.mode"},
-	{"  token scope", "daemon.token_scope"},
-	{"  hop limit", "daemon.hop_limit"},
-	{"  looks with", "daemon.witness.backends"},
-	{"  ebpf", "daemon.witness.ebpf"},
-	{"  evicted", "daemon.witness.map.evicted"},
-	{"  also at connect", "daemon.witness.foreign_connect_programs"},
-	{"  rows written", "daemon.ledger.rows_written"},
-	{"  in journal", "daemon.ledger.journalled"},
-	{"  requests", "daemon.counters.requests"},
-	{"  delivered", "daemon.counters.delivered"},
-	{"  refused", "daemon.counters.refused"},
-	{"  aborted", "daemon.counters.aborted"},
-	{"  without token", "daemon.counters.without_token"},
-	{"  with more behind", "daemon.counters.with_extra"},
-	{"instance", "daemon.instance.instance_id"},
-	{"  account", "daemon.instance.account_id"},
-	{"  region", "daemon.instance.region"},
-	{"ledger", "ledger.path"},
-	{"  rows", "ledger.rows"},
-	{"  first", "ledger.first_at"},
-	{"  last", "ledger.last_at"},
-	{"redirect whole", "redirect.whole"},
-	{"  checked", "daemon.redirect.checked_at"},
-};
-
-static void print_points(const json_t *points, const char *heading, FILE *to, struct buffer *text)
-{
-	for (size_t i = 0; i < json_array_size(points); i++) {
-		const json_t *point = json_array_get(points, i);
-		struct error ignored;
-		buffer_clear(text);
-		/* Without memory the line is shorter, the verdict stands. */
-		(void)printable_value(text, json_at(point, "text"), &ignored);
-		bool known = json_is_true(json_object_get(point, "known"));
-		(void)fprintf(to, "%-8s %s\n", known ? heading : "unknown", text->bytes != NULL ? text->bytes : "");
-	}
-}
-
-static void print_verdict(const json_t *report, FILE *to, bool colours)
-{
-	static const struct {
-		const char *colour, *text;
-	} verdicts[] = {
-		[STATUS_FINE] = {"\033[32m", "whole: every request is redirected and recorded"},
-		[STATUS_FOUND] = {"\033[31m", "NOT WHOLE"},
-		[STATUS_INCOMPLETE] = {"\033[33m", "nothing is known to be wrong, but not all could be looked at"},
-	};
-	enum status verdict = status_report_verdict(report);
-	(void)fprintf(to, "%s%s%s\n", colours ? verdicts[verdict].colour : "", verdicts[verdict].text,
-	              colours ? "\033[0m" : "");
-}
-
-/* What the ledger did not see of late; the time since its newest heartbeat is not news. */
-MUST_USE static int print_gaps(const json_t *report, FILE *to, struct error *err)
-{
-	const json_t *gaps = json_at(report, "ledger.coverage.gaps");
-	for (size_t i = 0; i < json_array_size(gaps); i++) {
-		const json_t *gap = json_array_get(gaps, i);
-		const char *reason = json_text_at(gap, "reason");
-		CLEANUP_BUFFER struct buffer from = {0};
-		CLEANUP_BUFFER struct buffer until = {0};
-		if (reason == NULL || strcmp(reason, "not-yet-known") == 0)
-			continue;
-		if (printable_value(&from, json_at(gap, "from"), err) < 0 ||
-		    printable_value(&until, json_at(gap, "until"), err) < 0)
-			return -1;
-		(void)fprintf(to, "%-15s %s to %s, %s\n", "  not covered", from.bytes, until.bytes, reason);
-	}
-	return 0;
-}
-
-/* Their own words are escaped; numbers and drivers are ours and the kernel's. */
-static void print_out_of_reach(const json_t *report, FILE *to)
-{
-	const json_t *list = json_at(report, "out_of_reach");
-	for (size_t i = 0; i < json_array_size(list); i++) {
-		const json_t *one = json_array_get(list, i);
-		int64_t netns = 0, pid = 0;
-		char device[64], exe[512];
-		const char *device_text = or_unknown(json_text_at(one, "device")),
-			   *exe_text = or_unknown(json_text_at(one, "exe"));
-		(void)json_int_at(one, "netns", &netns);
-		(void)json_int_at(one, "pid", &pid);
-		(void)fprintf(to, "%-15s network namespace %lld (pid %lld, %s) leads out by %s, %s\n", "Out of reach",
-		              (long long)netns, (long long)pid,
-		              text_escape(exe, sizeof(exe), exe_text, strlen(exe_text)),
-		              text_escape(device, sizeof(device), device_text, strlen(device_text)),
-		              or_unknown(json_text_at(one, "driver")));
-	}
-}
-
-int status_report_print(const json_t *report, FILE *to, bool colours, struct error *err)
-{
-	CLEANUP_BUFFER struct buffer text = {0};
-	print_verdict(report, to, colours);
-	print_points(json_at(report, "faults"), "FAULT", to, &text);
-	print_points(json_at(report, "bypasses"), "BYPASS", to, &text);
-	const json_t *faults = json_at(report, "redirect.faults");
-	for (size_t i = 0; i < json_array_size(faults); i++) {
-		buffer_clear(&text);
-		if (printable_value(&text, json_array_get(faults, i), err) < 0)
-			return -1;
-		(void)fprintf(to, "redirect %s\n", text.bytes);
-	}
-	(void)fputc('\n', to);
-	for (size_t i = 0; i < ARRAY_LENGTH(lines); i++) {
-		const json_t *value = json_at(report, lines[i].path);
-		if (value == NULL)
-			continue;
-		buffer_clear(&text);
-		if (printable_value(&text, value, err) < 0)
-			return -1;
-		(void)fprintf(to, "%-15s %s\n", lines[i].heading, text.bytes);
-	}
-	print_out_of_reach(report, to);
-	return print_gaps(report, to, err);
 }

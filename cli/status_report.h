@@ -39,6 +39,3 @@ MUST_USE int status_report_make(const struct status_parts *parts, json_t **ret, 
 
 /* 0 whole, 3 not, 4 unknown. */
 enum status status_report_verdict(const json_t *report);
-
-/* The same for a person, line by line. */
-MUST_USE int status_report_print(const json_t *report, FILE *to, bool colours, struct error *err);

@@ -15,6 +15,7 @@
 #include "common/text.h"
 
 #define WIDEST_TERMINAL 10000
+#define ID_SHOWN 8 /* digits: what every command takes for the whole (store/review.h) */
 
 struct table {
 	struct libscols_table *grid;
@@ -69,7 +70,9 @@ MUST_USE static int grid_new(const struct table_look *look, struct libscols_tabl
 
 static bool is_shown(const struct table *table, const struct column *column)
 {
-	return column->heading != NULL && (table->look.width == 0 || column->from_width <= table->look.width);
+	size_t width = table->look.width != 0 ? table->look.width : SIZE_MAX;
+	return column->heading != NULL && column->from_width <= width &&
+	       (column->below_width == 0 || width < column->below_width);
 }
 
 int table_new(const struct columns *columns, const struct table_look *look, struct table **ret, struct error *err)
@@ -98,15 +101,15 @@ int table_new(const struct columns *columns, const struct table_look *look, stru
 	return 0;
 }
 
-/* Red: look here first. Yellow: weaker than it could be. */
+/* Red: look here first. Yellow (libsmartcols' "brown": its "yellow" is too pale on white): weaker than it could be. */
 static const char *verdict_colour(const char *word)
 {
 	static const struct {
 		const char *word, *colour;
 	} colours[] = {
-		{"HIGH", "red"},      {"MEDIUM", "yellow"}, {"refused", "yellow"}, {"aborted", "yellow"},
-		{"shared", "yellow"}, {"relay", "yellow"},  {"cgroup", "yellow"},  {"netns", "yellow"},
-		{"uid", "yellow"},    {"gone", "red"},      {"none", "red"},
+		{"HIGH", "red"},     {"MEDIUM", "brown"}, {"refused", "brown"}, {"aborted", "brown"},
+		{"shared", "brown"}, {"relay", "brown"},  {"cgroup", "brown"},  {"netns", "brown"},
+		{"uid", "brown"},    {"gone", "red"},     {"none", "red"},
 	};
 	for (size_t i = 0; i < ARRAY_LENGTH(colours); i++)
 		if (strcmp(colours[i].word, word) == 0)
@@ -122,6 +125,15 @@ MUST_USE static int cell_text(const struct column *column, const json_t *object,
 	const json_t *value = columns_value(object, column->path);
 	if (value == NULL && column->otherwise != NULL)
 		value = columns_value(object, column->otherwise);
+	if (column->kind == COLUMN_TAIL && json_is_string(value)) {
+		const char *dot = strrchr(json_string_value(value), '.');
+		return printable_text(to, dot != NULL ? dot + 1 : json_string_value(value), err);
+	}
+	if (column->kind == COLUMN_ID && json_is_string(value)) {
+		char id[ID_SHOWN + 1];
+		(void)snprintf(id, sizeof(id), "%s", json_string_value(value));
+		return printable_text(to, id, err);
+	}
 	if (column->kind == COLUMN_COMMAND && json_array_size(value) > 0)
 		return printable_command(to, value, err);
 	if (column->kind == COLUMN_AGO && json_is_string(value) && clock_parse(json_string_value(value), &at_us))

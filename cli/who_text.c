@@ -107,14 +107,26 @@ static const struct line machine_lines[] = {
 };
 
 static const struct line delivery_lines[] = {
-	{.heading = "  grade", .path = "attribution.grade", .always = true},
-	{.heading = "  evidence", .path = "attribution.evidence"},
 	{.heading = "  client", .path = "client.address"},
 	{.heading = "  user agent", .path = "user_agent"},
 	{.heading = "  path", .path = "path"},
 	{.heading = "  outcome", .path = "outcome", .always = true},
 	{.heading = "  reason", .path = "reason"},
 };
+
+/* How sure that is, and what was seen: a sentence a line. */
+MUST_USE static int print_grade(const json_t *delivery, const struct table_look *look, struct error *err)
+{
+	static const struct line grade = {.heading = "  grade", .path = "attribution.grade", .always = true};
+	const json_t *evidence = json_at(delivery, "attribution.evidence");
+	if (print_lines(delivery, &grade, 1, look, err) < 0)
+		return -1;
+	for (size_t i = 0; i < json_array_size(evidence); i++)
+		if (prose_text(look, i == 0 ? "  evidence" : "", json_string_value(json_array_get(evidence, i)), err) <
+		    0)
+			return -1;
+	return 0;
+}
 
 int who_text_reported(const json_t *report, const struct table_look *look, struct error *err)
 {
@@ -233,7 +245,8 @@ int who_text_delivery(const json_t *delivery, const json_t *previous, const stru
 		(void)fprintf(look->stream, "  process     %lld, the same as above\n", (long long)pid);
 	else if (print_lines(delivery, process_lines, ARRAY_LENGTH(process_lines), look, err) < 0)
 		return -1;
-	if (print_lines(delivery, delivery_lines, ARRAY_LENGTH(delivery_lines), look, err) < 0 ||
+	if (print_grade(delivery, look, err) < 0 ||
+	    print_lines(delivery, delivery_lines, ARRAY_LENGTH(delivery_lines), look, err) < 0 ||
 	    print_holders(delivery, look, err) < 0)
 		return -1;
 	if (process == NULL || is_same)

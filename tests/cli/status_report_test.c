@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "cli/status_report.h"
+#include "cli/status_text.h"
 
 #define GOOD                                                                                                           \
 	"{\"version\":\"1\",\"ledger\":{\"writable\":true},\"upstream\":{\"reachable\":true},\"witness\":{"            \
@@ -148,14 +149,50 @@ static void shows_a_hostile_answer_escaped(void **state)
 	size_t size;
 	FILE *to = open_memstream(&text, &size);
 	struct status_parts parts = {.daemon = daemon};
+	const struct table_look look = {.stream = to};
 	(void)state;
 	assert_int_equal(status_report_make(&parts, &report, NULL), 0);
-	assert_int_equal(status_report_print(report, to, false, NULL), 0);
+	assert_int_equal(status_text(report, &look, NULL), 0);
 	assert_int_equal(fclose(to), 0);
 	assert_non_null(strstr(text, "\\x1b[2J1"));
 	assert_non_null(strstr(text, "NOT WHOLE"));
 	assert_null(strchr(text, '\033'));
 	assert_null(strchr(text, '\a'));
+}
+
+/* What a list gets long by is said once; what is longer than the terminal is folded between words. */
+static void shows_facts_so_that_they_can_be_read(void **state)
+{
+	static const char answer[] = "{\"version\":\"1\",\"witness\":{\"ebpf\":\"off: waiting for the redirect, there "
+				     "is no way to the proxy\","
+				     "\"foreign_connect_programs\":[\"a (id 1)\",\"b (id 2)\",\"a (id 3)\"]}}";
+	static const char ledger_text[] =
+		"{\"path\":\"/l\",\"coverage\":{\"gaps\":[{\"from\":\"F\",\"until\":\"U\",\"reason\":\"no-beat\"},"
+		"{\"from\":\"F\",\"until\":\"U\",\"reason\":\"not-yet-known\"}]}}";
+	static const char expected[] = "ledger        /l\n"
+				       "  not covered F to U, no-beat (the machine slept, or nothing\n"
+				       "              could be written)\n"
+				       "Out of reach  network namespace 7 (pid 8, unknown) leads out\n"
+				       "              by own0, unknown: what runs there is not\n"
+				       "              redirected\n";
+	CLEANUP_JSON json_t *daemon = json_loads(answer, 0, NULL);
+	CLEANUP_JSON json_t *ledger = json_loads(ledger_text, 0, NULL);
+	CLEANUP_JSON json_t *out = json_loads("[{\"netns\":7,\"pid\":8,\"device\":\"own0\"}]", 0, NULL);
+	CLEANUP_JSON json_t *report = NULL;
+	CLEANUP_FREE char *text = NULL;
+	size_t size;
+	FILE *to = open_memstream(&text, &size);
+	struct status_parts parts = {
+		.daemon = daemon, .ledger_state = PART_READ, .ledger = ledger, .out_of_reach = out};
+	const struct table_look look = {.stream = to, .width = 60};
+	(void)state;
+	assert_int_equal(status_report_make(&parts, &report, NULL), 0);
+	assert_int_equal(status_text(report, &look, NULL), 0);
+	assert_int_equal(fclose(to), 0);
+	assert_non_null(strstr(text, "\n  ebpf        off: waiting for the redirect, there is no way\n"
+	                             "              to the proxy\n  others' bpf a (2 times), b\n"));
+	assert_non_null(strstr(text, expected));
+	assert_null(strstr(text, "not-yet-known"));
 }
 
 int main(void)
@@ -165,6 +202,7 @@ int main(void)
 		cmocka_unit_test(names_missing_ipv6_rules),
 		cmocka_unit_test(shows_that_the_daemon_was_given_up),
 		cmocka_unit_test(shows_a_hostile_answer_escaped),
+		cmocka_unit_test(shows_facts_so_that_they_can_be_read),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -91,11 +91,11 @@ def lines(result):
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
-def run_on_terminal(*words, columns=80, env=None):
+def run_on_terminal(*words, columns=80, env=None, stderr=False):
     """The exit status and all that was shown."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    child = subprocess.Popen([KEYTRAIL, *map(str, words)], stdout=theirs, stderr=subprocess.PIPE,
+    child = subprocess.Popen([KEYTRAIL, *map(str, words)], stdout=theirs, stderr=theirs if stderr else subprocess.PIPE,
                              env={**os.environ, "LC_ALL": "C", "TERM": "xterm", **(env or {})})
     os.close(theirs)
     shown = b""
@@ -108,7 +108,8 @@ def run_on_terminal(*words, columns=80, env=None):
             break
         shown += piece
     os.close(ours)
-    child.stderr.close()
+    if child.stderr:
+        child.stderr.close()
     return child.wait(timeout=30), shown.decode().replace("\r\n", "\n")
 
 
@@ -651,6 +652,40 @@ def test_tables_of_findings_fit(stolen, columns):
     status, shown = run_on_terminal("detect", "--ledger", stolen / "ledger.db", stolen / "trail", columns=columns)
     assert status == 3 and KEYS[0] in shown and "198.51.100.7" in shown
     assert max(len(re.sub("\x1b\\[[0-9;]*m", "", line)) for line in shown.split("\n")) <= columns
+
+
+@pytest.mark.parametrize("columns, type_shown", [(80, " OutsideAWS "), (119, " OutsideAWS "), (120, " InstanceCredentialExfiltration.OutsideAWS ")])
+def test_tables_of_findings_name_them(stolen, columns, type_shown):
+    """By digits that other commands take, and a type that is never cut in two."""
+    words = ["--ledger", stolen / "ledger.db"]
+    run("detect", *words, stolen / "trail")
+    [finding] = [one for one in lines(run("findings", *words)) if one["type"].endswith(".OutsideAWS")][:1]
+    status, shown = run_on_terminal("findings", *words, columns=columns)
+    assert status == 0 and finding["id"][:8] in shown and type_shown in shown
+    assert finding["id"] not in shown
+    acked = run("findings", "note", finding["id"][:8], "--note", "x", *words)
+    assert acked.returncode == 0
+    assert "id" in next(csv.DictReader(io.StringIO(run("findings", *words, "-o", "csv").stdout)))
+
+
+def test_a_finding_alone_is_shown_the_way(stolen):
+    words = ["--ledger", stolen / "ledger.db"]
+    result = run("findings", "3f2a9b00", *words)
+    assert result.returncode == 2 and "`keytrail report 3f2a9b00` makes a page" in result.stderr
+    assert "`keytrail report ID`" in run("findings", "frobnicate", *words).stderr
+
+
+def test_a_page_is_not_written_to_a_terminal(stolen):
+    status, shown = run_on_terminal("report", KEYS[0], "--ledger", stolen / "ledger.db")
+    assert status == 2 and "<html" not in shown
+    status, shown = run_on_terminal("report", KEYS[0], "--ledger", stolen / "ledger.db", "--file", "-")
+    assert status == 0 and "<html" in shown
+
+
+def test_detect_says_where_to_go_on_a_terminal_only(stolen):
+    words = ["detect", "--ledger", stolen / "ledger.db", stolen / "trail"]
+    assert "next:" not in run(*words).stderr
+    assert "next: `keytrail who KEY`" in run_on_terminal(*words, stderr=True)[1]
 
 
 # ---- status and redirect
