@@ -272,7 +272,10 @@ static void answer(struct exchange *exchange)
 		send_limit_hops(exchange->client->fd, exchange->client->local.family,
 		                (int)settings->put_response_hop_limit - is_bridged(exchange->client));
 	bool wanted = settings->record == RECORD_ALL || (settings->record == RECORD_TOKENS && is_token) ||
-	              exchange->facts.policy.denies; /* what enforcing would have refused */
+	              exchange->facts.policy.denies || /* what enforcing would have refused */
+	              exchange->without_token;         /* and requiring a token */
+	if (exchange->without_token)
+		exchange->facts.reason = "no-token";
 	if (wanted)
 		look_again(exchange);
 	exchange->is_sent = send_reply(exchange);

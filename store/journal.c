@@ -98,7 +98,7 @@ MUST_USE static int load(struct journal *journal, struct error *err)
 
 static int open_file(const char *path)
 {
-	return open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
 }
 
 int journal_open(const char *path, struct journal **ret, struct error *err)

@@ -2,6 +2,7 @@
 """[ledger] record: what has a row beside deliveries. Refusals always have."""
 
 import contextlib
+import json
 import pathlib
 import sqlite3
 import sys
@@ -34,6 +35,21 @@ def test_what_has_a_row(record, expected):
         assert instance.get("/latest/meta-data/ami-id")[0] == 401
 
         assert eventually(lambda: rows(instance) == expected, DEADLINE_S), rows(instance)
+
+
+def test_what_mode_audit_lets_pass_has_a_row():
+    """Else nobody would know who has to be mended before tokens are required."""
+    with Instance({"imdsv2": {"mode": "audit"}}, tokens="optional") as instance:
+        instance.credentials()
+        for path, status in (("/latest/meta-data/ami-id", 200), ("/latest/no-such-thing", 404), (ROLE_PATH + "web-server", 200)):
+            assert instance.get(path)[0] == status
+        assert eventually(lambda: rows(instance) == [KEY, OTHER, ("GET", "/latest/no-such-thing", "delivered"), KEY],
+                          DEADLINE_S), rows(instance)
+        told = instance.rows()
+        assert [row["reason"] for row in told] == [None, "no-token", "no-token", None]
+        assert {row["exe"] for row in told} == {"/usr/bin/curl"}
+        assert [json.loads(row["body"])["delivery_version"] for row in told] == ["2.0", None, None, "1.0"]
+        assert instance.status()["counters"]["refused"] == 0 and instance.status()["counters"]["without_token"] == 3
 
 
 def rows(instance):

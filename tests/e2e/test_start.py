@@ -150,7 +150,7 @@ def test_modes_do_not_depend_on_the_umask(instance):
     with instance:
         instance.credentials()
         modes = {path.name: path.stat().st_mode & 0o7777 for path in instance.state.iterdir()}
-        keys = {"host.key", "token.key", "journal"}
+        keys = {"host.key", "token.key"}
         assert {modes[name] for name in keys} == {0o600} and {modes[name] for name in modes.keys() - keys} == {0o640}
         assert instance.state.stat().st_mode & 0o7777 == 0o750
 
