@@ -99,7 +99,7 @@ static void is_set_aside_at_once(void **state)
 	assert_int_equal(stat(path, &status), 0);
 	assert_int_equal(status.st_size, JOURNAL_BYTES);
 	assert_true(status.st_blocks * 512 >= JOURNAL_BYTES);
-	assert_int_equal(status.st_mode & 0777, 0600);
+	assert_int_equal(status.st_mode & 0777, 0640);
 }
 
 static void gives_back_in_order(void **state)
