@@ -153,7 +153,8 @@ static int run(const struct arguments *arguments, enum status *ret, struct error
 	if (arguments->verify_digests)
 		evidence_print_digests(&digests);
 	*ret = detect_verdict(&summary, arguments->fail_on);
-	if (*ret == STATUS_FINE && arguments->verify_digests && !digests.is_complete)
+	bool is_doubtful = (arguments->verify_digests && !digests.is_complete) || inputs.lookup.derived_left > 0;
+	if (*ret == STATUS_FINE && is_doubtful)
 		*ret = STATUS_INCOMPLETE;
 	return 0;
 }

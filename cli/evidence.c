@@ -4,6 +4,7 @@
 #include "cli/evidence.h"
 
 #include <inttypes.h>
+#include <unistd.h>
 
 #include "cli/complain.h"
 #include "common/clock.h"
@@ -90,11 +91,22 @@ MUST_USE static int add_source(struct inputs *inputs, struct error *err)
 	return 0;
 }
 
+/* Two questions a second at most, in each region: who waits wants to see that something happens. */
+static void on_question(void *context, uint64_t asked, uint64_t known)
+{
+	(void)context;
+	(void)fprintf(stderr, "\rLookupEvents: %" PRIu64 " of %" PRIu64 " questions asked\033[K", asked, known);
+	if (asked == known)
+		(void)fprintf(stderr, "\r\033[K");
+}
+
 int evidence_lookup(struct inputs *inputs, struct error *err)
 {
 	CLEANUP(known_done) struct known known = {0};
-	const struct lookup_options options = {
-		.aws = inputs->aws, .filter = &inputs->options.from.filter, .complain = on_complaint};
+	const struct lookup_options options = {.aws = inputs->aws,
+	                                       .filter = &inputs->options.from.filter,
+	                                       .complain = on_complaint,
+	                                       .progress = isatty(STDERR_FILENO) ? on_question : NULL};
 	if (inputs->options.without_ledger)
 		return error_set(err, ERROR_USAGE, "LookupEvents are found by key: expected a ledger that knows some");
 	if (load(inputs, &known, err) < 0)
@@ -118,6 +130,14 @@ void evidence_print_lookup(const struct lookup_counts *counts)
 	         counts->keys, plural(counts->keys, "key", "keys"), counts->sessions,
 	         plural(counts->sessions, "session", "sessions"), counts->regions,
 	         plural(counts->regions, "region", "regions"));
+	if (counts->derived > 0)
+		complain("LookupEvents: %" PRIu64 " %s made of those, asked for in turn", counts->derived,
+		         plural(counts->derived, "key, user or session was", "keys, users and sessions were"));
+	if (counts->derived_left > 0)
+		complain("LookupEvents: %" PRIu64 " derived %s NOT asked for: more than %d questions; a trail answers "
+		         "faster",
+		         counts->derived_left, plural(counts->derived_left, "one was", "ones were"),
+		         LOOKUP_DERIVED_MAX);
 	if (counts->too_old > 0)
 		complain("LookupEvents: %" PRIu64 " %s ended before what LookupEvents remembers", counts->too_old,
 		         plural(counts->too_old, "key", "keys"));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* One question a key and region, page by page. Regions take turns, so that the limit of each is waited for only where
- * there are few. */
+ * there are few. Questions about derived keys follow from answers, so these come in rounds, until there is nothing new.
+ */
 #include "detector/lookup.h"
 
 #include <errno.h>
@@ -10,6 +11,7 @@
 #include "common/clock.h"
 #include "common/text.h"
 #include "detector/aws_answer.h"
+#include "detector/lookup_follow.h"
 #include "detector/spool.h"
 
 #define TARGET "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents"
@@ -30,9 +32,10 @@ struct lookup {
 	struct region regions[REGIONS_MAX];
 	size_t region_count;
 	int64_t since_us, until_us;
-	int64_t oldest_us; /* what LookupEvents remembers */
-	uint64_t answered;
-	struct error first; /* of the questions that failed */
+	int64_t oldest_us;               /* what ended before is remembered no more */
+	uint64_t asked, known, answered; /* questions */
+	struct error first;              /* of those that failed */
+	struct follow follow;
 };
 
 static void add_region(struct lookup *lookup, const char *name)
@@ -138,7 +141,8 @@ MUST_USE static int ask(struct lookup *lookup, const struct question *question, 
 			return -1;
 		for (size_t i = 0; (event = aws_answer_list(page, "Events", i)) != NULL; i++) {
 			const char *record = json_text_at(event, "CloudTrailEvent");
-			if (record != NULL && write_line(lookup->fd, record, err) < 0)
+			if (record != NULL &&
+			    (write_line(lookup->fd, record, err) < 0 || follow_take(&lookup->follow, record, err) < 0))
 				return -1;
 		}
 		const char *next = json_text_at(page, "NextToken");
@@ -156,7 +160,11 @@ static void ask_everywhere(struct lookup *lookup, const char *attribute, const c
 	for (size_t i = 0; i < lookup->region_count; i++) {
 		const struct question question = {attribute, value, &lookup->regions[i]};
 		struct error problem = {0}, line;
-		if (ask(lookup, &question, &problem) == 0)
+		int result = ask(lookup, &question, &problem);
+		lookup->asked++;
+		if (lookup->options->progress != NULL)
+			lookup->options->progress(lookup->options->context, lookup->asked, lookup->known);
+		if (result == 0)
 			continue;
 		(void)error_set(&line, problem.code, "LookupEvents in %s, %s %s: %s", lookup->regions[i].name,
 		                attribute, value, problem.text);
@@ -169,26 +177,91 @@ static void ask_everywhere(struct lookup *lookup, const char *attribute, const c
 
 /* ---- all of them */
 
+static bool is_too_old(struct lookup *lookup, int64_t expires_us)
+{
+	bool is = expires_us != 0 && expires_us < lookup->oldest_us;
+	if (is)
+		lookup->counts->too_old++;
+	return is;
+}
+
+static int count_key(void *context, const struct tracked_key *key, struct error *err)
+{
+	struct lookup *lookup = context;
+	(void)err;
+	if (key->expires_at_us == 0 || key->expires_at_us >= lookup->oldest_us)
+		lookup->known += lookup->region_count;
+	return 0;
+}
+
 static int ask_for_key(void *context, const struct tracked_key *key, struct error *err)
 {
 	struct lookup *lookup = context;
 	(void)err;
-	if (key->expires_at_us != 0 && key->expires_at_us < lookup->oldest_us) {
-		lookup->counts->too_old++;
+	if (is_too_old(lookup, key->expires_at_us))
 		return 0;
-	}
 	lookup->counts->keys++;
 	ask_everywhere(lookup, "AccessKeyId", key->id);
 	return 0;
+}
+
+MUST_USE static int ask_tracked(struct lookup *lookup, const struct tracked *tracked, struct error *err)
+{
+	lookup->known = tracked->instance_count * lookup->region_count;
+	if (tracked->keys != NULL && (tracked_keys_each(tracked->keys, count_key, lookup, err) < 0 ||
+	                              tracked_keys_each(tracked->keys, ask_for_key, lookup, err) < 0))
+		return -1;
+	for (size_t i = 0; i < tracked->instance_count; i++) {
+		lookup->counts->sessions++;
+		ask_everywhere(lookup, "Username", tracked->instances[i].id);
+	}
+	return 0;
+}
+
+/* One round: what all answers so far say. *ret_more: something was asked for, so there may be a further round. */
+MUST_USE static int ask_round(struct lookup *lookup, bool *ret_more, struct error *err)
+{
+	struct lookup_counts *counts = lookup->counts;
+	const char *attribute, *value;
+	int64_t expires_us;
+	bool has_next = true;
+	uint64_t before = counts->derived;
+	if (follow_open(&lookup->follow, err) < 0)
+		return -1;
+	for (;;) {
+		if (follow_next(&lookup->follow, &attribute, &value, &expires_us, &has_next, err) < 0)
+			return -1;
+		if (!has_next)
+			break;
+		if (is_too_old(lookup, expires_us))
+			continue;
+		if ((counts->derived + 1) * lookup->region_count > LOOKUP_DERIVED_MAX) {
+			counts->derived_left++;
+			continue;
+		}
+		counts->derived++;
+		lookup->known += lookup->region_count;
+		ask_everywhere(lookup, attribute, value);
+	}
+	*ret_more = counts->derived > before;
+	return 0;
+}
+
+static void lookup_done(struct lookup *lookup)
+{
+	follow_done(&lookup->follow);
 }
 
 int lookup_spool(const struct lookup_options *options, const struct tracked *tracked, int *ret_fd,
                  struct lookup_counts *ret, struct error *err)
 {
 	CLEANUP_FD int fd = -1;
-	struct lookup lookup = {.options = options, .counts = ret, .oldest_us = clock_now_us() - KEPT_US};
+	CLEANUP(lookup_done) struct lookup lookup = {.options = options, .counts = ret};
+	bool has_more = true;
+	lookup.oldest_us = clock_now_us() - KEPT_US;
 	lookup.since_us = options->filter->since_us;
 	lookup.until_us = options->filter->until_us;
+	lookup.follow.lineage.tracked = tracked;
 	*ret = (struct lookup_counts){0};
 	if ((fd = spool_file(err)) < 0)
 		return -1;
@@ -196,12 +269,11 @@ int lookup_spool(const struct lookup_options *options, const struct tracked *tra
 	if (choose_regions(&lookup, tracked, err) < 0)
 		return -1;
 	ret->regions = lookup.region_count;
-	if (tracked->keys != NULL && tracked_keys_each(tracked->keys, ask_for_key, &lookup, err) < 0)
+	if (ask_tracked(&lookup, tracked, err) < 0)
 		return -1;
-	for (size_t i = 0; i < tracked->instance_count; i++) {
-		ret->sessions++;
-		ask_everywhere(&lookup, "Username", tracked->instances[i].id);
-	}
+	while (has_more)
+		if (ask_round(&lookup, &has_more, err) < 0)
+			return -1;
 	if (lookup.answered == 0 && ret->failed > 0)
 		return error_set(err, lookup.first.code, "%s", lookup.first.text);
 	if (lseek(fd, 0, SEEK_SET) < 0)

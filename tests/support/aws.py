@@ -255,7 +255,7 @@ class Aws:
         key, value = attribute["AttributeKey"], attribute["AttributeValue"]
         found = [event for event in self.events.get(region, []) if value == (
             event["userIdentity"].get("accessKeyId") if key == "AccessKeyId" else
-            event["userIdentity"].get("principalId", "").rpartition(":")[2])]
+            event["userIdentity"].get("userName") or event["userIdentity"].get("principalId", "").rpartition(":")[2])]
         page, after = self.page_of(found, request.get("NextToken"), "NextToken")
         return dict(Events=[dict(EventId=event["eventID"], EventName=event["eventName"],
                                  CloudTrailEvent=json.dumps(event)) for event in page]) | after
