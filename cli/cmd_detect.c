@@ -135,6 +135,7 @@ static int run(const struct arguments *arguments, enum status *ret, struct error
 		return -1;
 	if (arguments->lookup && evidence_lookup(&inputs, err) < 0)
 		return -1;
+	inputs.options.reads_back = true;
 	inputs.options.progress = isatty(STDERR_FILENO) ? on_progress : NULL;
 	inputs.options.progress_context = &shown;
 	shown.output = output;

@@ -48,6 +48,11 @@ int activity_add(struct activity *activity, const struct event *event, struct er
 	bool joins = passage.shared != 0 || passage.request != 0;
 	if (!event->is_network || owner[0] == '\0' || !joins || strcmp(owner, event->account_id) == 0)
 		return 0;
+	return activity_put(activity, passage, err);
+}
+
+int activity_put(struct activity *activity, struct passage passage, struct error *err)
+{
 	activity->is_full = activity->is_full || activity->count == ACTIVITY_MAX;
 	if (activity->is_full)
 		return 0;
@@ -64,7 +69,27 @@ int activity_add(struct activity *activity, const struct event *event, struct er
 static int compare_shared(const void *left, const void *right)
 {
 	const struct passage *a = left, *b = right;
-	return a->shared != b->shared ? (a->shared < b->shared ? -1 : 1) : strcmp(a->event_id, b->event_id);
+	int by_event = strcmp(a->event_id, b->event_id);
+	if (a->shared != b->shared)
+		return a->shared < b->shared ? -1 : 1;
+	return by_event != 0 ? by_event : (int)b->is_stored - (int)a->is_stored;
+}
+
+static bool is_same(const struct passage *a, const struct passage *b)
+{
+	return a->shared == b->shared && a->request == b->request && a->principal == b->principal &&
+	       a->at_us == b->at_us && strcmp(a->event_id, b->event_id) == 0 && strcmp(a->owner, b->owner) == 0 &&
+	       strcmp(a->endpoint_id, b->endpoint_id) == 0;
+}
+
+/* Those of one record stand together, the stored one first. */
+static void drop_repeated(struct activity *activity)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < activity->count; i++)
+		if (kept == 0 || !is_same(&activity->passages[kept - 1], &activity->passages[i]))
+			activity->passages[kept++] = activity->passages[i];
+	activity->count = kept;
 }
 
 static int compare_request(const void *left, const void *right)
@@ -79,11 +104,12 @@ int activity_close(struct activity *activity, struct error *err)
 	activity->requests = NULL;
 	if (activity->count == 0)
 		return 0;
+	qsort(activity->passages, activity->count, sizeof(*activity->passages), compare_shared);
+	drop_repeated(activity);
 	activity->requests = calloc(activity->count, sizeof(*activity->requests));
 	if (activity->requests == NULL)
 		return error_set(err, ERROR_MEMORY, "no memory for network activity");
 	memcpy(activity->requests, activity->passages, activity->count * sizeof(*activity->requests));
-	qsort(activity->passages, activity->count, sizeof(*activity->passages), compare_shared);
 	qsort(activity->requests, activity->count, sizeof(*activity->requests), compare_request);
 	return 0;
 }

@@ -14,6 +14,7 @@ struct passage {
 	uint64_t principal;
 	int64_t at_us;
 	const char *owner, *endpoint_id, *event_id;
+	bool is_stored; /* of an earlier run */
 };
 
 struct activity {
@@ -26,6 +27,10 @@ struct activity {
 
 /* Takes a NetworkActivity record that the owner of the endpoint got about somebody else's call. */
 MUST_USE int activity_add(struct activity *activity, const struct event *event, struct error *err);
+/* One that was learned before; its texts are copied. */
+MUST_USE int activity_put(struct activity *activity, struct passage passage, struct error *err);
+
+/* In order; of records that came twice one stays. */
 MUST_USE int activity_close(struct activity *activity, struct error *err);
 void activity_done(struct activity *activity);
 

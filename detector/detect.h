@@ -19,7 +19,9 @@ struct detect_options {
 	const char *inventory; /* NULL: the system's, which need not exist */
 	const char *ip_ranges; /* NULL: the copy that is built in */
 	const char *findings;  /* findings.db; NULL: beside the first ledger; "" : nowhere, in memory only */
-	size_t workers;        /* that read files side by side; 0: as many as there are processors */
+	/* Read files of earlier runs once more, where a key that was used in them has turned out to be made of ours. */
+	bool reads_back;
+	size_t workers;   /* that read files side by side; 0: as many as there are processors */
 	bool is_thorough; /* parse every record that names a key or session of ours: for holding the rest against it */
 	/* Called now and then from the calling thread, may be NULL: for a progress bar. total_bytes 0: unknown. */
 	void (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes);

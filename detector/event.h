@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "common/cidr.h"
+#include "common/json.h"
 #include "store/model.h"
 
 /* One CloudTrail record as far as judging it needs: plain values, "" where absent, null or not what the field should
@@ -66,6 +67,9 @@ struct event {
 /* Reads one record: an object as CloudTrail writes it, the form of LookupEvents (CloudTrailEvent holds the record as a
  * string), or an EventBridge event (under `detail`). False: not a JSON object as far as it was read. Pure. */
 MUST_USE bool event_read(const char *bytes, size_t length, struct event *ret);
+
+/* The least record that event_read reads the same from. New reference; NULL without memory. */
+json_t *event_write(const struct event *event);
 
 /* Twelve digits. */
 bool event_is_account(const char *text);

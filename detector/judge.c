@@ -144,6 +144,7 @@ MUST_USE static int apply_rules(struct judge *judge, const struct use *use, stru
 		.version = finding_version(use->event),
 		.uses = uses,
 		.use_count = matched,
+		.is_replayed = judge->is_replaying,
 	};
 	judge->last.is_nothing = matched == 0 && !event.is_addendum;
 	if (result == 0)
@@ -254,7 +255,7 @@ static void limit_verdict(struct judge *judge, const struct event *event, const 
 		last->until_us = expires_us;
 }
 
-MUST_USE static int judge_now(struct judge *judge, const struct event *event, struct error *err)
+int judge_use(struct judge *judge, const struct event *event, struct error *err)
 {
 	struct subject subject;
 	find_subject(judge, event, &subject);
@@ -289,53 +290,6 @@ MUST_USE static int judge_now(struct judge *judge, const struct event *event, st
 	return apply_rules(judge, &use, err);
 }
 
-/* May this record be another view of a use that another record names the key of? A call across accounts is recorded in
- * both, and by the owner of the endpoint that it came through; the others see no key. */
-static bool is_partial(const struct event *event)
-{
-	bool joins = event->shared_id[0] != '\0' || (event->is_network && event->request_id[0] != '\0');
-	return joins && (event->access_key_id[0] == '\0' || event->is_network);
-}
-
-static void note_call(struct judge *judge, const struct event *event)
-{
-	uint64_t shared = activity_shared(event), request = activity_request(event);
-	if (shared != 0)
-		(void)seen_first(&judge->calls, shared);
-	if (request != 0 && judge->learned->activity.count > 0)
-		(void)seen_first(&judge->calls, ~request);
-}
-
-static bool is_noted(const struct judge *judge, const struct event *event)
-{
-	uint64_t shared = activity_shared(event), request = activity_request(event);
-	return (shared != 0 && seen_holds(&judge->calls, shared)) ||
-	       (event->is_network && request != 0 && seen_holds(&judge->calls, ~request));
-}
-
-int judge_event(struct judge *judge, const struct event *event, const char *bytes, size_t length, struct error *err)
-{
-	judge->last = (struct judged){0};
-	if (is_partial(event))
-		return spool_put(&judge->partial, bytes, length, err);
-	note_call(judge, event);
-	return judge_now(judge, event, err);
-}
-
-int judge_finish(struct judge *judge, struct error *err)
-{
-	struct error problem = {0};
-	const char *bytes;
-	size_t length;
-	struct event event;
-	if (spool_rewind(&judge->partial, err) < 0)
-		return -1;
-	while ((bytes = spool_next(&judge->partial, &length, &problem)) != NULL)
-		if (event_read(bytes, length, &event) && !is_noted(judge, &event) && judge_now(judge, &event, err) < 0)
-			return -1;
-	return problem.code != ERROR_NONE ? error_set(err, problem.code, "%s", problem.text) : 0;
-}
-
 void judge_done(struct judge *judge)
 {
 	seen_done(&judge->stored);
@@ -343,6 +297,7 @@ void judge_done(struct judge *judge)
 	seen_done(&judge->calls);
 	seen_done(&judge->places);
 	spool_done(&judge->partial);
+	spool_done(&judge->partial_replayed);
 }
 
 int judge_restart(struct judge *judge, struct error *err)

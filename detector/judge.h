@@ -4,6 +4,7 @@
 #include "detector/covered.h"
 #include "detector/event.h"
 #include "detector/glance.h"
+#include "detector/held.h"
 #include "detector/learned.h"
 #include "detector/seen.h"
 #include "detector/setup.h"
@@ -30,6 +31,11 @@ struct judge {
 	struct seen calls; /* shared ids of uses whose records name the key; request ids, where endpoints' owners log */
 	struct seen places;   /* addresses and endpoints that were looked at, and keys that no ledger knows */
 	struct spool partial; /* records that may be another view of such a use: judged at the end */
+	struct spool partial_replayed;
+	struct held held;  /* what later runs may judge otherwise */
+	bool is_replaying; /* what is judged now is of earlier runs: only what has become of it counts */
+	bool is_held;      /* ... and is kept already */
+	bool has_shared;   /* a call that another record may tell of too was noted */
 };
 
 /* Fills in what is the judge's own; the pointers are the caller's to set. */
@@ -37,6 +43,9 @@ void judge_init(struct judge *judge);
 
 /* Is a key or session of this event ours to judge? */
 bool judge_is_ours(const struct judge *judge, const struct event *event);
+
+/* Judges one event by itself, whatever other record there may be of its call. */
+MUST_USE int judge_use(struct judge *judge, const struct event *event, struct error *err);
 
 /* For an event that is ours and has a time: counts it and hands its findings to the store. `bytes` is its record. */
 MUST_USE int judge_event(struct judge *judge, const struct event *event, const char *bytes, size_t length,
@@ -52,7 +61,11 @@ void judge_expect(const struct judge *judge, const struct glance *glance);
  * another reason to parse it. Any number of threads may call this, also while one judges events. */
 bool judge_pass(struct judge *judge, const struct glance *glance, int verdict, struct detect_summary *to);
 
-/* After the last event: those that had to wait. */
+/* After the last event of the input: what earlier runs have left, by what is known now. */
+bool judge_may_replay(const struct judge *judge, const bool news[static LEARNED_KINDS]); /* could it differ? */
+MUST_USE int judge_replay(struct judge *judge, struct error *err);
+
+/* After that: those that had to wait. */
 MUST_USE int judge_finish(struct judge *judge, struct error *err);
 
 /* May what has been learned since change what was judged? */

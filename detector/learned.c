@@ -81,8 +81,36 @@ int learned_close(struct learned *learned, bool ret_news[static LEARNED_KINDS], 
 	return 0;
 }
 
+static uint64_t name_of(const struct derived *derived)
+{
+	return map_hash(derived->name, strlen(derived->name));
+}
+
+void learned_remember(struct learned *learned)
+{
+	for (size_t i = 0; i < learned->lineage.count; i++)
+		(void)seen_first(&learned->remembered, name_of(&learned->lineage.derived[i]));
+}
+
+int64_t learned_news_since(const struct learned *learned)
+{
+	int64_t since_us = INT64_MAX;
+	for (size_t i = 0; i < learned->lineage.count; i++) {
+		const struct derived *derived = &learned->lineage.derived[i];
+		if (derived->at_us < since_us && !seen_holds(&learned->remembered, name_of(derived)))
+			since_us = derived->at_us;
+	}
+	for (size_t i = 0; i < learned->activity.count; i++) {
+		const struct passage *passage = &learned->activity.passages[i];
+		if (passage->at_us < since_us && !passage->is_stored)
+			since_us = passage->at_us;
+	}
+	return since_us;
+}
+
 void learned_done(struct learned *learned)
 {
+	seen_done(&learned->remembered);
 	lineage_done(&learned->lineage);
 	owners_done(&learned->owners);
 	activity_done(&learned->activity);

@@ -85,10 +85,20 @@ uint64_t lineage_digest(const struct lineage *lineage)
 	uint64_t sum = 0;
 	for (size_t i = 0; i < lineage->count; i++) {
 		const struct derived *derived = &lineage->derived[i];
-		const char *above = derived->parent != DERIVED_NONE ? lineage->derived[derived->parent].name : "";
-		uint64_t hash = map_hash(derived->name, strlen(derived->name));
-		hash = hash * 31 + map_hash(derived->event_id, strlen(derived->event_id));
-		sum += hash * 31 + map_hash(above, strlen(above));
+		const struct tracked_key *root = derived->root_key;
+		const char *const texts[] = {
+			derived->name,
+			derived->event_id,
+			derived->parent != DERIVED_NONE ? lineage->derived[derived->parent].name : "",
+			root != NULL ? root->id : "",
+			derived->root_principal,
+			derived->account,
+			derived->by_key ? "key" : "principal",
+		};
+		uint64_t hash = (uint64_t)derived->expires_us;
+		for (size_t t = 0; t < ARRAY_LENGTH(texts); t++)
+			hash = hash * 31 + map_hash(texts[t], strlen(texts[t]));
+		sum += hash;
 	}
 	return sum;
 }

@@ -2,8 +2,8 @@
 
 /* Rows: links that somebody of ours descends by (all others are nobody's business), the callers' halves of calls across
  * accounts, changes of addresses
- * and endpoints, and keys that EC2 issued to known instances. They are worked out anew in each run, so a ledger that
- * has changed since cannot be contradicted by them. */
+ * and endpoints, passages through other accounts' endpoints, and keys that EC2 issued to known instances. They are
+ * worked out anew in each run, so a ledger that has changed since cannot be contradicted by them. */
 #include "detector/remember.h"
 
 #include <string.h>
@@ -14,7 +14,9 @@
 #define SESSION "session" /* what expires */
 #define HALF "half"       /* the caller's record of a call across accounts, as it is */
 #define CLAIM "claim"
+#define MACHINE "machine" /* a claim of a machine that holds no address as far as is known */
 #define ISSUE "issue"
+#define PASSAGE "passage"
 
 struct text {
 	const char *path;
@@ -149,10 +151,9 @@ MUST_USE static int save_links(struct lineage *lineage, struct findings *finding
 		}                                                                                                      \
 	}
 
-static int load_claim(void *context, const json_t *object, struct error *err)
+MUST_USE static int take_claim(struct learned *learned, const json_t *object, bool is_stored, struct error *err)
 {
-	struct learned *learned = context;
-	struct claim claim = {.is_stored = true};
+	struct claim claim = {0};
 	const struct text texts[] = CLAIM_TEXTS(claim);
 	const char *kind = json_text_at(object, "kind");
 	int index = kind != NULL ? name_index(claim_kind_names, CLAIM_KIND_COUNT, kind) : -1;
@@ -161,15 +162,28 @@ static int load_claim(void *context, const json_t *object, struct error *err)
 	if (index < 0)
 		return 0;
 	claim.kind = (enum claim_kind)index;
+	claim.is_stored = is_stored;
 	return owners_add(&learned->owners, &claim, err);
 }
 
-/* Machines come and go by the thousand; only those that hold a public address matter. */
-static bool matters(const struct map *holders, const struct claim *claim)
+static int load_claim(void *context, const json_t *object, struct error *err)
+{
+	return take_claim(context, object, true, err);
+}
+
+/* It may be of a holder of an address by the end of this run: then it is stored as such. */
+static int load_machine(void *context, const json_t *object, struct error *err)
+{
+	return take_claim(context, object, false, err);
+}
+
+/* Machines come and go by the thousand; only those that hold a public address matter, or may turn out to have held one:
+ * for a while all are kept. */
+static const char *kind_of(const struct map *holders, const struct claim *claim)
 {
 	const char *holder = claim->kind == CLAIM_ATTACH ? claim->name : claim->holder;
 	bool is_of_holder = claim->kind == CLAIM_ATTACH || claim->kind == CLAIM_ENDED || claim->kind == CLAIM_STOPPED;
-	return !claim->is_stored && (!is_of_holder || map_find(holders, holder, strlen(holder)) != MAP_NONE);
+	return !is_of_holder || map_find(holders, holder, strlen(holder)) != MAP_NONE ? CLAIM : MACHINE;
 }
 
 MUST_USE static int save_claims(const struct owners *owners, struct findings *findings, struct error *err)
@@ -183,15 +197,16 @@ MUST_USE static int save_claims(const struct owners *owners, struct findings *fi
 	}
 	for (size_t i = 0; i < owners->claim_count; i++) {
 		struct claim claim = owners->claims[i];
+		const char *kind = kind_of(&holders, &claim);
 		const struct text texts[] = CLAIM_TEXTS(claim);
 		CLEANUP_JSON json_t *object = NULL;
-		if (!matters(&holders, &claim))
+		if (claim.is_stored)
 			continue;
 		object = json_object();
 		put_texts(object, texts, ARRAY_LENGTH(texts));
 		json_put_text(object, "kind", claim_kind_names[claim.kind]);
 		json_put_int(object, "at", claim.at_us);
-		if (findings_lesson_put(findings, CLAIM, object, claim.at_us, err) < 0)
+		if (findings_lesson_put(findings, kind, object, claim.at_us, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -228,6 +243,52 @@ MUST_USE static int save_issues(const struct issued *issued, struct findings *fi
 	return 0;
 }
 
+/* ---- passages: digests as signed numbers, since JSON has no others of 64 bits */
+
+#define PASSAGE_TEXTS(passage)                                                                                         \
+	{                                                                                                              \
+		{"owner", &(passage).owner}, {"endpoint", &(passage).endpoint_id},                                     \
+		{                                                                                                      \
+			"event_id", &(passage).event_id                                                                \
+		}                                                                                                      \
+	}
+
+static int load_passage(void *context, const json_t *object, struct error *err)
+{
+	struct learned *learned = context;
+	struct passage passage = {.is_stored = true};
+	const struct text texts[] = PASSAGE_TEXTS(passage);
+	int64_t shared = 0, request = 0, principal = 0;
+	read_texts(object, texts, ARRAY_LENGTH(texts));
+	(void)json_int_at(object, "at", &passage.at_us);
+	(void)json_int_at(object, "shared", &shared);
+	(void)json_int_at(object, "request", &request);
+	(void)json_int_at(object, "principal", &principal);
+	passage.shared = (uint64_t)shared;
+	passage.request = (uint64_t)request;
+	passage.principal = (uint64_t)principal;
+	return activity_put(&learned->activity, passage, err);
+}
+
+MUST_USE static int save_passages(const struct activity *activity, struct findings *findings, struct error *err)
+{
+	for (size_t i = 0; i < activity->count; i++) {
+		struct passage passage = activity->passages[i];
+		const struct text texts[] = PASSAGE_TEXTS(passage);
+		if (passage.is_stored)
+			continue;
+		CLEANUP_JSON json_t *object = json_object();
+		put_texts(object, texts, ARRAY_LENGTH(texts));
+		json_put_int(object, "at", passage.at_us);
+		json_put_int(object, "shared", (int64_t)passage.shared);
+		json_put_int(object, "request", (int64_t)passage.request);
+		json_put_int(object, "principal", (int64_t)passage.principal);
+		if (findings_lesson_put(findings, PASSAGE, object, passage.at_us, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* ---- all */
 
 int remember_load(struct learned *learned, struct findings *findings, struct error *err)
@@ -237,14 +298,18 @@ int remember_load(struct learned *learned, struct findings *findings, struct err
 	    findings_lessons(findings, SESSION, load_link, learned, err) < 0 ||
 	    findings_lessons(findings, HALF, load_link, learned, err) < 0 ||
 	    findings_lessons(findings, CLAIM, load_claim, learned, err) < 0 ||
-	    findings_lessons(findings, ISSUE, load_issue, learned, err) < 0)
+	    findings_lessons(findings, MACHINE, load_machine, learned, err) < 0 ||
+	    findings_lessons(findings, PASSAGE, load_passage, learned, err) < 0 ||
+	    findings_lessons(findings, ISSUE, load_issue, learned, err) < 0 || learned_close(learned, ignored, err) < 0)
 		return -1;
-	return learned_close(learned, ignored, err);
+	learned_remember(learned);
+	return 0;
 }
 
 int remember_save(struct learned *learned, struct findings *findings, struct error *err)
 {
-	if (save_links(&learned->lineage, findings, err) < 0 || save_claims(&learned->owners, findings, err) < 0)
+	if (save_links(&learned->lineage, findings, err) < 0 || save_claims(&learned->owners, findings, err) < 0 ||
+	    save_passages(&learned->activity, findings, err) < 0)
 		return -1;
 	return save_issues(&learned->issued, findings, err);
 }

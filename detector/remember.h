@@ -4,8 +4,8 @@
 #include "detector/learned.h"
 #include "store/findings.h"
 
-/* What was learned in earlier runs, kept beside the findings: CloudTrail that is read in portions, as it comes, gives
- * what it would give at once, as long as the making of a key is read no later than its use. */
+/* What was learned in earlier runs, kept beside the findings: CloudTrail that is read in portions gives what it would
+ * give at once. Uses that wait for more are held.h's, files that may hold such uses earlier.h's. */
 MUST_USE int remember_load(struct learned *learned, struct findings *findings, struct error *err);
 
 /* Once learned is closed; stored with findings_commit. */

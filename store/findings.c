@@ -195,9 +195,23 @@ MUST_USE static int run_event(struct findings *findings, enum statement which, c
 	bind_text(statement, 1, event->id);
 	(void)sqlite3_bind_int(statement, 2, event->is_addendum);
 	(void)sqlite3_bind_int64(statement, 3, (int64_t)event->version);
+	(void)sqlite3_bind_int(statement, 4, !event->is_replayed);
 	int result = run(findings, statement, ret_row, err);
 	(void)sqlite3_reset(statement);
 	(void)sqlite3_clear_bindings(statement);
+	return result;
+}
+
+int findings_put_lesson(struct findings *findings, const char *kind, const char *body, int64_t at_us, struct error *err)
+{
+	bool row;
+	sqlite3_stmt *put = statement_of(findings, ADD_LESSON);
+	bind_text(put, 1, kind);
+	bind_text(put, 2, body);
+	(void)sqlite3_bind_int64(put, 3, at_us);
+	int result = run(findings, put, &row, err);
+	(void)sqlite3_reset(put);
+	(void)sqlite3_clear_bindings(put);
 	return result;
 }
 

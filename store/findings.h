@@ -19,7 +19,8 @@ struct findings_filter {
 	int64_t since_us, until_us; /* of last_seen */
 	const char *access_key_id, *role, *type, *severity, *id, *instance_id, *remote_account;
 	const char *state; /* a name of store/review.h */
-	bool of_this_run;  /* only findings with a use that findings_judge was given before the last findings_commit */
+	bool of_this_run;  /* only findings with a use of the input that findings_judge was given before the last
+	                      findings_commit, or with one that has come by it */
 };
 
 /* Each finding as the JSON object of docs/findings.md, with what people say of it (store/review.h); HIGH first, then by
@@ -55,6 +56,7 @@ struct findings_event {
 	uint64_t version; /* a digest of what the record says */
 	const struct findings_use *uses;
 	size_t use_count;
+	bool is_replayed; /* not in this run's input: it shows only if something has come of it that was not there */
 };
 MUST_USE int findings_judge(struct findings *findings, const struct findings_event *event, struct error *err);
 
@@ -63,7 +65,7 @@ MUST_USE int findings_judge(struct findings *findings, const struct findings_eve
 typedef int findings_visit_id(void *context, const char *id, struct error *err);
 MUST_USE int findings_events(struct findings *findings, findings_visit_id *visit, void *context, struct error *err);
 
-/* Forgets what findings_judge was given in this run. */
+/* Forgets what findings_judge was given in this run, and lessons of uses (HELD in findings_sql.h). */
 MUST_USE int findings_restart(struct findings *findings, struct error *err);
 
 /* What the detector learned and wants to know in later runs: rows of a kind, each once; stored with findings_commit.
@@ -72,6 +74,13 @@ MUST_USE int findings_lesson_put(struct findings *findings, const char *kind, co
                                  struct error *err);
 MUST_USE int findings_lessons(struct findings *findings, const char *kind, ledger_visit *visit, void *context,
                               struct error *err);
+
+/* The same of other runs alone: what this one has put itself is left out. */
+MUST_USE int findings_lessons_of_others(struct findings *findings, const char *kind, ledger_visit *visit, void *context,
+                                        struct error *err);
+
+/* Of what this run has put, only the `most` newest stay. */
+MUST_USE int findings_lessons_trim(struct findings *findings, const char *kind, int most, struct error *err);
 
 /* Completes a finding whose uses have changed (it may add members: suspects). */
 typedef int findings_complete(void *context, json_t *finding, struct error *err);

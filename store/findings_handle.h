@@ -10,3 +10,7 @@ sqlite3 *findings_database(struct findings *findings);
 
 /* A column that holds JSON. New reference. */
 MUST_USE int findings_read_row(sqlite3_stmt *row, int column, json_t **ret, struct error *err);
+
+/* A lesson of this run's: `body` is a line of JSON. */
+MUST_USE int findings_put_lesson(struct findings *findings, const char *kind, const char *body, int64_t at_us,
+                                 struct error *err);

@@ -26,23 +26,18 @@ MUST_USE static int prepare(struct findings *findings, const char *sql, const ch
 int findings_lesson_put(struct findings *findings, const char *kind, const json_t *body, int64_t at_us,
                         struct error *err)
 {
-	CLEANUP_STATEMENT sqlite3_stmt *put = NULL;
 	CLEANUP_FREE char *text = json_line(body);
 	if (text == NULL)
 		return error_set(err, ERROR_MEMORY, "no memory for what was learned");
-	if (prepare(findings, "INSERT OR IGNORE INTO temp.run_lesson(kind, body, at) VALUES(?1, ?2, ?3)", kind, &put,
-	            err) < 0)
-		return -1;
-	(void)sqlite3_bind_text(put, 2, text, -1, SQLITE_STATIC);
-	(void)sqlite3_bind_int64(put, 3, at_us);
-	return sqlite3_step(put) == SQLITE_DONE ? 0 : store_error(findings_database(findings), "findings", err);
+	return findings_put_lesson(findings, kind, text, at_us, err);
 }
 
-int findings_lessons(struct findings *findings, const char *kind, ledger_visit *visit, void *context, struct error *err)
+MUST_USE static int each(struct findings *findings, const char *sql, const char *kind, ledger_visit *visit,
+                         void *context, struct error *err)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *rows = NULL;
 	int code = SQLITE_ERROR, result = 0;
-	if (prepare(findings, "SELECT body FROM main.lesson WHERE kind=?1", kind, &rows, err) < 0)
+	if (prepare(findings, sql, kind, &rows, err) < 0)
 		return -1;
 	while (result == 0 && (code = sqlite3_step(rows)) == SQLITE_ROW) {
 		CLEANUP_JSON json_t *body = NULL;
@@ -53,4 +48,30 @@ int findings_lessons(struct findings *findings, const char *kind, ledger_visit *
 	if (result == 0 && code != SQLITE_DONE)
 		return store_error(findings_database(findings), "findings", err);
 	return result;
+}
+
+int findings_lessons(struct findings *findings, const char *kind, ledger_visit *visit, void *context, struct error *err)
+{
+	return each(findings, "SELECT body FROM main.lesson WHERE kind=?1", kind, visit, context, err);
+}
+
+int findings_lessons_of_others(struct findings *findings, const char *kind, ledger_visit *visit, void *context,
+                               struct error *err)
+{
+	return each(findings,
+	            "SELECT body FROM main.lesson WHERE kind=?1 AND body NOT IN"
+	            " (SELECT body FROM temp.run_lesson WHERE kind=?1)",
+	            kind, visit, context, err);
+}
+
+int findings_lessons_trim(struct findings *findings, const char *kind, int most, struct error *err)
+{
+	CLEANUP_STATEMENT sqlite3_stmt *trim = NULL;
+	if (prepare(findings,
+	            "DELETE FROM temp.run_lesson WHERE kind=?1 AND (at, body) < (SELECT at, body FROM temp.run_lesson"
+	            " WHERE kind=?1 ORDER BY at DESC, body DESC LIMIT 1 OFFSET ?2 - 1)",
+	            kind, &trim, err) < 0)
+		return -1;
+	(void)sqlite3_bind_int(trim, 2, most);
+	return sqlite3_step(trim) == SQLITE_DONE ? 0 : store_error(findings_database(findings), "findings", err);
 }

@@ -62,17 +62,21 @@ static const char *const findings_migrations[] = {
 	TABLE_LESSON,
 };
 
-/* Sessions and issued keys live for hours, and the other record of a call comes soon. Of addresses the newest changes
- * are kept. */
-#define PASSING "kind IN ('issue', 'half', 'session')"
+/* Sessions and issued keys live for hours, and the other record of a call comes soon. Of addresses, passages through
+ * endpoints and uses the newest are kept. Times ahead of the clock keep nothing from being forgotten, nor make it so. */
+#define HELD "kind IN ('held', 'quiet')"
+#define PASSING "kind IN ('issue', 'half', 'session', 'passage', 'held', 'quiet', 'machine')"
 #define PASSING_KEPT_US "(2*86400000000)"
-#define CLAIMS_KEPT "250000"
+#define NOT_AHEAD "at <= (strftime('%s', 'now') + 86400) * 1000000"
+#define NEWEST(kind, most) \
+	"DELETE FROM main.lesson WHERE kind='" kind "' AND (at, body) < (SELECT at, body FROM main.lesson" \
+	"  WHERE kind='" kind "' ORDER BY at DESC, body DESC LIMIT 1 OFFSET " most " - 1);"
 
 /* The temporary tables are never rolled back: a run that fails is over. */
 static const char run_tables[] =
 	"PRAGMA temp.journal_mode = OFF; PRAGMA temp.cache_size = -16384; PRAGMA main.cache_size = -16384;"
 	"CREATE TEMP TABLE run_event(id TEXT PRIMARY KEY, is_addendum INTEGER, version INTEGER,"
-	"  is_stale INTEGER DEFAULT 0) WITHOUT ROWID;"
+	"  is_stale INTEGER DEFAULT 0, is_input INTEGER) WITHOUT ROWID;"
 	"CREATE TEMP TABLE run_facts(id INTEGER PRIMARY KEY, body TEXT UNIQUE);"
 	"CREATE TEMP TABLE run_use(finding TEXT, event TEXT, at INTEGER, severity INTEGER, rung INTEGER,"
 	"  confidence INTEGER, service TEXT, name TEXT, error TEXT, region TEXT, user_agent TEXT, address TEXT,"
@@ -83,10 +87,11 @@ static const char run_tables[] =
 	"CREATE TEMP TABLE shown(finding TEXT PRIMARY KEY) WITHOUT ROWID;";
 
 static const char forget_run[] =
-	"DELETE FROM temp.run_use; DELETE FROM temp.run_event; DELETE FROM temp.run_facts;";
+	"DELETE FROM temp.run_use; DELETE FROM temp.run_event; DELETE FROM temp.run_facts;"
+	"DELETE FROM temp.run_lesson WHERE " HELD ";";
 
 enum statement {
-	OLDER_VERSION, FORGET_USES, ADD_EVENT, CLEAR_EVENT, ADD_FACTS, ADD_USE,
+	OLDER_VERSION, FORGET_USES, ADD_EVENT, CLEAR_EVENT, ADD_FACTS, ADD_USE, ADD_LESSON,
 	ALL_TOUCHED, SUM, BEST, PUT_FINDING, DROP_FINDING, STATEMENT_COUNT
 };
 
@@ -94,13 +99,15 @@ static const char *const statements[STATEMENT_COUNT] = {
 	/* Is there a record of this event that stands above the one at hand? */
 	[OLDER_VERSION] = "SELECT 1 FROM temp.run_event WHERE id=?1 AND (is_addendum, version) > (?2, ?3)",
 	[FORGET_USES] = "DELETE FROM temp.run_use WHERE event=?1",
-	[ADD_EVENT] = "INSERT OR REPLACE INTO temp.run_event(id, is_addendum, version) VALUES(?1, ?2, ?3)",
+	[ADD_EVENT] = "INSERT OR REPLACE INTO temp.run_event(id, is_addendum, version, is_input) VALUES(?1, ?2, ?3,"
+	              " max(?4, coalesce((SELECT is_input FROM temp.run_event WHERE id=?1), 0)))",
 	/* Nothing is held against this event any more: of interest only if that very record was, in an earlier run. */
-	[CLEAR_EVENT] = "INSERT OR IGNORE INTO temp.run_event(id, is_addendum, version)"
-	                " SELECT ?1, 0, ?3 FROM main.event WHERE id=?1 AND is_addendum=0 AND version=?3",
+	[CLEAR_EVENT] = "INSERT OR IGNORE INTO temp.run_event(id, is_addendum, version, is_input)"
+	                " SELECT ?1, 0, ?3, ?4 FROM main.event WHERE id=?1 AND is_addendum=0 AND version=?3",
 	[ADD_FACTS] = "INSERT OR IGNORE INTO temp.run_facts(body) VALUES(?1)",
 	[ADD_USE] = "INSERT OR REPLACE INTO temp.run_use VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,"
 	            "(SELECT id FROM temp.run_facts WHERE body=?13))",
+	[ADD_LESSON] = "INSERT OR IGNORE INTO temp.run_lesson(kind, body, at) VALUES(?1, ?2, ?3)",
 	[ALL_TOUCHED] = "SELECT finding FROM temp.touched ORDER BY finding",
 	[SUM] = "SELECT count(*), min(at), max(at), max(severity) FROM main.use WHERE finding=?1",
 	[BEST] = "SELECT u.rung, u.confidence, f.body FROM main.use u JOIN main.facts f ON f.id=u.facts WHERE u.finding=?1"
@@ -109,16 +116,29 @@ static const char *const statements[STATEMENT_COUNT] = {
 	[DROP_FINDING] = "DELETE FROM main.finding WHERE id=?1",
 };
 
+#define USE_SAID "u.finding, u.at, u.severity, u.rung, u.confidence, f.body"
+#define RUN_USES \
+	"SELECT " USE_SAID " FROM temp.run_use u JOIN temp.run_facts f ON f.id=u.facts WHERE u.event=run_event.id"
+#define STORED_USES "SELECT " USE_SAID " FROM main.use u JOIN main.facts f ON f.id=u.facts WHERE u.event=run_event.id"
+
 static const char merge[] =
 	"BEGIN IMMEDIATE;"
-	"INSERT OR IGNORE INTO main.lesson SELECT kind, body, at FROM temp.run_lesson;"
+	"INSERT OR IGNORE INTO main.lesson SELECT kind, body, at FROM temp.run_lesson WHERE kind<>'file';"
+	"INSERT OR REPLACE INTO main.lesson SELECT kind, body, at FROM temp.run_lesson WHERE kind='file';"
 	"DELETE FROM main.lesson WHERE " PASSING
-	"  AND at < (SELECT max(at) FROM main.lesson WHERE " PASSING ") - " PASSING_KEPT_US ";"
-	"DELETE FROM main.lesson WHERE kind='claim'"
-	"  AND at < (SELECT at FROM main.lesson WHERE kind='claim' ORDER BY at DESC LIMIT 1 OFFSET " CLAIMS_KEPT ");"
+	"  AND at < (SELECT max(at) FROM main.lesson WHERE " PASSING " AND " NOT_AHEAD ") - " PASSING_KEPT_US ";"
+	"DELETE FROM main.lesson WHERE kind='file' AND at < (SELECT max(at) FROM main.lesson WHERE kind='file') - " PASSING_KEPT_US ";"
+	NEWEST("claim", "250000") NEWEST("passage", "250000") NEWEST("file", "20000") NEWEST("held", "10000") NEWEST("quiet", "10000")
+	NEWEST("machine", "10000")
 	"UPDATE temp.run_event SET is_stale=1 WHERE (is_addendum, version) <"
 	"  (SELECT is_addendum, version FROM main.event e WHERE e.id=run_event.id);"
 	"DELETE FROM temp.run_use WHERE event IN (SELECT id FROM temp.run_event WHERE is_stale);"
+	/* What was looked at again with the same result is as if it had not been. */
+	"DELETE FROM temp.run_event WHERE NOT is_input"
+	"  AND NOT EXISTS(" RUN_USES " EXCEPT " STORED_USES ") AND NOT EXISTS(" STORED_USES " EXCEPT " RUN_USES ");"
+	"DELETE FROM temp.run_use WHERE event NOT IN (SELECT id FROM temp.run_event);"
+	"INSERT OR IGNORE INTO temp.shown SELECT finding FROM temp.run_use u WHERE NOT EXISTS"
+	"  (SELECT 1 FROM main.use m WHERE m.finding=u.finding AND m.event=u.event);"
 	"INSERT OR IGNORE INTO temp.touched SELECT finding FROM main.use WHERE event IN"
 	"  (SELECT id FROM temp.run_event WHERE NOT is_stale);"
 	"INSERT OR IGNORE INTO temp.touched SELECT finding FROM temp.run_use;"
@@ -131,7 +151,8 @@ static const char merge[] =
 	"INSERT INTO main.use SELECT finding, event, at, severity, rung, confidence, service, name, error, region,"
 	"  user_agent, address, f.id FROM temp.run_use u JOIN temp.run_facts r ON r.id=u.facts"
 	"  JOIN main.facts f ON f.body=r.body;"
-	"INSERT OR IGNORE INTO temp.shown SELECT finding FROM main.use WHERE event IN (SELECT id FROM temp.run_event);";
+	"INSERT OR IGNORE INTO temp.shown SELECT finding FROM main.use WHERE event IN"
+	"  (SELECT id FROM temp.run_event WHERE is_input);";
 
 /* Lists of a finding. Rows are JSON. */
 static const struct {

@@ -177,6 +177,45 @@ static void test_scope_names_the_instance(void **state)
 	assert_string_equal(event.session_instance, "i-0aaaaaaaaaaaaaaaa");
 }
 
+/* What is written of an event is read as the same event. */
+static void check_written(const struct event *event)
+{
+	CLEANUP_JSON json_t *record = event_write(event);
+	CLEANUP_FREE char *text = json_line(record);
+	struct event again;
+	assert_true(event_read(text, strlen(text), &again));
+	if (memcmp(event, &again, sizeof(again)) != 0)
+		fail_msg("not as it was: %s", text);
+}
+
+static void test_written(void **state)
+{
+	static const char *const records[] = {
+		"{}",
+		"{\"eventTime\":\"2020-09-14T01:02:03.456789Z\",\"sharedEventID\":\"s\",\"requestID\":\"r\","
+		"\"eventCategory\":\"NetworkActivity\",\"sessionCredentialFromConsole\":\"true\",\"addendum\":{"
+	        "\"reason\":"
+		"\"DELIVERY_DELAY\",\"originalEventID\":\"o\"},\"vpcEndpointId\":\"odd\",\"sourceIPAddress\":\"AWS "
+	        "Internal/7\"}",
+		"{\"eventType\":\"AwsVpceEvent\",\"userAgent\":\"a\\u0001\\n\\\"b\",\"userIdentity\":{\"invokedBy\":"
+	        "\"AWS Internal\","
+		"\"sessionContext\":{\"sessionIssuer\":{\"arn\":\"arn:aws:iam::1:role/"
+	        "aws:ec2-infrastructure\",\"userName\":\"r\"},"
+		"\"attributes\":{\"creationDate\":\"2020-09-14T01:00:00Z\"},\"ec2RoleDelivery\":\"1.0\"},\"inScopeOf\":"
+		"{\"issuerType\":\"AWS::EC2::Instance\",\"sourceAccount\":\"111122223333\",\"credentialsIssuedTo\":"
+		"\"arn:aws:ec2:x:1:instance/i-0123456789abcdef0\"}}}",
+		"{\"eventID\":\"e\",\"userIdentity\":{\"principalId\":\"AROA:i-0123456789abcdef0\",\"accountId\":"
+	        "\"111122223333\"}}",
+		"{\"userIdentity\":{\"inScopeOf\":{\"issuerType\":\"AWS::EC2::Instance\",\"sourceAccount\":"
+	        "\"111122223333\"}}}",
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(records); i++) {
+		const struct event event = read_event(records[i]);
+		check_written(&event);
+	}
+}
+
 /* Fields of real records, as jansson reads them. */
 static void compare(const json_t *record)
 {
@@ -199,6 +238,7 @@ static void compare(const json_t *record)
 		assert_string_equal(fields[i].text, wanted != NULL ? wanted : "");
 	}
 	assert_true(event.at_us > 0);
+	check_written(&event);
 }
 
 static void test_real_records(void **state)
@@ -236,6 +276,7 @@ int main(void)
 		cmocka_unit_test(test_sources),
 		cmocka_unit_test(test_forms),
 		cmocka_unit_test(test_scope_names_the_instance),
+		cmocka_unit_test(test_written),
 		cmocka_unit_test(test_real_records),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

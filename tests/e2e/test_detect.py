@@ -10,6 +10,7 @@ import gzip
 import json
 import os
 import random
+import sqlite3
 import stat
 import subprocess
 import time
@@ -312,3 +313,71 @@ def test_state_outlives_runs(known, tmp_path):
     assert (opened["state"], opened["new_uses"], len(opened["notes"])) == ("new", None, 1)
     _, [acknowledged], _ = stored(known, "ack", finding["id"], "--note", "looking")
     assert acknowledged["state"] == "acknowledged" and len(acknowledged["notes"]) == 2
+
+
+# ---- one trail over several runs; tests/e2e/test_scenarios.py has all scenarios so
+
+CHILD = "ASIADERIVEDONE000001"
+
+
+def chained():
+    """The making of a key out of a stolen one, and the use of what was made."""
+    lines = [json.loads(line) for line in OTRF.read_bytes().splitlines()]
+    made = next(record for record in lines if record["userIdentity"].get("accessKeyId") == KEY)
+    made.update(eventID="made", eventName="AssumeRole", eventSource="sts.amazonaws.com", eventTime="2020-09-14T01:00:00Z",
+                sourceIPAddress="s3.amazonaws.com", responseElements=dict(
+                    credentials=dict(accessKeyId=CHILD, expiration="Sep 14, 2020, 2:00:00 AM"),
+                    assumedRoleUser=dict(assumedRoleId="AROAB:step")))
+    used = json.loads(json.dumps(made))
+    used.update(eventID="used", eventName="ListBuckets", eventSource="s3.amazonaws.com", eventTime="2020-09-14T01:10:00Z",
+                sourceIPAddress="203.0.113.77", responseElements=None)
+    used["userIdentity"].update(accessKeyId=CHILD, principalId="AROAB:step")
+    return json.dumps(made).encode(), json.dumps(used).encode()
+
+
+def test_a_later_run_shows_what_is_its_own(known, tmp_path):
+    """What waits for more is looked at again in each run, and shown only when something has become of it."""
+    made, used = chained()
+    (tmp_path / "made.json").write_bytes(made)
+    (tmp_path / "used.json").write_bytes(used)
+    assert detect(known, OTRF)[0] == 3
+    code, findings, summary = detect(known, DATA / "stratus/aws.defense-evasion.cloudtrail-stop.json")
+    assert (code, findings) == (0, []) and "0 uses of known keys" in summary
+    assert detect(known, tmp_path / "used.json")[:2] == (0, [])
+    code, [finding], summary = detect(known, tmp_path / "made.json")
+    assert code == 3 and finding["access_key_id"] == CHILD and "1 uses of known keys: 0 at home, 1 by AWS" in summary
+    assert "1 files read" in summary and "cannot be read again" not in summary
+    assert detect(known, OTRF)[1][0]["count"] == 11
+
+
+@pytest.mark.parametrize("lost", ("file", "stdin"))
+def test_files_of_earlier_runs_may_be_gone(known, tmp_path, lost):
+    made, used = chained()
+    source = tmp_path / "used.json"
+    source.write_bytes(used)
+    code, _, _ = detect(known, "-", stdin=used) if lost == "stdin" else detect(known, source)
+    source.unlink()
+    code, findings, said = detect(known, "-", stdin=made)
+    assert (code, findings) == (0, [])
+    assert "1 files that earlier runs have read cannot be read again" in said
+    source.write_bytes(used)  # reading it now is as good
+    assert detect(known, source)[1][0]["access_key_id"] == CHILD
+
+
+def test_uses_that_wait_are_bounded(known, tmp_path):
+    record = next(record for record in map(json.loads, OTRF.read_bytes().splitlines())
+                  if record["userIdentity"].get("accessKeyId") == KEY)
+    many = tmp_path / "many.jsonl"
+    with many.open("w") as file:
+        for number in range(25000):
+            when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at_us("2020-09-14T01:00:00Z") // 1000000 + number))
+            file.write(json.dumps(record | dict(eventID=f"e{number}", eventTime=when)) + "\n")
+    assert detect(known, many)[1][0]["count"] == 25000
+    with sqlite3.connect(known.parent / "findings.db") as db:
+        kept = [body for body, in db.execute("SELECT body FROM lesson WHERE kind = 'held'")]
+    assert {json.loads(body)["eventID"] for body in kept} == {f"e{number}" for number in range(15000, 25000)}
+    assert len(kept) == 10000 and max(map(len, kept)) < 4096
+    # What is looked at again and is the same is not made anew.
+    start = time.monotonic()
+    assert detect(known, DATA / "stratus/aws.defense-evasion.cloudtrail-stop.json")[:2] == (0, [])
+    assert time.monotonic() - start < 20
