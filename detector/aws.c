@@ -14,6 +14,7 @@
 #include "common/text.h"
 #include "detector/aws_endpoint.h"
 #include "detector/aws_profile.h"
+#include "detector/aws_signed.h"
 #include "detector/aws_verdict.h"
 
 #define ATTEMPTS 5
@@ -108,8 +109,8 @@ MUST_USE static int get_credentials(struct aws *aws, struct aws_credentials *ret
 	bool is_ending = aws->has_credentials && aws->credentials.expires_us != 0 &&
 	                 aws->credentials.expires_us - RENEW_US < clock_now_us();
 	if (!aws->has_credentials || is_ending) {
-		result = aws_credentials_find(aws->http, &aws->profile, aws->options.profile != NULL, &aws->credentials,
-		                              err);
+		result = aws_credentials_find(aws->http, &aws->profile, aws->options.profile != NULL,
+		                              configured_region(aws), &aws->credentials, err);
 		aws->has_credentials = result == 0;
 	}
 	if (result == 0)
@@ -161,69 +162,18 @@ static void remember_bucket(struct aws *aws, const char *bucket, const char *reg
 
 /* ---- one try */
 
-MUST_USE static int put_headers(const struct sigv4_request *request, const struct sigv4_signature *signature,
-                                const struct aws_credentials *credentials, struct buffer *to, struct error *err)
-{
-	if (buffer_printf(to, err, "Host: %s\nX-Amz-Date: %s\nAuthorization: %s\n", request->host, signature->date,
-	                  signature->authorization.bytes) < 0 ||
-	    (request->with_content_hash &&
-	     buffer_printf(to, err, "X-Amz-Content-Sha256: %s\n", signature->content_hash) < 0) ||
-	    (credentials->session_token.length > 0 &&
-	     buffer_printf(to, err, "X-Amz-Security-Token: %.*s\n", (int)credentials->session_token.length,
-	                   (const char *)credentials->session_token.bytes) < 0))
-		return -1;
-	for (size_t i = 0; i < request->header_count; i++)
-		if (buffer_printf(to, err, "%s: %s\n", request->headers[i].name, request->headers[i].value) < 0)
-			return -1;
-	return 0;
-}
-
 MUST_USE static int try_once(struct aws *aws, const struct aws_call *call, const char *region,
                              struct aws_http_answer *answer, struct error *err)
 {
 	CLEANUP_CREDENTIALS struct aws_credentials credentials = {0};
-	CLEANUP_SIGNATURE struct sigv4_signature signature = {0};
-	CLEANUP_SECRET_BUFFER struct buffer headers = {0};
-	CLEANUP_BUFFER struct buffer url = {0}, path = {0};
-	struct aws_endpoint endpoint;
-	struct sigv4_pair pairs[2];
-	struct sigv4_request request = {.method = call->content_type != NULL ? "POST" : "GET",
-	                                .service = call->service,
-	                                .query = call->query,
-	                                .query_count = call->query_count,
-	                                .headers = pairs,
-	                                .body = call->body,
-	                                .body_length = call->body_length,
-	                                .with_content_hash = call->bucket != NULL,
-	                                .now_us = clock_now_us()};
 	const char *given = aws_endpoint_given(call->service);
 	if (given == NULL && aws->profile.endpoint_url[0] != '\0')
 		given = aws->profile.endpoint_url;
 	if (given == NULL)
 		given = call->url;
-	if (get_credentials(aws, &credentials, err) < 0 ||
-	    aws_endpoint_of(call->service, region, call->bucket, given, &endpoint, err) < 0 ||
-	    buffer_printf(&path, err, "%s%s", endpoint.folder, call->path != NULL ? call->path : "/") < 0)
+	if (get_credentials(aws, &credentials, err) < 0)
 		return -1;
-	if (call->content_type != NULL)
-		pairs[request.header_count++] = (struct sigv4_pair){"Content-Type", call->content_type};
-	if (call->target != NULL)
-		pairs[request.header_count++] = (struct sigv4_pair){"X-Amz-Target", call->target};
-	request.region = endpoint.region;
-	request.host = endpoint.host;
-	request.path = path.bytes;
-	if (sigv4_sign(&request, &credentials, &signature, err) < 0 ||
-	    put_headers(&request, &signature, &credentials, &headers, err) < 0 ||
-	    buffer_printf(&url, err, "%s%s", endpoint.base, signature.target.bytes) < 0)
-		return -1;
-	const struct aws_http_request send = {.method = request.method,
-	                                      .url = url.bytes,
-	                                      .headers = &headers,
-	                                      .body = call->content_type != NULL ? call->body : NULL,
-	                                      .body_length = call->body_length,
-	                                      .has_sink = call->sink > 0,
-	                                      .sink = call->sink};
-	return aws_http_send(aws->http, &send, answer, err);
+	return aws_signed_send(aws->http, call, region, given, &credentials, answer, err);
 }
 
 /* ---- and again */

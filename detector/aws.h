@@ -6,7 +6,7 @@
 #include "detector/sigv4.h"
 
 /* Access to AWS's services as the operator of this program: credentials, regions, signatures, retries. Only what reads
- * is ever called. Any thread may use it. */
+ * is ever called, but for AssumeRole where the operator's own profile says so. Any thread may use it. */
 struct aws;
 
 struct aws_options {

@@ -11,11 +11,17 @@
 #include "common/json.h"
 #include "common/text.h"
 #include "detector/aws_http.h"
+#include "detector/aws_process.h"
 #include "detector/aws_profile.h"
+#include "detector/aws_role.h"
 
 #define URL_BYTES 2048
 #define IMDS_DEFAULT "http://169.254.169.254"
 #define CONTAINER_HOST "http://169.254.170.2"
+#define PROFILES_MAX 5
+#define EXPORT                                                                                                         \
+	"put its credentials into the environment, with eval \"$(aws configure export-credentials --profile %s "       \
+	"--format env)\""
 
 void aws_credentials_done(struct aws_credentials *credentials)
 {
@@ -29,8 +35,8 @@ static const char *variable(const char *name)
 	return value != NULL && value[0] != '\0' ? value : NULL;
 }
 
-MUST_USE static int set_all(struct aws_credentials *credentials, const char *id, const char *secret, const char *token,
-                            struct error *err)
+int aws_credentials_set(struct aws_credentials *credentials, const char *id, const char *secret, const char *token,
+                        struct error *err)
 {
 	if (!text_copy(credentials->access_key_id, sizeof(credentials->access_key_id), id))
 		return error_set(err, ERROR_INPUT, "an access key id of more than %zu bytes",
@@ -48,13 +54,18 @@ int aws_credentials_parse(const char *json, size_t length, struct aws_credential
 		return error_set(err, ERROR_INPUT, "no JSON");
 	const char *code = json_text_at(answer, "Code"), *id = json_text_at(answer, "AccessKeyId");
 	const char *secret = json_text_at(answer, "SecretAccessKey"), *expires = json_text_at(answer, "Expiration");
+	const char *token = json_text_at(answer, "Token");
+	int64_t version = 1;
+	if (json_at(answer, "Version") != NULL && (!json_int_at(answer, "Version", &version) || version != 1))
+		return error_set(err, ERROR_INPUT, "expected Version 1");
 	if (code != NULL && strcmp(code, "Success") != 0)
 		return error_set(err, ERROR_INPUT, "the answer says %.60s", code);
 	if (id == NULL || secret == NULL)
 		return error_set(err, ERROR_INPUT, "expected AccessKeyId and SecretAccessKey");
 	if (expires != NULL && !clock_parse(expires, &credentials.expires_us))
 		return error_set(err, ERROR_INPUT, "Expiration: expected a time");
-	if (set_all(&credentials, id, secret, json_text_at(answer, "Token"), err) < 0)
+	if (aws_credentials_set(&credentials, id, secret, token != NULL ? token : json_text_at(answer, "SessionToken"),
+	                        err) < 0)
 		return -1;
 	*ret = credentials;
 	return 0;
@@ -65,7 +76,9 @@ int aws_credentials_parse(const char *json, size_t length, struct aws_credential
 struct search {
 	struct aws_http *http;
 	const struct aws_profile *profile;
+	const char *region; /* NULL: not said */
 	bool is_named;
+	unsigned depth; /* of profiles that are the source of others */
 };
 
 MUST_USE static int from_environment(const struct search *search, struct aws_credentials *ret, struct error *err)
@@ -76,27 +89,9 @@ MUST_USE static int from_environment(const struct search *search, struct aws_cre
 		return 0;
 	if (id == NULL || secret == NULL)
 		return error_set(err, ERROR_USAGE, "of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY only one is set");
-	return set_all(ret, id, secret, token != NULL ? token : variable("AWS_SECURITY_TOKEN"), err) < 0 ? -1 : 1;
-}
-
-MUST_USE static int from_profile(const struct search *search, struct aws_credentials *ret, struct error *err)
-{
-	const struct aws_profile *profile = search->profile;
-	if (profile->access_key_id[0] != '\0' && profile->secret_key.length > 0) {
-		(void)text_copy(ret->access_key_id, sizeof(ret->access_key_id), profile->access_key_id);
-		ret->secret_key = profile->secret_key;
-		ret->session_token = profile->session_token;
-		return 1;
-	}
-	if (profile->access_key_id[0] != '\0')
-		return error_set(err, ERROR_INPUT, "profile %s: aws_secret_access_key is missing", profile->name);
-	if (profile->unserved[0] != '\0')
-		return error_set(
-			err, ERROR_USAGE,
-			"profile %s has %s, which is not served: put its credentials into the environment, with "
-			"`aws configure export-credentials --profile %s --format env`",
-			profile->name, profile->unserved, profile->name);
-	return 0;
+	return aws_credentials_set(ret, id, secret, token != NULL ? token : variable("AWS_SECURITY_TOKEN"), err) < 0
+	               ? -1
+	               : 1;
 }
 
 /* One request to an endpoint on this machine or its link. */
@@ -232,6 +227,118 @@ MUST_USE static int from_instance(const struct search *search, struct aws_creden
 	return 1;
 }
 
+/* ---- the profile */
+
+MUST_USE static int from_profile(const struct search *search, struct aws_credentials *ret, struct error *err);
+
+static const struct place {
+	const char *name;
+	int (*find)(const struct search *search, struct aws_credentials *ret, struct error *err);
+} places[] = {
+	{"Environment", from_environment},
+	{"EcsContainer", from_container},
+	{"Ec2InstanceMetadata", from_instance},
+};
+
+MUST_USE static int from_place(const struct search *search, struct aws_credentials *ret, struct error *err)
+{
+	const struct aws_profile *profile = search->profile;
+	const struct search unnamed = {.http = search->http, .profile = profile};
+	for (size_t i = 0; i < ARRAY_LENGTH(places); i++)
+		if (strcmp(profile->credential_source, places[i].name) == 0)
+			return places[i].find(&unnamed, ret, err);
+	return error_set(err, ERROR_USAGE,
+	                 "profile %s: credential_source: expected Environment, EcsContainer or Ec2InstanceMetadata",
+	                 profile->name);
+}
+
+MUST_USE static int from_keys(const struct aws_profile *profile, struct aws_credentials *ret, struct error *err)
+{
+	if (profile->secret_key.length == 0)
+		return error_set(err, ERROR_INPUT, "profile %s: aws_secret_access_key is missing", profile->name);
+	(void)text_copy(ret->access_key_id, sizeof(ret->access_key_id), profile->access_key_id);
+	ret->secret_key = profile->secret_key;
+	ret->session_token = profile->session_token;
+	return 1;
+}
+
+/* Whose credentials ask for the role: another profile's, or this one's own keys where it names itself. */
+MUST_USE static int from_source(const struct search *search, struct aws_credentials *ret, struct error *err)
+{
+	const struct aws_profile *profile = search->profile;
+	CLEANUP_PROFILE struct aws_profile source = {0};
+	if (strcmp(profile->source_profile, profile->name) == 0)
+		return profile->access_key_id[0] != '\0' ? from_keys(profile, ret, err) : 0;
+	if (search->depth == PROFILES_MAX)
+		return error_set(err, ERROR_USAGE,
+		                 "profile %s: more than %d profiles that are each other's source_profile",
+		                 profile->name, PROFILES_MAX);
+	if (aws_profile_read(profile->source_profile, &source, err) < 0)
+		return error_prefix(err, "source_profile of profile %s", profile->name);
+	const struct search deeper = {.http = search->http,
+	                              .profile = &source,
+	                              .region = search->region,
+	                              .is_named = true,
+	                              .depth = search->depth + 1};
+	return from_profile(&deeper, ret, err);
+}
+
+MUST_USE static int from_role(const struct search *search, struct aws_credentials *ret, struct error *err)
+{
+	const struct aws_profile *profile = search->profile;
+	CLEANUP_CREDENTIALS struct aws_credentials with = {0};
+	bool has_source = profile->source_profile[0] != '\0';
+	if (has_source == (profile->credential_source[0] != '\0'))
+		return error_set(err, ERROR_USAGE,
+		                 "profile %s: role_arn: expected either source_profile or credential_source",
+		                 profile->name);
+	if (profile->mfa_serial[0] != '\0')
+		return error_set(err, ERROR_USAGE, "profile %s needs a code of its MFA device (mfa_serial): " EXPORT,
+		                 profile->name, profile->name);
+	int result = has_source ? from_source(search, &with, err) : from_place(search, &with, err);
+	if (result == 0)
+		return error_set(err, ERROR_MISSING, "profile %s: no credentials in its %s %s", profile->name,
+		                 has_source ? "source_profile" : "credential_source",
+		                 has_source ? profile->source_profile : profile->credential_source);
+	if (result < 0)
+		return -1;
+	const char *region = search->region;
+	if (region == NULL && profile->region[0] != '\0')
+		region = profile->region;
+	if (aws_role_assume(search->http, profile, region, &with, ret, err) < 0)
+		return error_prefix(err, "profile %s", profile->name);
+	return 1;
+}
+
+MUST_USE static int from_process(const struct search *search, struct aws_credentials *ret, struct error *err)
+{
+	CLEANUP_SECRET_BUFFER struct buffer printed = {0};
+	if (aws_process_run(search->profile->process, search->http, &printed, err) < 0 ||
+	    aws_credentials_parse(printed.bytes, printed.length, ret, err) < 0)
+		return error_prefix(err, "profile %s: credential_process", search->profile->name);
+	return 1;
+}
+
+/* A role goes before keys, which may be there to ask for it; a command behind them, as in AWS's own tools. */
+MUST_USE static int from_profile(const struct search *search, struct aws_credentials *ret, struct error *err)
+{
+	const struct aws_profile *profile = search->profile;
+	if (profile->role_arn[0] != '\0' && profile->unserved[0] == '\0')
+		return from_role(search, ret, err);
+	if (profile->access_key_id[0] != '\0')
+		return from_keys(profile, ret, err);
+	if (text_starts(profile->unserved, "sso_"))
+		return error_set(
+			err, ERROR_USAGE,
+			"profile %s signs in with a browser (%s), which is not served: run `aws sso login --profile "
+			"%s`, then " EXPORT,
+			profile->name, profile->unserved, profile->name, profile->name);
+	if (profile->unserved[0] != '\0')
+		return error_set(err, ERROR_USAGE, "profile %s has %s, which is not served: " EXPORT, profile->name,
+		                 profile->unserved, profile->name);
+	return profile->process[0] != '\0' ? from_process(search, ret, err) : 0;
+}
+
 bool aws_credentials_region(struct aws_http *http, char *to, size_t size)
 {
 	CLEANUP_ANSWER struct aws_http_answer answer = {0};
@@ -255,10 +362,10 @@ static const struct rung {
 	{from_instance, "the instance's metadata service"},
 };
 
-int aws_credentials_find(struct aws_http *http, const struct aws_profile *profile, bool is_named,
+int aws_credentials_find(struct aws_http *http, const struct aws_profile *profile, bool is_named, const char *region,
                          struct aws_credentials *ret, struct error *err)
 {
-	const struct search search = {http, profile, is_named};
+	const struct search search = {.http = http, .profile = profile, .region = region, .is_named = is_named};
 	for (size_t i = 0; i < ARRAY_LENGTH(rungs); i++) {
 		CLEANUP_CREDENTIALS struct aws_credentials found = {.source = rungs[i].source};
 		int result = rungs[i].find(&search, &found, err);

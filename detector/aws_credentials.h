@@ -20,14 +20,20 @@ void aws_credentials_done(struct aws_credentials *credentials);
 struct aws_http;
 struct aws_profile;
 
-/* The first of: the environment (not when a profile was asked for by name), the profile's shared files, the container's
- * endpoint (AWS_CONTAINER_CREDENTIALS_*), the instance's metadata service (unless AWS_EC2_METADATA_DISABLED is true).
+/* The first of: the environment (not when a profile was asked for by name), the profile in the shared files (a role to
+ * be assumed, by STS in `region`, NULL: us-east-1; keys; a command that prints them), the container's endpoint
+ * (AWS_CONTAINER_CREDENTIALS_*), the instance's metadata service (unless AWS_EC2_METADATA_DISABLED is true).
  * ERROR_MISSING when there are none: what was tried. What is there but cannot be used is an error that says why. */
 MUST_USE int aws_credentials_find(struct aws_http *http, const struct aws_profile *profile, bool is_named,
-                                  struct aws_credentials *ret, struct error *err);
+                                  const char *region, struct aws_credentials *ret, struct error *err);
+
+/* Takes all four; `token` NULL: none. */
+MUST_USE int aws_credentials_set(struct aws_credentials *credentials, const char *id, const char *secret,
+                                 const char *token, struct error *err);
 
 /* The instance's region by its metadata service; false: not known. */
 bool aws_credentials_region(struct aws_http *http, char *to, size_t size);
 
-/* An answer of a container's endpoint or of the metadata service. Pure. */
+/* An answer of a container's endpoint or of the metadata service, or what a command printed (its SessionToken, and then
+ * Version must be 1). Pure. */
 MUST_USE int aws_credentials_parse(const char *json, size_t length, struct aws_credentials *ret, struct error *err);

@@ -18,9 +18,8 @@ void aws_profile_done(struct aws_profile *profile)
 	secret_done(&profile->session_token);
 }
 
-/* Ways to credentials that lead through other programs or calls. */
-static const char *const unserved[] = {
-	"role_arn", "sso_session", "sso_start_url", "credential_process", "web_identity_token_file", "login_session"};
+/* Ways to credentials that need a browser, or a token of somebody else's. */
+static const char *const unserved[] = {"sso_session", "sso_start_url", "web_identity_token_file", "login_session"};
 
 static bool names_profile(const char *section, bool is_config, const char *name)
 {
@@ -50,6 +49,14 @@ MUST_USE static int take_value(struct aws_profile *profile, const char *key, con
 		{"aws_access_key_id", profile->access_key_id, sizeof(profile->access_key_id)},
 		{"region", profile->region, sizeof(profile->region)},
 		{"endpoint_url", profile->endpoint_url, sizeof(profile->endpoint_url)},
+		{"credential_process", profile->process, sizeof(profile->process)},
+		{"role_arn", profile->role_arn, sizeof(profile->role_arn)},
+		{"source_profile", profile->source_profile, sizeof(profile->source_profile)},
+		{"credential_source", profile->credential_source, sizeof(profile->credential_source)},
+		{"external_id", profile->external_id, sizeof(profile->external_id)},
+		{"role_session_name", profile->role_session_name, sizeof(profile->role_session_name)},
+		{"duration_seconds", profile->duration_seconds, sizeof(profile->duration_seconds)},
+		{"mfa_serial", profile->mfa_serial, sizeof(profile->mfa_serial)},
 	};
 	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
 		if (strcasecmp(key, texts[i].key) == 0 && !text_copy(texts[i].to, texts[i].size, value))

@@ -14,7 +14,11 @@ struct aws_profile {
 	struct secret secret_key, session_token;
 	char region[64];
 	char endpoint_url[256];
-	char unserved[64]; /* a way to get credentials that it asks for and we do not serve, such as role_arn; "" */
+	char process[1024]; /* credential_process: a command that prints them; "" */
+	/* A role to be assumed, by whom: another profile, or a place (credential_source). */
+	char role_arn[512], source_profile[128], credential_source[32];
+	char external_id[1225], role_session_name[65], duration_seconds[8], mfa_serial[257];
+	char unserved[64]; /* a way to get credentials that it asks for and we do not serve, such as sso_session; "" */
 };
 void aws_profile_done(struct aws_profile *profile);
 #define CLEANUP_PROFILE CLEANUP(aws_profile_done)

@@ -7,6 +7,7 @@
 #include "detector/aws_credentials.h"
 #include "detector/aws_endpoint.h"
 #include "detector/aws_http.h"
+#include "detector/aws_process.h"
 #include "detector/aws_profile.h"
 #include "detector/aws_verdict.h"
 
@@ -211,7 +212,7 @@ static const struct {
          "", "r", ""},
 	{"p", false, "; c\n[p]\n# c\naws_access_key_id = A\r\nAWS_SECRET_ACCESS_KEY=S#=;1\naws_session_token=T==\n",
          true, "A", "S#=;1", "T==", "", ""},
-	{"p", true, "[profile p]\nrole_arn = arn:x\nsource_profile = q\n", true, "", "", "", "", "role_arn"},
+	{"p", true, "[profile p]\nrole_arn = arn:x\nsource_profile = q\n", true, "", "", "", "", ""},
 	{"p", true, "[profile p]\nsso_session = s\n", true, "", "", "", "", "sso_session"},
 	{"p", false, "[p\naws_access_key_id=A\n", false, "", "", "", "", ""},
 };
@@ -239,6 +240,60 @@ static void test_profiles(void **state)
 		assert_secret(&profile.secret_key, profiles[i].secret);
 		assert_secret(&profile.session_token, profiles[i].token);
 	}
+}
+
+/* ---- commands */
+
+static const struct {
+	const char *line;
+	const char *words; /* with | between; NULL: refused */
+} commands[] = {
+	{"", NULL},
+	{" \t ", NULL},
+	{"'a", NULL},
+	{"a \"b", NULL},
+	{"a b", "a|b"},
+	{"  a\t b  ", "a|b"},
+	{"'a b' \"c d\"", "a b|c d"},
+	{"a\\ b 'c\\ d' \"e\\ f\"", "a b|c\\ d|e\\ f"},
+	{"a'b'\"c\"d", "abcd"},
+	{"\"a\\\"b\\\\c\" '\"'", "a\"b\\c|\""},
+	{"a '' \"\" b", "a|||b"},
+	{"$HOME `b` ; c | d > e *", "$HOME|`b`|;|c|||d|>|e|*"},
+	{"a\\", "a\\"},
+};
+
+static void test_commands(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(commands); i++) {
+		CLEANUP_FREE char *line = strdup(commands[i].line);
+		CLEANUP_BUFFER struct buffer found = {0};
+		char *words[AWS_PROCESS_WORDS + 1];
+		struct error err = {0};
+		if (aws_process_split(line, words, &err) < 0) {
+			if (commands[i].words != NULL || err.text[0] == '\0')
+				fail_msg("row %zu: %s", i, err.text);
+			continue;
+		}
+		for (size_t w = 0; words[w] != NULL; w++)
+			assert_int_equal(buffer_printf(&found, NULL, "%s%s", w > 0 ? "|" : "", words[w]), 0);
+		assert_non_null(commands[i].words);
+		assert_string_equal(found.bytes, commands[i].words);
+	}
+}
+
+static void test_many_words(void **state)
+{
+	char line[2 * (AWS_PROCESS_WORDS + 1) + 1];
+	char *words[AWS_PROCESS_WORDS + 1];
+	struct error err = {0};
+	(void)state;
+	for (size_t i = 0; i < sizeof(line) - 1; i++)
+		line[i] = i % 2 == 0 ? 'a' : ' ';
+	line[sizeof(line) - 1] = '\0';
+	assert_int_equal(aws_process_split(line, words, &err), -1);
+	assert_int_equal(err.code, ERROR_LIMIT);
 }
 
 static void test_profile_bounds(void **state)
@@ -331,7 +386,7 @@ static void test_ladders(void **state)
 		assert_int_equal(setenv("AWS_EC2_METADATA_DISABLED", "true", 1), 0);
 		for (size_t at = 0; at < 8 && ladders[i].variables[at] != NULL; at += 2)
 			assert_int_equal(setenv(ladders[i].variables[at], ladders[i].variables[at + 1], 1), 0);
-		int result = aws_credentials_find(http, &profile, ladders[i].is_named, &credentials, &err);
+		int result = aws_credentials_find(http, &profile, ladders[i].is_named, NULL, &credentials, &err);
 		if ((result == 0) != (ladders[i].says == NULL) ||
 		    (result < 0 && strstr(err.text, ladders[i].says) == NULL))
 			fail_msg("row %zu: %s", i, err.text);
@@ -367,6 +422,7 @@ int main(void)
 		cmocka_unit_test(test_lists),     cmocka_unit_test(test_faults),
 		cmocka_unit_test(test_endpoints), cmocka_unit_test(test_given_endpoints),
 		cmocka_unit_test(test_profiles),  cmocka_unit_test(test_profile_bounds),
+		cmocka_unit_test(test_commands),  cmocka_unit_test(test_many_words),
 		cmocka_unit_test(test_documents), cmocka_unit_test(test_ladders),
 	};
 	return cmocka_run_group_tests(tests, setup, NULL);

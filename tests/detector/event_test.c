@@ -194,20 +194,20 @@ static void test_written(void **state)
 		"{}",
 		"{\"eventTime\":\"2020-09-14T01:02:03.456789Z\",\"sharedEventID\":\"s\",\"requestID\":\"r\","
 		"\"eventCategory\":\"NetworkActivity\",\"sessionCredentialFromConsole\":\"true\",\"addendum\":{"
-	        "\"reason\":"
+		"\"reason\":"
 		"\"DELIVERY_DELAY\",\"originalEventID\":\"o\"},\"vpcEndpointId\":\"odd\",\"sourceIPAddress\":\"AWS "
-	        "Internal/7\"}",
+		"Internal/7\"}",
 		"{\"eventType\":\"AwsVpceEvent\",\"userAgent\":\"a\\u0001\\n\\\"b\",\"userIdentity\":{\"invokedBy\":"
-	        "\"AWS Internal\","
+		"\"AWS Internal\","
 		"\"sessionContext\":{\"sessionIssuer\":{\"arn\":\"arn:aws:iam::1:role/"
-	        "aws:ec2-infrastructure\",\"userName\":\"r\"},"
+		"aws:ec2-infrastructure\",\"userName\":\"r\"},"
 		"\"attributes\":{\"creationDate\":\"2020-09-14T01:00:00Z\"},\"ec2RoleDelivery\":\"1.0\"},\"inScopeOf\":"
 		"{\"issuerType\":\"AWS::EC2::Instance\",\"sourceAccount\":\"111122223333\",\"credentialsIssuedTo\":"
 		"\"arn:aws:ec2:x:1:instance/i-0123456789abcdef0\"}}}",
 		"{\"eventID\":\"e\",\"userIdentity\":{\"principalId\":\"AROA:i-0123456789abcdef0\",\"accountId\":"
-	        "\"111122223333\"}}",
+		"\"111122223333\"}}",
 		"{\"userIdentity\":{\"inScopeOf\":{\"issuerType\":\"AWS::EC2::Instance\",\"sourceAccount\":"
-	        "\"111122223333\"}}}",
+		"\"111122223333\"}}}",
 	};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(records); i++) {

@@ -187,10 +187,114 @@ def test_credentials_of_a_profile(ledger, aws, wanted, tmp_path):
     for environment, options in [(without_environment(aws, AWS_PROFILE="audit", **files), ()),
                                  (aws.environment(AWS_SECRET_ACCESS_KEY="wrong", **files), ("--profile", "audit"))]:
         assert detect(ledger, environment, *options, "s3://trail/AWSLogs")[:2] == (3, [wanted])
-    for profile, words in [("nobody", "profile nobody: in neither"), ("sso", "sso_session, which is not served"),
+    for profile, words in [("nobody", "profile nobody: in neither"), ("sso", "run `aws sso login --profile sso`, then put its credentials into the environment, with eval \"$(aws "
+                            "configure export-credentials --profile sso --format env)\""),
                            ("default", "aws_secret_access_key is missing")]:
         status, _, said = detect(ledger, aws.environment(**files), "--profile", profile, "s3://trail/AWSLogs")
         assert status in (1, 2) and words in said, said
+
+
+ROLE, FURTHER = "arn:aws:iam::123456789012:role/reader", "arn:aws:iam::210987654321:role/team/further"
+BASE = f"[base]\naws_access_key_id = {KEY}\naws_secret_access_key = {SECRET}\naws_session_token = {TOKEN}\n"
+NAMED = f"[profile reader]\nrole_arn = {ROLE}\nsource_profile = base\n"
+
+
+def profile(aws, folder, config, credentials=BASE, **more):
+    """An environment without credentials, but for AWS's shared files."""
+    (folder / "config").write_text(config)
+    (folder / "credentials").write_text(credentials)
+    return without_environment(aws, AWS_CONFIG_FILE=str(folder / "config"), **more,
+                               AWS_SHARED_CREDENTIALS_FILE=str(folder / "credentials"))
+
+
+def test_role_of_a_profile(ledger, aws, wanted, tmp_path):
+    """One role with another profile's keys; a second one with the first; then with keys of its own, and with others'."""
+    aws.buckets["trail"], aws.roles = split(2), {ROLE: (KEY, None)}
+    environment = profile(aws, tmp_path, NAMED)
+    assert detect(ledger, environment, "--profile", "reader", "s3://trail/AWSLogs")[:2] == (3, [wanted])
+    assert detect(ledger, environment | dict(AWS_PROFILE="reader"), "s3://trail/AWSLogs")[:2] == (3, [wanted])
+    assert set(aws.assumed) == {(ROLE, "keytrail", None, "us-east-1")}
+    # Whoever is asked for the bucket is the role, not whose keys those are.
+    assert {headers["Authorization"].split("=")[1].split("/")[0] for _, path, headers, _ in aws.requests if "list-type" in path} \
+        == {"ASIAQAAAAAAASSUMED00", "ASIAQAAAAAAASSUMED01"}
+    aws.assumed.clear()
+    aws.roles[FURTHER] = ("ASIAQAAAAAAASSUMED00", "x/y+z")
+    environment = profile(aws, tmp_path, f"[profile reader]\nregion = eu-north-1\nrole_arn = {ROLE}\nsource_profile = base\n"
+                          f"[profile further]\nrole_arn = {FURTHER}\nsource_profile = reader\nexternal_id = x/y+z\n"
+                          "role_session_name = night=watch\nduration_seconds = 900\nregion = eu-west-1\n")
+    assert detect(ledger, environment, "--profile", "further", "s3://trail/AWSLogs")[:2] == (3, [wanted])
+    assert aws.assumed == [(ROLE, "keytrail", None, "eu-west-1"), (FURTHER, "night=watch", "900", "eu-west-1")]
+    environment = profile(aws, tmp_path, f"[profile base]\nrole_arn = {ROLE}\nsource_profile = base\n")
+    assert detect(ledger, environment, "--profile", "base", "s3://trail/AWSLogs")[:2] == (3, [wanted])
+    environment = profile(aws, tmp_path, f"[profile here]\nrole_arn = {ROLE}\ncredential_source = Environment\n",
+                          AWS_PROFILE="here") | dict(AWS_ACCESS_KEY_ID=KEY, AWS_SECRET_ACCESS_KEY=SECRET, AWS_SESSION_TOKEN=TOKEN)
+    assert detect(ledger, environment, "--profile", "here", "s3://trail/AWSLogs")[:2] == (3, [wanted])
+    assert len(aws.assumed) == 4
+
+
+def test_role_is_asked_for_again(ledger, aws, wanted, tmp_path):
+    """Throttled, and before it ends."""
+    aws.buckets["trail"], aws.roles, aws.lifetime = split(2), {ROLE: (KEY, None)}, 60
+    aws.fail("Action=AssumeRole", Refusal(503, "ServiceUnavailable"), "close")
+    assert detect(ledger, profile(aws, tmp_path, NAMED), "--profile", "reader", "s3://trail/AWSLogs")[:2] == (3, [wanted])
+    assert len(aws.assumed) > 1
+
+
+@pytest.mark.parametrize("config, says", [
+    (NAMED, "profile reader: AssumeRole arn:aws:iam::123456789012:role/reader: status 403, AccessDenied"),
+    (f"[profile reader]\nrole_arn = {ROLE}\n", "expected either source_profile or credential_source"),
+    (NAMED + "credential_source = Environment\n", "expected either source_profile or credential_source"),
+    (f"[profile reader]\nrole_arn = {ROLE}\ncredential_source = Moon\n", "expected Environment, EcsContainer or Ec2"),
+    (f"[profile reader]\nrole_arn = {ROLE}\ncredential_source = EcsContainer\n", "no credentials in its credential_source EcsContainer"),
+    (f"[profile reader]\nrole_arn = {ROLE}\nsource_profile = reader\n", "no credentials in its source_profile reader"),
+    (f"[profile reader]\nrole_arn = {ROLE}\nsource_profile = nobody\n", "source_profile of profile reader: profile nobody: in neither"),
+    (f"[profile reader]\nrole_arn = {ROLE}\nsource_profile = other\n[profile other]\nrole_arn = {ROLE}\nsource_profile = reader\n",
+     "more than 5 profiles that are each other's source_profile"),
+    (NAMED + "mfa_serial = arn:aws:iam::1:mfa/me\n", "needs a code of its MFA device"),
+    (f"[profile reader]\nrole_arn = {ROLE}\nsource_profile = s\n[profile s]\nsso_start_url = u\n", "run `aws sso login --profile s`"),
+    (f"[profile reader]\nrole_arn = {ROLE}\nweb_identity_token_file = /x\n", "web_identity_token_file, which is not served"),
+])
+def test_role_that_cannot_be_had(ledger, aws, tmp_path, config, says):
+    aws.roles = {ROLE: ("somebody else", None)}
+    status, _, said = detect(ledger, profile(aws, tmp_path, config), "--profile", "reader", "s3://trail/AWSLogs")
+    assert status in (1, 2) and says in said, said
+    assert aws.asked("list-type") == 0
+
+
+def process(folder, text):
+    program = folder / "a program"
+    program.write_text("#!/bin/sh\n" + text)
+    program.chmod(0o755)
+    return f"[profile made]\ncredential_process = \"{program}\" 'one two' three\\ four \"\" # all\n"
+
+
+def test_credentials_of_a_process(ledger, aws, wanted, tmp_path):
+    aws.buckets["trail"] = split(2)
+    printed = json.dumps(dict(Version=1, AccessKeyId=KEY, SecretAccessKey=SECRET, SessionToken=TOKEN,
+                              Expiration="2099-01-01T00:00:00Z"))
+    config = process(tmp_path, f"printf '%s\\n' \"$#\" \"$@\" >{tmp_path}/words\necho for the operator >&2\necho '{printed}'\n")
+    status, found, said = detect(ledger, profile(aws, tmp_path, config), "--profile", "made", "s3://trail/AWSLogs")
+    assert (status, found) == (3, [wanted]) and "for the operator" in said
+    assert (tmp_path / "words").read_text() == "3\none two\nthree four\n\n"
+
+
+@pytest.mark.parametrize("text, says", [
+    ("exit 3\n", "credential_process: it ended with status 3"),
+    ("kill -9 $$\n", "credential_process: it was ended by signal 9"),
+    ("echo no\n", "credential_process: no JSON"),
+    ("echo '{}'\n", "expected AccessKeyId and SecretAccessKey"),
+    ("echo '{\"Version\":2,\"AccessKeyId\":\"a\",\"SecretAccessKey\":\"b\"}'\n", "expected Version 1"),
+    ("exec head -c 100000 /dev/zero\n", "credential_process: "),
+])
+def test_process_that_has_none(ledger, aws, tmp_path, text, says):
+    config = process(tmp_path, text)
+    status, _, said = detect(ledger, profile(aws, tmp_path, config), "--profile", "made", "s3://trail/AWSLogs")
+    assert status == 1 and says in said, said
+    assert detect(ledger, profile(aws, tmp_path, "[profile made]\ncredential_process = 'x\n"), "--profile", "made",
+                  "s3://trail/AWSLogs")[2].count("a quote that nothing ends") == 1
+    assert "/no/such/program: No such file" in detect(
+        ledger, profile(aws, tmp_path, "[profile made]\ncredential_process = /no/such/program\n"), "--profile", "made",
+        "s3://trail/AWSLogs")[2]
 
 
 def test_credentials_of_a_container(ledger, aws, wanted, tmp_path):

@@ -305,3 +305,20 @@ print("[]")
 """)
     status, [finding], said = detect(ledger, "s3://pages/AWSLogs", environment=moto_environment(moto))
     assert (status, finding["count"]) == (3, 11) and "103 files read" in said
+
+
+def test_role_of_moto(moto, ledger, tmp_path):
+    """STS hands out a role's keys, in moto's own words."""
+    script(moto, f"""
+s3 = boto3.client("s3")
+s3.create_bucket(Bucket="of-a-role")
+s3.put_object(Bucket="of-a-role", Key="AWSLogs/x.json", Body={b"".join(LINES[:11])!r})
+print("[]")
+""")
+    config, credentials = tmp_path / "config", tmp_path / "credentials"
+    credentials.write_text("[base]\naws_access_key_id = AKIAMOTO\naws_secret_access_key = moto\n")
+    config.write_text("[profile reader]\nrole_arn = arn:aws:iam::123456789012:role/reader\nsource_profile = base\n")
+    environment = dict(AWS_ENDPOINT_URL=moto, AWS_DEFAULT_REGION="us-east-1", AWS_CONFIG_FILE=str(config),
+                       AWS_SHARED_CREDENTIALS_FILE=str(credentials))
+    status, [finding], said = detect(ledger, "--profile", "reader", "s3://of-a-role", environment=environment)
+    assert status == 3 and finding["count"] == 11, said

@@ -196,6 +196,7 @@ class Aws:
         self.keys, self.expired, self.lifetime = {KEY: (SECRET, TOKEN)}, set(), 3600
         self.buckets, self.bucket_regions, self.metadata = {}, {}, {}
         self.events, self.public_keys = {}, {}
+        self.roles, self.assumed = {}, []
         self.account, self.accounts, self.caller, self.ec2, self.members = "123456789012", {}, None, {}, []
         self.page, self.faults, self.requests = 1000, [], []
         self.queue, self.hidden, self.sent, self.visibility, self.queue_urls = {}, {}, 0, 2, set()
@@ -271,6 +272,20 @@ class Aws:
         return ("<GetCallerIdentityResponse xmlns='https://sts.amazonaws.com/doc/2011-06-15/'><GetCallerIdentityResult>"
                 f"<Arn>a</Arn><Account>{self.accounts.get(self.caller, self.account)}</Account></GetCallerIdentityResult>"
                 "</GetCallerIdentityResponse>")
+
+    def AssumeRole(self, request, region):
+        """Of a role in `roles`: the key that may ask for it, and its external id or None."""
+        may, external = self.roles.get(request["RoleArn"], (None, None))
+        if self.caller != may or request.get("ExternalId") != external:
+            raise Refusal(403, "AccessDenied", f"{self.caller} is not authorized to perform: sts:AssumeRole")
+        key = f"ASIAQAAAAAAASSUMED{len(self.assumed):02}"
+        self.assumed.append((request["RoleArn"], request["RoleSessionName"], request.get("DurationSeconds"), region))
+        self.keys[key] = (f"secret/of+{key}=", f"token+of/{key}==")
+        expires = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + self.lifetime))
+        return ("<AssumeRoleResponse xmlns='https://sts.amazonaws.com/doc/2011-06-15/'><AssumeRoleResult><Credentials>"
+                f"<AccessKeyId>{key}</AccessKeyId><SecretAccessKey>{self.keys[key][0]}</SecretAccessKey>"
+                f"<SessionToken>{self.keys[key][1]}</SessionToken><Expiration>{expires}</Expiration></Credentials>"
+                f"<AssumedRoleUser><Arn>{request['RoleArn']}</Arn></AssumedRoleUser></AssumeRoleResult></AssumeRoleResponse>")
 
     def describe(self, request, region):
         """Items of the list at the top, page by page."""
