@@ -381,3 +381,26 @@ def test_uses_that_wait_are_bounded(known, tmp_path):
     start = time.monotonic()
     assert detect(known, DATA / "stratus/aws.defense-evasion.cloudtrail-stop.json")[:2] == (0, [])
     assert time.monotonic() - start < 20
+
+
+def test_damage_where_nothing_decides(ledger, tmp_path):
+    """Such a record is a use, first or last, whether it is parsed or familiar; and a theft is one."""
+    known = ledger(delivery("2020-09-14T00:50:00Z"), placement("198.51.100.10/32"))
+    record = next(record for record in map(json.loads, OTRF.read_bytes().splitlines())
+                  if record["userIdentity"].get("accessKeyId") == KEY)
+    for name in ("@timestamp", "@version", "sharedEventID"):
+        record.pop(name, None)
+
+    def line(number, source, is_damaged):
+        text = json.dumps(record | dict(eventID=f"e{number}", sourceIPAddress=source, eventTime="2020-09-14T01:00:00Z",
+                                        eventType="AwsApiCall", requestParameters=dict(a=is_damaged)), separators=(",", ":"))
+        return text.replace('"a":true', '"a":tru').replace('"a":false', '"a":true').encode()
+
+    home, stolen = "198.51.100.10", "203.0.113.77"
+    for damaged in range(3):
+        lines = [line(number, home, number == damaged) for number in range(3)] + [line(3, stolen, True), line(4, stolen, False)]
+        path = tmp_path / f"{damaged}.jsonl"
+        path.write_bytes(b'{"Records":[' + b",".join(lines) + b"]}")
+        code, [finding], summary = detect(known, "--findings", "none", path)
+        assert code == 3 and finding["count"] == 2 and finding["calls"][0]["service"] == "s3.amazonaws.com"
+        assert "5 uses of known keys: 3 at home" in summary and "0 malformed" in summary
