@@ -194,6 +194,12 @@ def test_capabilities_suffice():
         assert "backend_failed" not in instance.log.read_text()
 
 
+def test_reload_reaches_another_user():
+    """Root without CAP_KILL may signal root's processes only, and the daemon's is not one."""
+    [reload] = settings_of("keytraild.service")["ExecReload"]
+    assert reload.startswith("+") or "CAP_KILL" in words_of("keytraild.service", "CapabilityBoundingSet")
+
+
 @needs_world
 def test_a_mount_namespace_of_its_own_is_no_hindrance():
     """What ProtectSystem= and ProtectHome= do."""
