@@ -36,6 +36,7 @@ removing() {
 		systemctl --no-reload disable $UNITS 2>/dev/null || true
 		# shellcheck disable=SC2086
 		for unit in $UNITS; do systemctl stop "$unit" || true; done
+		systemctl reset-failed 'keytrail*' 2>/dev/null || true
 	fi
 	in_chroot || /usr/sbin/keytrail-redirect down || {
 		echo "keytrail: the redirect could not be taken away; see keytrail-redirect check" >&2

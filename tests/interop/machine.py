@@ -24,9 +24,12 @@ class Machine:
     """A root of its own, in process, mount and network namespaces of its own; its network is a world's host."""
 
     def __init__(self, folder):
-        self.root = folder / "root"
+        self.folder, self.root = folder, folder / "root"
         self.world = World()
         self.imds = Imds(netns=f"{self.world.prefix}-imds", listen=[f"{IMDS_V4}:80", f"[{IMDS_V6}]:80"])
+        self.begin()
+
+    def begin(self):
         script = ('mount --make-rprivate / && mount --bind "$1" "$1" && mount -t proc proc "$1/proc" && mount --rbind /sys "$1/sys" && '
                   'mount --rbind /dev "$1/dev" && mount -t tmpfs run "$1/run" && exec chroot "$1" sleep infinity')
         self.holder = self.world.popen("host", ["unshare", "--pid", "--mount", "--fork", "--kill-child", "sh", "-c", script, "sh",
@@ -85,12 +88,12 @@ class Machine:
 
 
 @contextlib.contextmanager
-def machine_of(debian):
+def machine_of(debian, kind=Machine):
     """A machine made of a copy of that folder."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="keytrail-debian-"))
     folder.chmod(0o755)
     subprocess.run(["cp", "-a", str(debian), str(folder / "root")], check=True)
-    made = Machine(folder)
+    made = kind(folder)
     try:
         yield made
     finally:
