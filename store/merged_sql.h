@@ -41,8 +41,7 @@
 	"CREATE TABLE actor(" \
 	"  id INTEGER PRIMARY KEY, origin INTEGER NOT NULL, digest BLOB NOT NULL, body TEXT NOT NULL," \
 	"  UNIQUE(digest, origin));" \
-	"CREATE INDEX actor_by_exe ON actor(json_extract(body,'$.exe'));" \
-	"CREATE INDEX actor_by_pid ON actor(json_extract(body,'$.pid'));" \
+	ACTOR_INDICES \
 	"CREATE INDEX actor_by_container ON actor(json_extract(body,'$.container_id'))" \
 	" WHERE json_extract(body,'$.container_id') IS NOT NULL;"
 
@@ -61,7 +60,7 @@
 	"CREATE INDEX record_by_kind ON record(kind, at);" \
 	"CREATE INDEX record_by_actor ON record(actor) WHERE actor IS NOT NULL;" \
 	"CREATE INDEX record_of_kind ON record(origin, kind, origin_seq) WHERE kind NOT IN ('delivery','outcome');" \
-	"CREATE INDEX record_by_exe_file ON record(json_extract(body,'$.exe_file')) WHERE kind='executable';"
+	INDEX_EXE_FILE
 
 /* Each key of each machine, also of rows that were refused. */
 #define MERGED_KEY \
@@ -91,34 +90,7 @@
 	" AND json_extract(e.body,'$.exe_file')=json_extract(a.body,'$.exe_file') AND +e.origin=r.origin LIMIT 1))"
 
 #define MERGED_VIEW_DELIVERIES \
-	"CREATE VIEW v_deliveries AS SELECT r.seq, r.id, " DELIVERED_AT " AS delivered_at, r.at AS at_us," \
-	" r.access_key_id," \
-	OF_ROW("account_id", "account_id") \
-	OF_ROW("role", "role") \
-	OF_ROW("source", "source") \
-	OF_ROW("path", "path") \
-	OF_ROW("expires_at", "expires_at") \
-	" " LATEST_THERE("outcome") " AS outcome," \
-	" " LATEST_THERE("reason") " AS reason," \
-	OF_ROW("client.address", "client_address") \
-	OF_ROW("client.port", "client_port") \
-	OF_ROW("client.netns", "client_netns") \
-	OF_ROW("attribution.grade", "grade") \
-	OF_ROW("attribution.method", "method") \
-	OF_PROCESS("pid", "pid") \
-	OF_PROCESS("started_at", "started_at") \
-	OF_PROCESS("uid", "uid") \
-	OF_PROCESS("user", "user") \
-	OF_PROCESS("exe", "exe") \
-	" " DIGEST_THERE " AS exe_sha256," \
-	OF_PROCESS("cmdline", "cmdline") \
-	OF_PROCESS("unit", "unit") \
-	OF_PROCESS("container_id", "container_id") \
-	OF_PROCESS("pod_uid", "pod_uid") \
-	OF_ROW("user_agent", "user_agent") \
-	OF_ROW("host.instance_id", "instance_id") \
-	OF_ROW("host.account_id", "host_account_id") \
-	OF_ROW("host.region", "region") \
+	VIEW_DELIVERIES_BEGIN(LATEST_THERE, DIGEST_THERE) \
 	" r.actor AS actor, r.body AS body, r.given AS given, r.origin AS origin, r.origin_seq AS origin_seq," \
 	" (SELECT g.ledger_id FROM origin g WHERE g.id=r.origin) AS ledger_id" \
 	" FROM record r LEFT JOIN actor a ON a.id=r.actor WHERE r.kind='delivery';"

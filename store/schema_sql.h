@@ -13,14 +13,17 @@
 	"CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;" \
 	"INSERT INTO meta VALUES('ledger_id', lower(hex(randomblob(16))));"
 
+#define ACTOR_INDICES \
+	"CREATE INDEX actor_by_exe ON actor(json_extract(body,'$.exe'));" \
+	"CREATE INDEX actor_by_pid ON actor(json_extract(body,'$.pid'));"
+
 /* A process as it was seen, stored once however many keys it received. */
 #define TABLE_ACTOR \
 	"CREATE TABLE actor(" \
 	"  id INTEGER PRIMARY KEY," \
 	"  digest BLOB NOT NULL UNIQUE," /* SHA-256 of body */ \
 	"  body TEXT NOT NULL);"         /* canonical JSON */ \
-	"CREATE INDEX actor_by_exe ON actor(json_extract(body,'$.exe'));" \
-	"CREATE INDEX actor_by_pid ON actor(json_extract(body,'$.pid'));"
+	ACTOR_INDICES
 
 #define TABLE_RECORD \
 	"CREATE TABLE record(" \
@@ -63,7 +66,8 @@
 #define OF_ROW(path, name)     " json_extract(r.body,'$." path "') AS " name ","
 #define OF_PROCESS(path, name) " json_extract(a.body,'$." path "') AS " name ","
 
-#define VIEW_DELIVERIES \
+/* Up to what only one kind of ledger has: `latest` and `digest` are how it finds what came later. */
+#define VIEW_DELIVERIES_BEGIN(latest, digest) \
 	"CREATE VIEW v_deliveries AS SELECT r.seq, r.id, " DELIVERED_AT " AS delivered_at, r.at AS at_us," \
 	" r.access_key_id," \
 	OF_ROW("account_id", "account_id") \
@@ -71,8 +75,8 @@
 	OF_ROW("source", "source") \
 	OF_ROW("path", "path") \
 	OF_ROW("expires_at", "expires_at") \
-	" " LATEST("outcome") " AS outcome," \
-	" " LATEST("reason") " AS reason," \
+	" " latest("outcome") " AS outcome," \
+	" " latest("reason") " AS reason," \
 	OF_ROW("client.address", "client_address") \
 	OF_ROW("client.port", "client_port") \
 	OF_ROW("client.netns", "client_netns") \
@@ -83,7 +87,7 @@
 	OF_PROCESS("uid", "uid") \
 	OF_PROCESS("user", "user") \
 	OF_PROCESS("exe", "exe") \
-	" " DIGEST_OF_EXE " AS exe_sha256," \
+	" " digest " AS exe_sha256," \
 	OF_PROCESS("cmdline", "cmdline") \
 	OF_PROCESS("unit", "unit") \
 	OF_PROCESS("container_id", "container_id") \
@@ -91,7 +95,10 @@
 	OF_ROW("user_agent", "user_agent") \
 	OF_ROW("host.instance_id", "instance_id") \
 	OF_ROW("host.account_id", "host_account_id") \
-	OF_ROW("host.region", "region") \
+	OF_ROW("host.region", "region")
+
+#define VIEW_DELIVERIES \
+	VIEW_DELIVERIES_BEGIN(LATEST, DIGEST_OF_EXE) \
 	" r.actor AS actor, r.body AS body" \
 	" FROM record r LEFT JOIN actor a ON a.id=r.actor WHERE r.kind='delivery';"
 
