@@ -2,6 +2,8 @@
 
 /* keytrail ledger verify: the audit's result as one object, and an exit status. A ledger that is too damaged to be read
  * to its end is not whole either. */
+#include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -9,31 +11,54 @@
 #include "cli/ledger_verbs.h"
 #include "cli/only.h"
 #include "cli/place.h"
-#include "common/buffer.h"
 #include "store/audit.h"
+#include "store/lines.h"
 
 #define UNREADABLE "unreadable"
+
+MUST_USE static int check_anchor(struct ledger *ledger, const char *text, size_t length, struct audit *audit,
+                                 int64_t *count, struct error *err)
+{
+	CLEANUP_JSON json_t *object = NULL;
+	struct anchor anchor;
+	size_t blank = 0;
+	while (blank < length && strchr(" \t\r", text[blank]) != NULL)
+		blank++;
+	if (blank == length)
+		return 0;
+	if (json_read(text, length, &object, err) < 0 || anchor_from_json(object, &anchor, err) < 0 ||
+	    audit_anchor(ledger, &anchor, audit, err) < 0)
+		return -1;
+	++*count;
+	return 0;
+}
+
+static inline void cleanup_lines(struct lines **lines)
+{
+	lines_free(*lines);
+}
 
 /* Each line is an anchor. */
 MUST_USE static int check_anchors(struct ledger *ledger, const char *path, struct audit *audit, int64_t *ret_count,
                                   struct error *err)
 {
-	CLEANUP_BUFFER struct buffer text = {0};
-	bool is_stdin = strcmp(path, "-") == 0;
-	int64_t line = 0;
-	if ((is_stdin ? buffer_read_fd(&text, STDIN_FILENO, err) : buffer_read_file(&text, path, err)) < 0)
+	CLEANUP(cleanup_lines) struct lines *lines = NULL;
+	enum lines_what what = LINES_LINE;
+	const char *text;
+	size_t length;
+	CLEANUP_FD int fd = strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return error_errno(err, "%s", path);
+	if (lines_new(fd, &lines, err) < 0)
 		return -1;
-	char *rest = text.bytes, *one;
-	while (rest != NULL && (one = strsep(&rest, "\n")) != NULL) {
-		CLEANUP_JSON json_t *object = NULL;
-		struct anchor anchor;
-		line++;
-		if (one[strspn(one, " \t\r")] == '\0')
-			continue;
-		if (json_read(one, strlen(one), &object, err) < 0 || anchor_from_json(object, &anchor, err) < 0 ||
-		    audit_anchor(ledger, &anchor, audit, err) < 0)
-			return error_prefix(err, "%.200s: line %lld", path, (long long)line);
-		++*ret_count;
+	while (what != LINES_END) {
+		if (lines_next(lines, &what, &text, &length, err) < 0)
+			return error_prefix(err, "%.200s", path);
+		if (what == LINES_TOO_LONG)
+			return error_set(err, ERROR_INPUT, "%.200s: line %" PRId64 ": longer than any anchor", path,
+			                 lines_number(lines));
+		if (what != LINES_END && check_anchor(ledger, text, length, audit, ret_count, err) < 0)
+			return error_prefix(err, "%.200s: line %" PRId64, path, lines_number(lines));
 	}
 	return *ret_count > 0 ? 0 : error_set(err, ERROR_INPUT, "%.200s: no anchor in it", path);
 }

@@ -13,6 +13,10 @@
 
 #define SLACK_US (60 * CLOCK_SECOND_US) /* a busy machine writes late */
 
+/* No machine writes more; sums of these overflow nothing. */
+#define EVERY_MAX_S (366 * INT64_C(86400))
+#define AT_MAX_US (INT64_C(253402300800) * CLOCK_SECOND_US) /* the end of the year 9999 */
+
 const char *const coverage_event_names[COVERAGE_EVENT_COUNT] = {
 	[COVERAGE_START] = "start",
 	[COVERAGE_BEAT] = "beat",
@@ -186,7 +190,8 @@ int coverage_from_body(const json_t *body, int64_t at_us, struct coverage_row *r
 	const char *checked = json_text_at(body, "redirect.checked_at");
 	int index = event != NULL ? name_index(coverage_event_names, COVERAGE_EVENT_COUNT, event) : -1;
 	if (index < 0 || run == NULL || !text_copy(row.run, sizeof(row.run), run) ||
-	    !json_int_at(body, "every_s", &row.every_us) || !json_int_at(body, "lost", &row.lost) ||
+	    !json_int_at(body, "every_s", &row.every_us) || row.every_us < 0 || row.every_us > EVERY_MAX_S ||
+	    !json_int_at(body, "lost", &row.lost) || at_us < 0 || at_us > AT_MAX_US ||
 	    (checked != NULL && !clock_parse(checked, &row.redirect_checked_us)))
 		return error_set(err, ERROR_INPUT, "ledger: a row of kind coverage makes no sense");
 	row.event = (enum coverage_event)index;
@@ -194,4 +199,17 @@ int coverage_from_body(const json_t *body, int64_t at_us, struct coverage_row *r
 	(void)json_bool_at(body, "redirect.whole", &row.redirect_whole);
 	*ret = row;
 	return 0;
+}
+
+struct coverage_row coverage_from_text(const char *body, int64_t at_us)
+{
+	CLEANUP_JSON json_t *tree = NULL;
+	struct coverage_row row;
+	if (body != NULL && json_read(body, strlen(body), &tree, NULL) == 0 &&
+	    coverage_from_body(tree, at_us, &row, NULL) == 0)
+		return row;
+	return (struct coverage_row){.at_us = at_us < 0           ? 0
+	                                      : at_us > AT_MAX_US ? AT_MAX_US
+	                                                          : at_us,
+	                             .event = COVERAGE_BEAT};
 }

@@ -67,3 +67,6 @@ size_t coverage_gaps(const struct coverage_row *rows, size_t count, int64_t from
 /* A row's body, and back; `at` is not part of it. New reference. */
 json_t *coverage_to_body(const struct coverage_row *row);
 MUST_USE int coverage_from_body(const json_t *body, int64_t at_us, struct coverage_row *ret, struct error *err);
+
+/* The same from a text, of whoever wrote it: what makes no sense is a row that covers nothing. */
+struct coverage_row coverage_from_text(const char *body, int64_t at_us);

@@ -197,7 +197,7 @@ MUST_USE static int take_line(struct taking *taking, const char *text, size_t le
 {
 	struct error problem = {0};
 	CLEANUP_LINE struct line line = {0};
-	if (line_take(text, length, &line, &problem) < 0) {
+	if (line_take(text, length, &line, &problem) < 0 || line_check(&line, &problem) < 0) {
 		if (problem.code != ERROR_INPUT)
 			return error_set(taking->err, problem.code, "%s", problem.text);
 		return import_refuse(taking, is_cut ? IMPORT_CUT_OFF : IMPORT_NOT_JSON, NULL, "%s%.200s",

@@ -70,14 +70,12 @@ struct numbered {
 	struct coverage_row row;
 };
 
-/* Columns: 0 number, 1 time, 2 body. False: it makes no sense, and says nothing. */
-static bool read_row(sqlite3_stmt *from, struct numbered *ret)
+/* Columns: 0 number, 1 time, 2 body. */
+static struct numbered read_row(sqlite3_stmt *from)
 {
-	CLEANUP_JSON json_t *body = NULL;
-	const char *text = (const char *)sqlite3_column_text(from, 2);
-	*ret = (struct numbered){.seq = sqlite3_column_int64(from, 0)};
-	return text != NULL && json_read(text, strlen(text), &body, NULL) == 0 &&
-	       coverage_from_body(body, sqlite3_column_int64(from, 1), &ret->row, NULL) == 0;
+	return (struct numbered){
+		.seq = sqlite3_column_int64(from, 0),
+		.row = coverage_from_text((const char *)sqlite3_column_text(from, 2), sqlite3_column_int64(from, 1))};
 }
 
 MUST_USE static int put_gap(const struct connecting *c, const struct numbered *a, struct numbered *b)
@@ -85,8 +83,7 @@ MUST_USE static int put_gap(const struct connecting *c, const struct numbered *a
 	sqlite3_stmt *add = c->importer->statements[IMPORT_GAP_ADD];
 	struct coverage_gap gap;
 	int64_t has_hole = 0;
-	if (run3(c, IMPORT_GAP_DROP, b->seq, 0, NULL) < 0 ||
-	    (a->seq > 0 && run3(c, IMPORT_HAS_HOLE, a->seq, b->seq, &has_hole) < 0))
+	if (run3(c, IMPORT_GAP_DROP, b->seq, 0, NULL) < 0 || run3(c, IMPORT_HAS_HOLE, a->seq, b->seq, &has_hole) < 0)
 		return -1;
 	b->row.behind_hole = has_hole != 0;
 	if (!coverage_between(&a->row, &b->row, &gap))
@@ -102,7 +99,9 @@ MUST_USE static int get_row(const struct connecting *c, enum import_sql which, s
 	sqlite3_stmt *statement = c->importer->statements[which];
 	(void)sqlite3_bind_int64(statement, 1, c->origin);
 	int code = sqlite3_step(statement);
-	int result = code == SQLITE_ROW && read_row(statement, ret) ? 1 : 0;
+	int result = code == SQLITE_ROW ? 1 : 0;
+	if (result == 1)
+		*ret = read_row(statement);
 	if (code != SQLITE_ROW && code != SQLITE_DONE)
 		result = store_error(c->importer->db, c->importer->path, c->err);
 	(void)sqlite3_reset(statement);
@@ -117,8 +116,7 @@ MUST_USE static int judge_neighbours(const struct connecting *c, int64_t first, 
 	int code, result = 0;
 	bind3(c, IMPORT_COVERAGE_ROWS, first, last);
 	while (result == 0 && (code = sqlite3_step(rows)) == SQLITE_ROW) {
-		if (!read_row(rows, &row))
-			continue;
+		row = read_row(rows);
 		if (has_previous)
 			result = put_gap(c, &previous, &row);
 		previous = row;

@@ -2,6 +2,7 @@
 
 /* The importer's statements. */
 #include "store/import_parts.h"
+#include "store/merged_coverage.h"
 #include "store/store.h"
 
 /* clang-format off */
@@ -44,13 +45,11 @@ static const char *const sqls[IMPORT_SQL_COUNT] = {
 	[IMPORT_HAS_HOLE] = "SELECT 1 WHERE NOT EXISTS(SELECT 1 FROM segment WHERE origin=?1 AND first<=?2 AND last>=?3)",
 	[IMPORT_GAP_DROP] = "DELETE FROM gap WHERE origin=?1 AND seq=?2",
 	[IMPORT_GAP_ADD] = "INSERT OR REPLACE INTO gap(origin, seq, from_us, until_us, reason) VALUES(?1,?2,?3,?4,?5)",
-	[IMPORT_COVERED_FIRST] = "SELECT origin_seq, at, body FROM record WHERE origin=?1 AND kind='coverage' ORDER BY origin_seq LIMIT 1",
+	[IMPORT_COVERED_FIRST] = "SELECT origin_seq, at, body FROM record WHERE origin=?1 AND kind='coverage'"
+		" AND origin_seq IS NOT NULL ORDER BY origin_seq LIMIT 1",
 	[IMPORT_COVERED_LAST] = "SELECT origin_seq, at, body FROM record WHERE origin=?1 AND kind='coverage' ORDER BY origin_seq DESC LIMIT 1",
 	[IMPORT_COVERED] = "UPDATE origin SET covered_from=?2, covered_until=?3, is_ended=?4 WHERE id=?1",
-	/* What was in force when the rows before were forgotten, from the first row on that is there. */
-	[IMPORT_CARRIED] = "SELECT 0, (SELECT f.at FROM record f WHERE f.origin=?1 ORDER BY f.origin_seq LIMIT 1),"
-		" json_extract(r.body,'$.coverage') FROM origin o JOIN record r ON r.seq=o.pruned_by WHERE o.id=?1"
-		" AND json_extract(r.body,'$.coverage') IS NOT NULL",
+	[IMPORT_CARRIED] = MERGED_CARRIED_SQL,
 };
 /* clang-format on */
 

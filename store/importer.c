@@ -114,7 +114,7 @@ MUST_USE static int take_one(const struct loose *loose, const char *text, size_t
 	CLEANUP_LINE struct line line = {0};
 	int64_t origin = 0;
 	bool fresh = false;
-	if (line_take(text, length, &line, loose->err) < 0)
+	if (line_take(text, length, &line, loose->err) < 0 || line_check(&line, loose->err) < 0)
 		return -1;
 	if (line.what != LINE_ROW)
 		return 0;

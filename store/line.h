@@ -50,4 +50,8 @@ struct line {
  * field is not of its type; which one stands in the text. Nothing is believed of it but its form. */
 MUST_USE int line_take(const char *text, size_t length, struct line *ret, struct error *err);
 void line_done(struct line *line);
+
+/* May it stand in a ledger beside rows of others, without spoiling what is asked of all? ERROR_INPUT: a time beyond all
+ * years, or processes that are not with it. */
+MUST_USE int line_check(const struct line *line, struct error *err);
 #define CLEANUP_LINE CLEANUP(line_done)

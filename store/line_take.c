@@ -10,6 +10,8 @@
 #include "store/members.h"
 
 #define HEX (DIGEST_HEX_BYTES - 1)
+#define DEPTH_MAX 200 /* ours are six; SQLite's functions read 2,000 and no more, jansson 2,048 */
+#define AT_MOST_US (INT64_C(253402300800) * CLOCK_SECOND_US) /* the end of the year 9999 */
 
 struct taking {
 	struct line *line;
@@ -191,11 +193,33 @@ static void process_first(struct packed *packed, const char *body_process)
 		}
 }
 
-/* Body and processes have to be JSON, or every query over them would fail. */
+/* Whatever stands in its strings. */
+static bool is_too_deep(const char *json)
+{
+	int depth = 0;
+	bool in_string = false;
+	for (; *json != '\0' && depth <= DEPTH_MAX; json++) {
+		if (*json == '\\' && json[1] != '\0')
+			json++;
+		else if (*json == '"')
+			in_string = !in_string;
+		else if (!in_string)
+			depth += (*json == '{' || *json == '[') - (*json == '}' || *json == ']');
+	}
+	return depth > DEPTH_MAX;
+}
+
+/* Body and processes have to be JSON, also to SQLite, or every query over them would fail. */
 MUST_USE static int take_tree(struct taking *taking)
 {
 	struct line *line = taking->line;
 	const char *body = line->packed.body;
+	bool deep = is_too_deep(body);
+	for (size_t i = 0; i < line->packed.actor_count; i++)
+		deep = deep || is_too_deep(line->packed.actors[i].body);
+	if (deep)
+		return error_set(taking->err, ERROR_INPUT, "expected at most %d lists and objects in each other",
+		                 DEPTH_MAX);
 	if (json_read(body, strlen(body), &line->tree, taking->err) < 0)
 		return error_prefix(taking->err, "not JSON");
 	if (!json_is_object(line->tree))
@@ -313,6 +337,21 @@ int line_take(const char *text, size_t length, struct line *ret, struct error *e
 	else
 		*ret = line;
 	return result;
+}
+
+int line_check(const struct line *line, struct error *err)
+{
+	const struct packed *packed = &line->packed;
+	const json_t *holders = json_at(line->tree, "holders");
+	size_t named = json_at(line->tree, "process") != NULL ? 1 : 0;
+	if (line->what != LINE_ROW)
+		return 0;
+	if (packed->at_us < -AT_MOST_US || packed->at_us > AT_MOST_US)
+		return error_set(err, ERROR_INPUT, "at_us: expected a time before the year 10000");
+	if (strcmp(packed->kind, "delivery") != 0 || packed->actor_count > 0)
+		return 0;
+	named += holders == NULL || (json_is_array(holders) && json_array_size(holders) == 0) ? 0 : 1;
+	return named == 0 ? 0 : error_set(err, ERROR_INPUT, "it names processes that are not with it");
 }
 
 void line_done(struct line *line)

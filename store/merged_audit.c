@@ -13,6 +13,7 @@
 #include "store/audit_tables.h"
 #include "store/chain.h"
 #include "store/ledger_handle.h"
+#include "store/merged_recheck.h"
 #include "store/store.h"
 
 struct walk {
@@ -204,6 +205,8 @@ int merged_audit(struct ledger *ledger, struct audit *audit, struct error *err)
 		result = audit_digests(ledger->db, audit, err);
 	for (size_t i = 0; result == 0 && audit->fault == AUDIT_WHOLE && i < ARRAY_LENGTH(checks); i++)
 		result = run_check(&walk, &checks[i]);
+	if (result == 0 && audit->fault == AUDIT_WHOLE)
+		result = merged_recheck(ledger, audit, err);
 	return result < 0 ? -1 : store_integer(ledger->db, unimported_sql, &audit->unimported, err);
 }
 

@@ -17,3 +17,11 @@ typedef int merged_visit(void *context, const char *instance_id, const char *led
                          struct error *err);
 MUST_USE int merged_uncovered(struct ledger *ledger, int64_t from_us, int64_t until_us, int64_t *ret_machines,
                               merged_visit *visit, void *context, struct error *err);
+
+/* What was in force on machine ?1 when the rows before its first were forgotten, from that row on: its number and time,
+ * and the coverage. */
+#define MERGED_CARRIED_SQL                                                                                             \
+	"SELECT f.origin_seq, f.at, json_extract(r.body,'$.coverage') FROM origin o JOIN record r ON "                 \
+	"r.seq=o.pruned_by"                                                                                            \
+	" JOIN record f ON f.origin=o.id AND f.origin_seq=(SELECT min(first) FROM segment WHERE origin=o.id)"          \
+	" WHERE o.id=?1 AND json_extract(r.body,'$.coverage') IS NOT NULL"

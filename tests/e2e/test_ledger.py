@@ -98,7 +98,8 @@ def test_an_anchor_shows_that_rows_were_rewritten(ledger, tmp_path):
 @pytest.mark.parametrize("text, words", [
     ("", "no anchor in it"), ("{}\n", "line 1: no anchor"), ("no json\n", "line 1"),
     ('{"kind":"anchor","ledger_id":"ab","seq":1,"at":null,"chain":"%s"}\n' % ("00" * 32), "of ledger ab"),
-], ids=["empty", "no anchor", "no json", "another ledger"])
+    ("x" * 5_000_000, "line 1: longer than any anchor"),
+], ids=["empty", "no anchor", "no json", "another ledger", "no end"])
 def test_what_is_no_anchor_of_this_ledger_is_an_error(ledger, tmp_path, text, words):
     anchors = tmp_path / "anchors"
     anchors.write_text(text)
