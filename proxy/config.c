@@ -15,8 +15,14 @@
 #include <sys/stat.h>
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "common/text.h"
+#include "proxy/witness/line.h"
 #include "store/state.h"
+
+/* A worker's: its line, its epoll, a client, a connection to upstream, and marked sockets in hand for either IP. */
+#define WORKER_DESCRIPTORS (4 + 2 * LINE_SOCKETS_MAX)
+#define OTHER_DESCRIPTORS 64 /* ledger, control socket and so on; seen: 30 in the proxy, 40 in the witness */
 
 int config_identity(const struct settings *settings, struct identity *ret, struct error *err)
 {
@@ -122,6 +128,30 @@ int config_folders(const struct settings *settings, const struct identity *ident
 	if (make_folder(state, identity, err) < 0)
 		return -1;
 	return make_folder(settings->runtime, identity, err);
+}
+
+/* Workers beyond what the process may open would not serve more clients, but leave none of them with what it needs:
+ * marked sockets in hand are kept, so it would not heal either. Fewer than max_connections: the others wait in the
+ * kernel. */
+int config_connections(const struct settings *settings, int extra, int *ret, struct error *err)
+{
+	int wanted = (int)settings->max_connections;
+	const rlim_t least = OTHER_DESCRIPTORS + ((rlim_t)extra + 1) * WORKER_DESCRIPTORS;
+	struct rlimit files;
+	*ret = wanted;
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return error_errno(err, "open files");
+	if (files.rlim_cur < least)
+		return error_set(err, ERROR_LIMIT, "at most %llu open files: expected %llu or more (LimitNOFILE=)",
+		                 (unsigned long long)files.rlim_cur, (unsigned long long)least);
+	rlim_t workers = (files.rlim_cur - OTHER_DESCRIPTORS) / WORKER_DESCRIPTORS - (rlim_t)extra;
+	if (workers >= (rlim_t)wanted)
+		return 0;
+	*ret = (int)workers;
+	log_line(LOG_LEVEL_WARNING, "few_descriptors",
+	         "limit=%llu max_connections=%d effect=\"%d connections at once\"", (unsigned long long)files.rlim_cur,
+	         wanted, *ret);
+	return 0;
 }
 
 MUST_USE static int check_folder(const char *path, const char *user, struct error *err)

@@ -27,6 +27,10 @@ MUST_USE int config_folders(const struct settings *settings, const struct identi
 /* As the proxy's user: may it write to both, and does no other daemon? The lock is kept until the process ends. */
 MUST_USE int config_take_folders(const struct settings *settings, const struct identity *identity, struct error *err);
 
+/* How many connections can be served at once: max_connections, or fewer where not so many files may be open. `extra`:
+ * of the workers that there are beside. */
+MUST_USE int config_connections(const struct settings *settings, int extra, int *ret, struct error *err);
+
 /* The state folder: where the ledger lies. */
 void config_state_folder(const struct settings *settings, char ret[static PATH_MAX]);
 

@@ -276,7 +276,10 @@ int listener_new(struct proxy *proxy, int witness_fd, struct listener **ret, str
 	}
 	listener->proxy = proxy;
 	listener->client.upstream = CONNECTION_NONE;
-	if (line_open(witness_fd, &listener->client.line, err) < 0) {
+	CLEANUP_JSON json_t *heard = NULL;
+	/* A witness without room for another thread closes the line; clients must not be the ones to find out. */
+	if (line_open(witness_fd, &listener->client.line, err) < 0 ||
+	    line_status(listener->client.line, &heard, err) < 0) {
 		listener_free(listener);
 		return -1;
 	}

@@ -187,6 +187,17 @@ bool seats_admit(struct seats *seats, struct seat *seat, const struct seat_holde
 	return admitted;
 }
 
+void seats_limit(struct seats *seats, int limit, int64_t now_ms)
+{
+	struct seat *given;
+	(void)pthread_mutex_lock(&seats->mutex);
+	seats->limit = limit;
+	while (seats->admitted > seats->limit &&
+	       (given = oldest_waiting(seats, largest(seats, NULL), false, now_ms)) != NULL)
+		end(seats, given);
+	(void)pthread_mutex_unlock(&seats->mutex);
+}
+
 struct seat *seats_take(struct seats *seats, int fd, int64_t now_ms)
 {
 	struct seat *seat = NULL;

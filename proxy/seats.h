@@ -34,6 +34,10 @@ struct seat *seats_take(struct seats *seats, int fd, int64_t now_ms);
 /* False: refused. Another connection may have been ended (shutdown(2)) for this one. */
 bool seats_admit(struct seats *seats, struct seat *seat, const struct seat_holder *holder, int64_t now_ms);
 
+/* So many seats from now on, at most what it was made with. Those who have most give back what is too many, as far as
+ * they wait for their clients. */
+void seats_limit(struct seats *seats, int limit, int64_t now_ms);
+
 /* Before and after the proxy itself works on it. */
 void seat_waits(struct seat *seat, int64_t now_ms);
 void seat_works(struct seat *seat);

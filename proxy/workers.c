@@ -13,23 +13,18 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "proxy/config.h"
 #include "proxy/listener.h"
 
 #define WORKERS_BASE 8
-#define WORKERS_EXTRA 4 /* beyond max_connections, so that newcomers can be looked at when all seats are taken */
-#define WATCH_MS 2      /* how often it is looked for stuck ones while all are busy */
-#define WATCH_QUIET 50  /* so many looks in a row with somebody idle end the watch */
-#define LINGER_MS 2000  /* a worker beyond the base that has nothing to do ends after so long */
-
-/* A worker's: its line, its epoll, a client, a connection to upstream, and marked sockets in hand for either IP. */
-#define WORKER_DESCRIPTORS (4 + 2 * LINE_SOCKETS_MAX)
-#define OTHER_DESCRIPTORS 64 /* ledger, control socket and so on; seen: 30 in the proxy, 40 in the witness */
+#define WATCH_MS 2     /* how often it is looked for stuck ones while all are busy */
+#define WATCH_QUIET 50 /* so many looks in a row with somebody idle end the watch */
+#define LINGER_MS 2000 /* a worker beyond the base that has nothing to do ends after so long */
 
 struct workers {
 	struct proxy *proxy;
@@ -45,9 +40,10 @@ struct workers {
 	pthread_mutex_t mutex; /* guards what follows */
 	pthread_cond_t ended;
 	pthread_cond_t all_busy;
-	int count, idle, base, most;
-	uint64_t taken; /* connections so far */
+	int count, idle, base, most, limit; /* most: that can be had, at best limit and WORKERS_EXTRA */
+	uint64_t taken;                     /* connections so far */
 	bool stop, is_watched;
+	bool is_short; /* the machine has refused us a worker */
 };
 
 static void *run_worker(void *argument);
@@ -61,6 +57,8 @@ static void add_worker(struct workers *workers)
 	if (pthread_create(&thread, &workers->attributes, run_worker, workers) == 0) {
 		workers->count++;
 		workers->idle++;
+	} else {
+		workers->is_short = true;
 	}
 }
 
@@ -109,7 +107,7 @@ static void become_busy(struct workers *workers)
 	workers->idle--;
 	if (workers->idle == 0 && workers->count < workers->base)
 		add_worker(workers);
-	else if (workers->idle == 0 && !workers->is_watched)
+	if (workers->idle == 0 && !workers->is_watched)
 		(void)pthread_cond_signal(&workers->all_busy);
 	(void)pthread_mutex_unlock(&workers->mutex);
 }
@@ -193,13 +191,16 @@ static void *run_worker(void *argument)
 	             open_epoll(&worker, &problem) == 0;
 	if (ready)
 		serve_connections(&worker);
-	else
+	else if (seats_may_complain(workers->seats, clock_monotonic_ms()))
 		log_line(LOG_LEVEL_ERROR, "worker_failed", "reason=\"%s\"", problem.text);
 	listener_free(worker.listener);
 	cleanup_descriptor(&worker.epoll_fd);
 	(void)pthread_mutex_lock(&workers->mutex);
 	workers->count--;
 	workers->idle -= !ready;
+	workers->is_short |= !ready;
+	if (!ready && !workers->is_watched)
+		(void)pthread_cond_signal(&workers->all_busy);
 	(void)pthread_cond_broadcast(&workers->ended);
 	(void)pthread_mutex_unlock(&workers->mutex);
 	return NULL;
@@ -230,6 +231,25 @@ static bool replace_stuck(struct workers *workers)
 	return workers->count > before;
 }
 
+/* With the mutex held. Where neither we nor the witness get more threads, some of those that are there must be free to
+ * look at newcomers: else whoever came first would keep all. */
+static void take_fewer(struct workers *workers)
+{
+	int64_t now_ms = clock_monotonic_ms();
+	int limit = workers->count > WORKERS_EXTRA ? workers->count - WORKERS_EXTRA : 1;
+	workers->is_short = false;
+	workers->most = workers->count;
+	seats_limit(workers->seats, limit, now_ms);
+	log_line(LOG_LEVEL_WARNING, "few_threads", "effect=\"%d connections at once\"", limit);
+}
+
+/* With the mutex held, when all is quiet again. */
+static void take_all_again(struct workers *workers)
+{
+	workers->most = workers->limit + WORKERS_EXTRA;
+	seats_limit(workers->seats, workers->limit, clock_monotonic_ms());
+}
+
 static void *run_watcher(void *argument)
 {
 	struct workers *workers = argument;
@@ -245,6 +265,7 @@ static void *run_watcher(void *argument)
 			quiet = 0;
 		}
 		if (quiet == WATCH_QUIET) {
+			take_all_again(workers);
 			workers->is_watched = false;
 			(void)pthread_cond_wait(&workers->all_busy, &workers->mutex);
 			workers->is_watched = true;
@@ -252,6 +273,8 @@ static void *run_watcher(void *argument)
 		struct timespec until = after_ms(WATCH_MS);
 		(void)pthread_cond_timedwait(&workers->all_busy, &workers->mutex, &until);
 		quiet = workers->idle > 0 ? quiet + 1 : 0;
+		if (workers->is_short && workers->idle == 0)
+			take_fewer(workers);
 		if (workers->idle == 0)
 			has_grown |= replace_stuck(workers);
 		quiet = quiet > WATCH_QUIET ? WATCH_QUIET : quiet;
@@ -300,34 +323,11 @@ static void init_locks(struct workers *workers)
 	(void)pthread_attr_setstacksize(&workers->attributes, 512 << 10);
 }
 
-/* Workers beyond what the process may open would not serve more clients, but leave none of them with what it needs:
- * marked sockets in hand are kept, so it would not heal either. Fewer than max_connections: the others wait in the
- * kernel. */
-MUST_USE static int affordable(int wanted, int *ret, struct error *err)
-{
-	const rlim_t least = OTHER_DESCRIPTORS + (WORKERS_EXTRA + 1) * WORKER_DESCRIPTORS;
-	struct rlimit files;
-	*ret = wanted;
-	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
-		return error_errno(err, "open files");
-	if (files.rlim_cur < least)
-		return error_set(err, ERROR_LIMIT, "at most %llu open files: expected %llu or more (LimitNOFILE=)",
-		                 (unsigned long long)files.rlim_cur, (unsigned long long)least);
-	rlim_t workers = (files.rlim_cur - OTHER_DESCRIPTORS) / WORKER_DESCRIPTORS - WORKERS_EXTRA;
-	if (workers >= (rlim_t)wanted)
-		return 0;
-	*ret = (int)workers;
-	log_line(LOG_LEVEL_WARNING, "few_descriptors",
-	         "limit=%llu max_connections=%d effect=\"%d connections at once\"", (unsigned long long)files.rlim_cur,
-	         wanted, *ret);
-	return 0;
-}
-
 int workers_start(struct proxy *proxy, int witness_fd, const int *sockets, int count, struct workers **ret,
                   struct error *err)
 {
 	int limit;
-	if (affordable((int)proxy->at_start.max_connections, &limit, err) < 0)
+	if (config_connections(&proxy->at_start, WORKERS_EXTRA, &limit, err) < 0)
 		return -1;
 	struct workers *workers = calloc(1, sizeof(*workers));
 	if (workers == NULL)
@@ -337,7 +337,8 @@ int workers_start(struct proxy *proxy, int witness_fd, const int *sockets, int c
 	                            .socket_count = count,
 	                            .wake = {-1, -1},
 	                            .base = limit < WORKERS_BASE ? limit : WORKERS_BASE,
-	                            .most = limit + WORKERS_EXTRA};
+	                            .most = limit + WORKERS_EXTRA,
+	                            .limit = limit};
 	memcpy(workers->sockets, sockets, (size_t)count * sizeof(*sockets));
 	note_locals(workers);
 	init_locks(workers);

@@ -8,6 +8,9 @@
  * namespace and each user (seats.h). */
 struct workers;
 
+/* Beyond max_connections, so that newcomers can be looked at when all seats are taken. */
+#define WORKERS_EXTRA 4
+
 /* Starts serving; takes the sockets over. */
 MUST_USE int workers_start(struct proxy *proxy, int witness_fd, const int *sockets, int count, struct workers **ret,
                            struct error *err);

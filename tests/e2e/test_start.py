@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a start meets: another daemon, folders and files that were there before, few descriptors."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -208,3 +209,37 @@ def test_few_descriptors_serve_fewer_at_once_and_run_never_out(instance):
         assert instance.credentials(user="nobody")
         assert "accept_failed" not in instance.log.read_text()
         assert "no upstream socket" not in instance.log.read_text()
+
+
+# ---- threads
+
+@contextlib.contextmanager
+def few_threads(most):
+    """A control group, and the words in front of a program that put it there."""
+    folder = pathlib.Path("/sys/fs/cgroup/pids")
+    if not folder.exists() and "pids" in pathlib.Path("/sys/fs/cgroup/cgroup.subtree_control").read_text().split():
+        folder = pathlib.Path("/sys/fs/cgroup")
+    if not (folder / "cgroup.procs").exists():
+        pytest.skip("no control groups that bound threads")
+    group = folder / f"keytrail-test-{os.getpid()}-{most}"
+    group.mkdir()
+    try:
+        (group / "pids.max").write_text(str(most))
+        yield ["/bin/sh", "-c", f'echo $$ > {group}/cgroup.procs; exec "$@"', "sh"]
+    finally:
+        eventually(lambda: not (group / "cgroup.procs").read_text())
+        group.rmdir()
+
+
+@pytest.mark.parametrize("most", [26, 60])
+def test_few_threads_are_shared_all_the_same(most):
+    """Fewer than there are seats: slow clients of one user must not keep them all, nor meet a witness that has none."""
+    with few_threads(most) as words, Instance(under=words) as instance:
+        instance.credentials()
+        slow = Wire(instance.world, user="games")
+        for pending in [slow.start(b"GET / HT", then="hold") for _ in range(100)]:
+            pending.result()
+        assert instance.credentials(user="nobody") and instance.credentials(user="nobody")
+        log = instance.log.read_text()
+        assert "few_threads" in log and log.count("worker_failed") < 10 and "client_lost" not in log
+        slow.release()

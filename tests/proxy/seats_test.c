@@ -11,8 +11,8 @@
 #define EXTRA 4
 
 /* `what`: "a1" is a newcomer of group a, user 1; "a1*9" nine of them; "a1!" one that is refused; "a1-" the oldest of
- * them leaves; "a1:w" all of them are being worked on from now on; "~" time passes, enough to lose patience. `ended`:
- * who had to give a seat, in order. */
+ * them leaves; "=4" there are so many seats from now on; "a1:w" all of them are being worked on from now on; "~" time
+ * passes, enough to lose patience. `ended`: who had to give a seat, in order. */
 static const struct {
 	const char *name, *what, *ended;
 } cases[] = {
@@ -36,6 +36,10 @@ static const struct {
 	{"group before user", "a1*2 a2*2 a3*2 a4*2 b1*5 b2*3 ~ c1", "b1 "},
 	{"unknown user", "a?*4 ~ a?", "a? "},
 	{"who left has nothing", "a1*4 a1- ~ a1 a1", "a1 "},
+	{"fewer seats", "a1*6 b1*2 =4", "a1 a1 a1 a1 "},
+	{"fewer seats: those being served keep theirs", "a1*6 a1:w b1*2 =4 b1", ""},
+	{"fewer seats: who has less is looked at", "a1*6 =4 b1", "a1 a1 a1 "},
+	{"fewer seats, and all again", "a1*4 =4 =16 b1*4 c1*4", ""},
 	{"all leave", "a1*2 a1- a1- b1*16 ~ b1", "b1 "},
 };
 
@@ -106,6 +110,11 @@ static void step(struct place *place, const char *name, const char *word)
 {
 	if (word[0] == '~') {
 		place->now_ms += SEAT_PATIENCE_MS;
+		return;
+	}
+	if (word[0] == '=') {
+		seats_limit(place->seats, atoi(word + 1), place->now_ms);
+		note_ended(place);
 		return;
 	}
 	if (word[2] == '-' || word[2] == ':') {
