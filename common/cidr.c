@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/array.h"
 #include "common/text.h"
 
 #define MAPPED_BITS 96
@@ -134,14 +135,8 @@ bool cidr_contains(const struct cidr *cidr, const struct address *address)
 
 int cidr_set_add(struct cidr_set *set, const struct cidr *cidr, uint32_t value, struct error *err)
 {
-	if (set->count == set->capacity) {
-		size_t capacity = set->capacity > 0 ? set->capacity * 2 : 16;
-		struct cidr_entry *grown = reallocarray(set->entries, capacity, sizeof(*grown));
-		if (grown == NULL)
-			return error_set(err, ERROR_MEMORY, "no memory for %zu prefixes", capacity);
-		set->entries = grown;
-		set->capacity = capacity;
-	}
+	if (array_reserve(&set->entries, sizeof(*set->entries), set->count, &set->capacity, "prefixes", err) < 0)
+		return -1;
 	set->entries[set->count++] = (struct cidr_entry){.cidr = *cidr, .value = value, .parent = CIDR_NO_PARENT};
 	return 0;
 }

@@ -131,6 +131,12 @@ bool text_starts(const char *text, const char *prefix)
 	return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
+const char *text_base(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash != NULL ? slash + 1 : path;
+}
+
 bool text_glob(const char *pattern, const char *text)
 {
 	const char *star = NULL, *resume = NULL;

@@ -28,6 +28,9 @@ void text_repair_utf8(char *text, size_t length);
 
 bool text_starts(const char *text, const char *prefix);
 
+/* What stands behind the last slash of a path: the path itself where it has none, "" where it ends in one. Borrowed. */
+const char *text_base(const char *path);
+
 /* Does the text match a glob of `*` and `?`? `*` also matches '/'. */
 bool text_glob(const char *pattern, const char *text);
 /* Does it match one of several, with spaces or tabs between them? Patterns of 200 bytes and more match nothing. */

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/array.h"
 #include "common/clock.h"
-#include "detector/array.h"
 
 #define APART_US (15 * 60 * CLOCK_SECOND_US) /* two records of one call with one requestID */
 

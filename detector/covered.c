@@ -5,8 +5,8 @@
 
 #include <string.h>
 
+#include "common/array.h"
 #include "common/clock.h"
-#include "detector/array.h"
 
 #define BEGINNING INT64_C(1)
 #define END (INT64_C(253402300799) * CLOCK_SECOND_US) /* of the year 9999 */

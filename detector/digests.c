@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Walks over the sources for names, then over the digests in the order of their chains, so that of each chain only the
- * digest before is held. Digests come from where the logs are: nothing in them is believed before its signature holds.
+/* THE PIPELINE of a check: names of all files -> digests in the order of their chains, so that of each chain only the
+ * one before is held -> the logs that each names -> logs that none names. Digests come from where the logs are: nothing
+ * in them is believed before its signature holds.
  */
 #include "detector/digests.h"
 
@@ -9,60 +10,35 @@
 
 #include "common/clock.h"
 #include "common/digest.h"
-#include "common/json.h"
 #include "common/text.h"
-#include "detector/aws.h"
-#include "detector/aws_answer.h"
+#include "detector/digests_chain.h"
+#include "detector/digests_files.h"
+#include "detector/digests_keys.h"
 #include "detector/inflate.h"
 #include "detector/map.h"
 
 #define DIGEST_FILE_BYTES ((size_t)64 << 20)
-#define SIGNATURE_MAX 1024
 #define LINES_MAX 100
-#define STAMP "_YYYYMMDDTHHMMSSZ.json.gz"
-#define TARGET "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.ListPublicKeys"
 
-struct file {
-	struct log_source *source;
-	char *name; /* owned */
-	bool is_listed;
-};
-
-struct files {
-	struct file *list;
-	size_t count, capacity;
-};
-
-struct public_key {
-	char fingerprint[80], region[32];
-	struct digest_key *key; /* NULL: asked for, and not to be had */
-};
-
-/* The digest before the one at hand. */
+/* A digest that was read. */
 struct link {
-	bool is_known;
-	const char *name; /* of its file */
-	size_t chain_length;
-	int64_t end_us;
+	const char *name; /* of its file; NULL: there is none */
+	struct digests_digest digest;
 	char hash[DIGEST_HEX_BYTES];
-	struct buffer text; /* that is signed */
-	char fingerprint[80], region[32];
+	char region[32];
 	bool is_open; /* its signature is not known yet */
 };
 
 struct check {
 	const struct digests_options *options;
 	struct digests_summary *summary;
-	struct log_source **sources;
-	struct files logs, digests;
-	struct map by_name; /* base name of a log -> its index */
-	struct map ends;    /* "ACCOUNT/REGION" -> index in end_us */
+	struct digests_files files;
+	struct map ends; /* "ACCOUNT/REGION" -> index in end_us */
 	int64_t *end_us;
 	size_t end_count;
-	struct public_key *keys;
-	size_t key_count;
+	struct digests_keys *keys;
 	struct inflate *inflate;
-	struct link before;
+	struct link before; /* the one at hand, in its chain */
 	unsigned lines;
 };
 
@@ -82,53 +58,6 @@ static void tell(struct check *check, const char *name, const char *format, ...)
 	                         check->lines == LINES_MAX ? "... and more that is not as it should be" : line.text);
 }
 
-static const char *base_of(const char *name)
-{
-	const char *slash = strrchr(name, '/');
-	return slash != NULL ? slash + 1 : name;
-}
-
-/* ---- names */
-
-MUST_USE static int add_file(struct files *files, const struct source_file *file, struct error *err)
-{
-	if (files->count == files->capacity) {
-		size_t capacity = files->capacity > 0 ? files->capacity * 2 : 256;
-		struct file *grown = reallocarray(files->list, capacity, sizeof(*grown));
-		if (grown == NULL)
-			return error_set(err, ERROR_MEMORY, "no memory for %zu names", capacity);
-		files->list = grown;
-		files->capacity = capacity;
-	}
-	char *name = strdup(file->name);
-	if (name == NULL)
-		return error_set(err, ERROR_MEMORY, "no memory for a name");
-	files->list[files->count++] = (struct file){.source = file->source, .name = name};
-	return 0;
-}
-
-/* Of two files with one name only the first can be what a digest speaks of. */
-static int on_log(void *context, const struct source_file *file, struct error *err)
-{
-	struct check *check = context;
-	struct map_entry entry;
-	const char *base = base_of(file->name);
-	if (add_file(&check->logs, file, err) < 0)
-		return -1;
-	return map_add(&check->by_name, base, strlen(base), (uint32_t)(check->logs.count - 1), &entry, err);
-}
-
-static int on_digest(void *context, const struct source_file *file, struct error *err)
-{
-	return add_file(&((struct check *)context)->digests, file, err);
-}
-
-static void on_skipped(void *context, const char *name)
-{
-	(void)context;
-	(void)name;
-}
-
 static void on_unreadable(void *context, const char *name, const char *why)
 {
 	struct check *check = context;
@@ -136,163 +65,7 @@ static void on_unreadable(void *context, const char *name, const char *why)
 	tell(check, name, "%s", why);
 }
 
-MUST_USE static int list_sources(struct check *check, struct error *err)
-{
-	const struct source_reader reader = {.file = on_log,
-	                                     .digest = on_digest,
-	                                     .skipped = on_skipped,
-	                                     .unreadable = on_unreadable,
-	                                     .context = check};
-	check->sources = calloc(check->options->source_count, sizeof(struct log_source *));
-	if (check->sources == NULL)
-		return error_set(err, ERROR_MEMORY, "no memory for sources");
-	for (size_t i = 0; i < check->options->source_count; i++) {
-		const char *name = check->options->sources[i];
-		if (strcmp(name, "-") == 0)
-			return error_set(err, ERROR_USAGE,
-			                 "standard input has no digests: expected folders or s3://...");
-		if (source_open(name, &check->options->from, &check->sources[i], err) < 0 ||
-		    source_each(check->sources[i], &reader, err) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-/* ---- public keys */
-
-MUST_USE static int add_key(struct check *check, const char *fingerprint, const char *region, const char *value,
-                            struct error *err)
-{
-	struct digest_key *key = NULL;
-	if (value != NULL && digest_key_read(value, &key, err) < 0)
-		return error_prefix(err, "public key %.40s", fingerprint);
-	struct public_key *grown = reallocarray(check->keys, check->key_count + 1, sizeof(*grown));
-	if (grown == NULL) {
-		digest_key_free(key);
-		return error_set(err, ERROR_MEMORY, "no memory for keys");
-	}
-	check->keys = grown;
-	grown[check->key_count] = (struct public_key){.key = key};
-	(void)text_copy(grown[check->key_count].fingerprint, sizeof(grown->fingerprint), fingerprint);
-	(void)text_copy(grown[check->key_count].region, sizeof(grown->region), region);
-	check->key_count++;
-	return 0;
-}
-
-MUST_USE static int add_keys(struct check *check, const char *region, const json_t *answer, struct error *err)
-{
-	const json_t *entry;
-	for (size_t i = 0; (entry = aws_answer_list(answer, "PublicKeyList", i)) != NULL; i++) {
-		const char *value = json_text_at(entry, "Value"), *fingerprint = json_text_at(entry, "Fingerprint");
-		if (value == NULL || fingerprint == NULL)
-			return error_set(err, ERROR_INPUT, "public key %zu: expected Value and Fingerprint", i + 1);
-		if (add_key(check, fingerprint, region, value, err) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-MUST_USE static int read_keys(struct check *check, struct error *err)
-{
-	CLEANUP_JSON json_t *file = NULL;
-	const char *path = check->options->public_keys;
-	if (path == NULL)
-		return check->options->from.aws != NULL ? 0
-		                                        : error_set(err, ERROR_USAGE,
-		                                                    "no public keys: expected --public-keys FILE, as "
-		                                                    "`aws cloudtrail list-public-keys` "
-		                                                    "prints them, or credentials to ask CloudTrail");
-	if (json_read_file(path, &file, err) < 0)
-		return -1;
-	if (json_is_object(file) && add_keys(check, "", file, err) < 0)
-		return error_prefix(err, "%s", path);
-	for (size_t i = 0; i < json_array_size(file); i++)
-		if (add_keys(check, "", json_array_get(file, i), err) < 0)
-			return error_prefix(err, "%s", path);
-	return check->key_count > 0 ? 0 : error_set(err, ERROR_INPUT, "%s: expected a PublicKeyList", path);
-}
-
-static const struct public_key *find_key(const struct check *check, const char *fingerprint, const char *region)
-{
-	for (size_t i = 0; i < check->key_count; i++)
-		if (strcmp(check->keys[i].fingerprint, fingerprint) == 0 &&
-		    (check->keys[i].region[0] == '\0' || strcmp(check->keys[i].region, region) == 0))
-			return &check->keys[i];
-	return NULL;
-}
-
-/* Each region has keys of its own. What is not to be had is remembered as that. */
-MUST_USE static int ask_keys(struct check *check, const struct link *link, struct error *err)
-{
-	CLEANUP_JSON json_t *body = json_object();
-	CLEANUP_JSON json_t *answer = NULL;
-	json_put_int(body, "StartTime", link->end_us / CLOCK_SECOND_US - 2 * 3600);
-	json_put_int(body, "EndTime", link->end_us / CLOCK_SECOND_US + 3600);
-	CLEANUP_FREE char *text = json_line(body);
-	const struct aws_call call = {.service = "cloudtrail",
-	                              .region = link->region,
-	                              .target = TARGET,
-	                              .content_type = "application/x-amz-json-1.1",
-	                              .body = text,
-	                              .body_length = text != NULL ? strlen(text) : 0};
-	if (text == NULL)
-		return error_set(err, ERROR_MEMORY, "no memory for a request");
-	if (aws_ask(check->options->from.aws, &call, &answer, err) < 0)
-		return error_prefix(err, "CloudTrail ListPublicKeys in %s", link->region);
-	return add_keys(check, link->region, answer, err);
-}
-
-MUST_USE static int get_key(struct check *check, const struct link *link, const struct digest_key **ret,
-                            struct error *err)
-{
-	const struct public_key *key = find_key(check, link->fingerprint, link->region);
-	if (key == NULL && check->options->public_keys == NULL) {
-		if (ask_keys(check, link, err) < 0)
-			return -1;
-		key = find_key(check, link->fingerprint, link->region);
-	}
-	if (key == NULL && add_key(check, link->fingerprint, link->region, NULL, err) < 0)
-		return -1;
-	*ret = key != NULL ? key->key : NULL;
-	return 0;
-}
-
-/* ---- signatures */
-
-static size_t from_hex(const char *hex, uint8_t to[static SIGNATURE_MAX])
-{
-	size_t length = strlen(hex) / 2;
-	if (strlen(hex) % 2 != 0 || length == 0 || length > SIGNATURE_MAX)
-		return 0;
-	for (size_t i = 0; i < length; i++) {
-		unsigned byte;
-		if (strspn(hex + 2 * i, "0123456789abcdefABCDEF") < 2 || sscanf(hex + 2 * i, "%2x", &byte) != 1)
-			return 0;
-		to[i] = (uint8_t)byte;
-	}
-	return length;
-}
-
-MUST_USE static int verify(struct check *check, struct link *link, const char *signature, struct error *err)
-{
-	uint8_t bytes[SIGNATURE_MAX];
-	const struct digest_key *key = NULL;
-	size_t length = from_hex(signature, bytes);
-	link->is_open = false;
-	if (get_key(check, link, &key, err) < 0)
-		return -1;
-	if (key != NULL && length > 0 && digest_key_verifies(key, link->text.bytes, link->text.length, bytes, length)) {
-		check->summary->digests++;
-		return 0;
-	}
-	check->summary->digests_bad++;
-	tell(check, link->name, "%s",
-	     key == NULL ? "signed with a key that is not among CloudTrail's public keys"
-	                 : "its signature does not hold");
-	return 0;
-}
-
-/* ---- one digest */
+/* ---- one file */
 
 struct reading {
 	struct digest *digest;
@@ -309,8 +82,8 @@ static int take_bytes(void *context, const struct window *window, size_t *ret_us
 }
 
 /* The hash of what is inside, as CloudTrail computes it. */
-MUST_USE static int hash_file(struct check *check, const struct file *file, char *signature, struct buffer *text,
-                              char hash[static DIGEST_HEX_BYTES], struct error *err)
+MUST_USE static int hash_file(struct check *check, const struct digests_file *file, char *signature,
+                              struct buffer *text, char hash[static DIGEST_HEX_BYTES], struct error *err)
 {
 	CLEANUP_FD int fd = -1;
 	uint8_t digest[DIGEST_BYTES];
@@ -329,32 +102,30 @@ MUST_USE static int hash_file(struct check *check, const struct file *file, char
 	return result;
 }
 
-static void check_log(struct check *check, const struct file *digest, const json_t *entry)
+static void check_log(struct check *check, const struct digests_file *digest, const struct digests_log *entry)
 {
-	const char *object = json_text_at(entry, "s3Object"), *wanted = json_text_at(entry, "hashValue");
 	char hash[DIGEST_HEX_BYTES];
 	struct error problem = {0};
-	if (object == NULL || wanted == NULL) {
+	if (entry->object == NULL || entry->hash == NULL) {
 		check->summary->digests_bad++;
 		tell(check, digest->name, "an entry without s3Object or hashValue");
 		return;
 	}
-	struct source_place place = source_place_of(object);
-	const char *base = base_of(object);
+	struct source_place place = source_place_of(entry->object);
+	const char *base = text_base(entry->object);
 	if (!source_filter_takes(&check->options->from.filter, &place))
 		return;
-	uint32_t index = map_find(&check->by_name, base, strlen(base));
-	if (index == MAP_NONE) {
+	struct digests_file *log = digests_files_log(&check->files, base);
+	if (log == NULL) {
 		check->summary->logs_missing++;
 		tell(check, base, "delivered by CloudTrail, and not there");
 		return;
 	}
-	struct file *log = &check->logs.list[index];
 	log->is_listed = true;
 	if (hash_file(check, log, NULL, NULL, hash, &problem) < 0) {
 		check->summary->logs_changed++;
 		tell(check, log->name, "%s", problem.text);
-	} else if (strcasecmp(hash, wanted) != 0) {
+	} else if (strcasecmp(hash, entry->hash) != 0) {
 		check->summary->logs_changed++;
 		tell(check, log->name, "changed since CloudTrail delivered it");
 	} else {
@@ -362,28 +133,37 @@ static void check_log(struct check *check, const struct file *digest, const json
 	}
 }
 
-/* Where the chain's part of the name ends. */
-static size_t chain_length(const char *name)
-{
-	const char *base = base_of(name);
-	size_t length = strlen(base), stamp = strlen(STAMP);
-	return (size_t)(base - name) + (length > stamp ? length - stamp : 0);
-}
-
-static bool is_same_chain(const struct link *a, const struct link *b)
-{
-	const char *first = base_of(a->name), *second = base_of(b->name);
-	size_t length = a->chain_length - (size_t)(first - a->name);
-	return length == b->chain_length - (size_t)(second - b->name) && memcmp(first, second, length) == 0;
-}
+/* ---- one digest */
 
 static void link_done(struct link *link)
 {
-	buffer_done(&link->text);
+	digests_digest_done(&link->digest);
+	*link = (struct link){0};
 }
 
-MUST_USE static int note_end(struct check *check, const struct link *link, const struct source_place *place,
-                             struct error *err)
+MUST_USE static int verify(struct check *check, struct link *link, const char *signature, struct error *err)
+{
+	enum digests_signature verdict;
+	const struct digests_signed what = {.bytes = link->digest.text.bytes,
+	                                    .length = link->digest.text.length,
+	                                    .fingerprint = link->digest.fingerprint,
+	                                    .region = link->region,
+	                                    .end_us = link->digest.end_us};
+	link->is_open = false;
+	if (digests_keys_verify(check->keys, &what, signature, &verdict, err) < 0)
+		return -1;
+	if (verdict == DIGESTS_SIGNATURE_GOOD) {
+		check->summary->digests++;
+		return 0;
+	}
+	check->summary->digests_bad++;
+	tell(check, link->name, "%s",
+	     verdict == DIGESTS_SIGNATURE_NO_KEY ? "signed with a key that is not among CloudTrail's public keys"
+	                                         : "its signature does not hold");
+	return 0;
+}
+
+MUST_USE static int note_end(struct check *check, const struct source_place *place, int64_t until_us, struct error *err)
 {
 	char key[64];
 	struct map_entry entry;
@@ -397,8 +177,8 @@ MUST_USE static int note_end(struct check *check, const struct link *link, const
 		check->end_us = grown;
 		check->end_us[check->end_count++] = 0;
 	}
-	if (check->end_us[entry.value] < link->end_us)
-		check->end_us[entry.value] = link->end_us;
+	if (check->end_us[entry.value] < until_us)
+		check->end_us[entry.value] = until_us;
 	return 0;
 }
 
@@ -417,88 +197,51 @@ static void end_chain(struct check *check)
 {
 	struct link *last = &check->before;
 	int64_t wanted_us = check->options->from.filter.until_us, now_us = clock_now_us() - 2 * 3600 * CLOCK_SECOND_US;
-	if (!last->is_known)
+	if (last->name == NULL)
 		return;
 	if (last->is_open) {
 		check->summary->unsigned_++;
 		tell(check, last->name,
 		     "its signature is not known: copy it from S3 with its metadata, or put it into %s.sig",
-		     base_of(last->name));
+		     text_base(last->name));
 	}
 	if (wanted_us > now_us)
 		wanted_us = now_us;
-	if (wanted_us > 0 && last->end_us < wanted_us)
-		tell_gap(check, last->name, last->end_us, wanted_us);
+	if (wanted_us > 0 && last->digest.end_us < wanted_us)
+		tell_gap(check, last->name, last->digest.end_us, wanted_us);
 	link_done(last);
-	*last = (struct link){0};
 }
 
 /* Does it follow the one before? What it says of that one's signature may be all that there is. */
-MUST_USE static int join(struct check *check, const struct link *now, const json_t *document, int64_t start_us,
-                         struct error *err)
+MUST_USE static int join(struct check *check, const struct link *now, struct error *err)
 {
 	struct link *before = &check->before;
-	const char *object = json_text_at(document, "previousDigestS3Object");
-	const char *hash = json_text_at(document, "previousDigestHashValue");
-	const char *signature = json_text_at(document, "previousDigestSignature");
-	int64_t since_us = check->options->from.filter.since_us;
-	if (!before->is_known) {
-		if (since_us > 0 && start_us > since_us)
-			tell_gap(check, now->name, since_us, start_us);
-		return 0;
-	}
-	bool is_next = object != NULL && strcmp(base_of(object), base_of(before->name)) == 0;
-	if (is_next && (hash == NULL || strcasecmp(hash, before->hash) != 0)) {
+	const struct digests_before last = {before->name, before->hash, before->digest.end_us};
+	const struct digests_step step = digests_chain_step(before->name != NULL ? &last : NULL, &now->digest,
+	                                                    check->options->from.filter.since_us);
+	const char *signature = now->digest.before_signature;
+	if (step.is_changed) {
 		check->summary->digests_bad++;
 		tell(check, before->name, "changed since the next digest was made");
 	}
-	if (is_next && before->is_open && signature != NULL && verify(check, before, signature, err) < 0)
+	if (step.is_next && before->is_open && signature != NULL && verify(check, before, signature, err) < 0)
 		return -1;
-	if (start_us > before->end_us)
-		tell_gap(check, now->name, before->end_us, start_us);
-	else if (!is_next) {
+	if (step.gap_until_us != 0)
+		tell_gap(check, now->name, step.gap_from_us, step.gap_until_us);
+	if (step.is_stray) {
 		check->summary->digests_bad++;
 		tell(check, now->name, "does not follow the digest before it");
 	}
 	return 0;
 }
 
-/* What AWS signs: the end, where it lies, its hash, and the signature before. */
-MUST_USE static int make_text(struct link *link, const json_t *document, struct error *err)
-{
-	const char *end = json_text_at(document, "digestEndTime"), *bucket = json_text_at(document, "digestS3Bucket");
-	const char *object = json_text_at(document, "digestS3Object");
-	const char *signature = json_text_at(document, "previousDigestSignature");
-	const char *fingerprint = json_text_at(document, "digestPublicKeyFingerprint");
-	const char *algorithm = json_text_at(document, "digestSignatureAlgorithm");
-	if (end == NULL || bucket == NULL || object == NULL || fingerprint == NULL || !clock_parse(end, &link->end_us))
-		return error_set(err, ERROR_INPUT, "no digest of CloudTrail's");
-	if (algorithm == NULL || strcmp(algorithm, "SHA256withRSA") != 0)
-		return error_set(err, ERROR_INPUT, "signed with %.40s: expected SHA256withRSA",
-		                 algorithm != NULL ? algorithm : "nothing");
-	if (strcmp(base_of(object), base_of(link->name)) != 0)
-		return error_set(err, ERROR_INPUT, "is the digest of another time or place, %.200s", base_of(object));
-	(void)text_copy(link->fingerprint, sizeof(link->fingerprint), fingerprint);
-	return buffer_printf(&link->text, err, "%s\n%s/%s\n%s\n%s", end, bucket, object, link->hash,
-	                     signature != NULL ? signature : "null");
-}
-
-MUST_USE static int read_digest(struct check *check, const struct file *file, struct link *link, json_t **document,
-                                int64_t *start_us, char signature[static SOURCE_SIGNATURE_BYTES], struct error *err)
+MUST_USE static int read_digest(struct check *check, const struct digests_file *file, struct link *link,
+                                char signature[static SOURCE_SIGNATURE_BYTES], struct error *err)
 {
 	CLEANUP_BUFFER struct buffer text = {.limit = DIGEST_FILE_BYTES};
-	struct source_place place = source_place_of(file->name);
-	link->name = file->name;
-	link->chain_length = chain_length(file->name);
-	(void)text_copy(link->region, sizeof(link->region), place.region);
-	if (hash_file(check, file, signature, &text, link->hash, err) < 0 ||
-	    json_read(text.bytes != NULL ? text.bytes : "", text.length, document, err) < 0 ||
-	    make_text(link, *document, err) < 0)
+	if (hash_file(check, file, signature, &text, link->hash, err) < 0)
 		return -1;
-	const char *start = json_text_at(*document, "digestStartTime");
-	if (start == NULL || !clock_parse(start, start_us))
-		return error_set(err, ERROR_INPUT, "digestStartTime: expected a time");
-	return 0;
+	return digests_digest_read(&text, file->name, link->hash, &link->digest, err);
 }
 
 static void widen(struct digests_summary *summary, int64_t start_us, int64_t end_us)
@@ -509,30 +252,28 @@ static void widen(struct digests_summary *summary, int64_t start_us, int64_t end
 		summary->until_us = end_us;
 }
 
-MUST_USE static int check_digest(struct check *check, const struct file *file, struct error *err)
+MUST_USE static int check_digest(struct check *check, const struct digests_file *file, struct error *err)
 {
-	CLEANUP(link_done) struct link now = {.is_known = true, .is_open = true};
-	CLEANUP_JSON json_t *document = NULL;
+	CLEANUP(link_done) struct link now = {.name = file->name, .is_open = true};
 	char signature[SOURCE_SIGNATURE_BYTES];
 	struct error problem = {0};
-	int64_t start_us = 0;
 	struct source_place place = source_place_of(file->name);
-	int result = read_digest(check, file, &now, &document, &start_us, signature, &problem);
-	if (check->before.is_known && !is_same_chain(&check->before, &now))
+	(void)text_copy(now.region, sizeof(now.region), place.region);
+	int result = read_digest(check, file, &now, signature, &problem);
+	if (check->before.name != NULL && !digests_chain_is_same(check->before.name, now.name))
 		end_chain(check);
 	if (result < 0) {
 		check->summary->digests_bad++;
 		tell(check, file->name, "%s", problem.text);
 		return 0;
 	}
-	if (join(check, &now, document, start_us, err) < 0 ||
-	    (signature[0] != '\0' && verify(check, &now, signature, err) < 0))
+	if (join(check, &now, err) < 0 || (signature[0] != '\0' && verify(check, &now, signature, err) < 0))
 		return -1;
-	const json_t *entry;
-	for (size_t i = 0; (entry = aws_answer_list(document, "logFiles", i)) != NULL; i++)
-		check_log(check, file, entry);
-	widen(check->summary, start_us, now.end_us);
-	if (note_end(check, &now, &place, err) < 0)
+	struct digests_log log;
+	for (size_t i = 0; digests_digest_log(&now.digest, i, &log); i++)
+		check_log(check, file, &log);
+	widen(check->summary, now.digest.start_us, now.digest.end_us);
+	if (note_end(check, &place, now.digest.end_us, err) < 0)
 		return -1;
 	link_done(&check->before);
 	check->before = now;
@@ -540,18 +281,12 @@ MUST_USE static int check_digest(struct check *check, const struct file *file, s
 	return 0;
 }
 
-static int compare_digests(const void *a, const void *b)
-{
-	const struct file *first = a, *second = b;
-	return strcmp(base_of(first->name), base_of(second->name));
-}
-
 /* ---- logs that no digest names */
 
 static void check_rest(struct check *check)
 {
-	for (size_t i = 0; i < check->logs.count; i++) {
-		const struct file *log = &check->logs.list[i];
+	for (size_t i = 0; i < check->files.logs.count; i++) {
+		const struct digests_file *log = &check->files.logs.list[i];
 		if (log->is_listed)
 			continue;
 		struct source_place place = source_place_of(log->name);
@@ -567,26 +302,12 @@ static void check_rest(struct check *check)
 	}
 }
 
-static void files_done(struct files *files)
-{
-	for (size_t i = 0; i < files->count; i++)
-		free(files->list[i].name);
-	free(files->list);
-}
-
 static void check_done(struct check *check)
 {
-	for (size_t i = 0; check->sources != NULL && i < check->options->source_count; i++)
-		source_close(check->sources[i]);
-	free(check->sources);
-	files_done(&check->logs);
-	files_done(&check->digests);
-	map_done(&check->by_name);
+	digests_files_close(&check->files);
 	map_done(&check->ends);
 	free(check->end_us);
-	for (size_t i = 0; i < check->key_count; i++)
-		digest_key_free(check->keys[i].key);
-	free(check->keys);
+	digests_keys_close(check->keys);
 	link_done(&check->before);
 	inflate_free(check->inflate);
 }
@@ -595,12 +316,16 @@ int digests_verify(const struct digests_options *options, struct digests_summary
 {
 	struct digests_summary summary = {0};
 	CLEANUP(check_done) struct check check = {.options = options, .summary = &summary};
-	if (read_keys(&check, err) < 0 || inflate_new(&check.inflate, err) < 0 || list_sources(&check, err) < 0)
+	const struct digests_places places = {.names = options->sources,
+	                                      .count = options->source_count,
+	                                      .from = &options->from,
+	                                      .unreadable = on_unreadable,
+	                                      .context = &check};
+	if (digests_keys_open(options->public_keys, options->from.aws, &check.keys, err) < 0 ||
+	    inflate_new(&check.inflate, err) < 0 || digests_files_open(&check.files, &places, err) < 0)
 		return -1;
-	if (check.digests.count > 0)
-		qsort(check.digests.list, check.digests.count, sizeof(struct file), compare_digests);
-	for (size_t i = 0; i < check.digests.count; i++)
-		if (check_digest(&check, &check.digests.list[i], err) < 0)
+	for (size_t i = 0; i < check.files.digests.count; i++)
+		if (check_digest(&check, &check.files.digests.list[i], err) < 0)
 			return -1;
 	end_chain(&check);
 	check_rest(&check);

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "common/text.h"
-#include "detector/array.h"
+#include "common/array.h"
 #include "detector/source_layout.h"
 
 #define FILE_KIND "file"

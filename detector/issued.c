@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "detector/array.h"
+#include "common/array.h"
 
 int issued_add(struct issued *issued, const char *key, const struct issue *issue, struct error *err)
 {

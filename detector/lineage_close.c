@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "detector/array.h"
+#include "common/array.h"
 #include "detector/seen.h"
 
 #define WHAT "derived keys"

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "common/json.h"
-#include "detector/array.h"
+#include "common/array.h"
 #include "detector/lesson.h"
 
 /* LookupEvents knows users by name, later records by unique id. */

@@ -7,8 +7,8 @@
 
 #include <string.h>
 
+#include "common/array.h"
 #include "common/text.h"
-#include "detector/array.h"
 
 #define WHAT "the owners of addresses"
 

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "common/array.h"
 #include "common/buffer.h"
 #include "common/json.h"
 #include "common/text.h"
@@ -36,14 +37,9 @@ MUST_USE static int add_label(struct ranges *ranges, const char *region, const c
 {
 	if (ranges->label_count >= LABELS_MAX)
 		return error_set(err, ERROR_LIMIT, "more than %d regions and services", LABELS_MAX);
-	if (ranges->label_count == ranges->label_capacity) {
-		size_t capacity = ranges->label_capacity > 0 ? ranges->label_capacity * 2 : 64;
-		struct label *grown = reallocarray(ranges->labels, capacity, sizeof(*grown));
-		if (grown == NULL)
-			return error_set(err, ERROR_MEMORY, "no memory for address ranges");
-		ranges->labels = grown;
-		ranges->label_capacity = capacity;
-	}
+	if (array_reserve(&ranges->labels, sizeof(*ranges->labels), ranges->label_count, &ranges->label_capacity,
+	                  "address ranges", err) < 0)
+		return -1;
 	struct label *label = &ranges->labels[ranges->label_count++];
 	if (!text_copy(label->region, sizeof(label->region), region) ||
 	    !text_copy(label->service, sizeof(label->service), service))

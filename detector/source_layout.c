@@ -221,12 +221,11 @@ bool source_filter_takes(const struct source_filter *filter, const struct source
 bool source_is_log_name(const char *name)
 {
 	static const char *const endings[] = {".json", ".jsonl", ".json.gz", ".jsonl.gz"};
-	const char *slash = strrchr(name, '/');
-	name = slash != NULL ? slash + 1 : name;
-	size_t length = strlen(name);
+	const char *base = text_base(name);
+	size_t length = strlen(base);
 	for (size_t i = 0; i < ARRAY_LENGTH(endings); i++) {
 		size_t wanted = strlen(endings[i]);
-		if (length > wanted && strcmp(name + length - wanted, endings[i]) == 0)
+		if (length > wanted && strcmp(base + length - wanted, endings[i]) == 0)
 			return true;
 	}
 	return false;

@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "common/array.h"
 #include "common/clock.h"
 #include "common/text.h"
 #include "detector/map.h"
@@ -93,14 +94,9 @@ static int take_delivery(void *context, const json_t *delivery, struct error *er
 	if (map_add(&ranking->by_process, identity, strlen(identity), (uint32_t)ranking->count, &entry, err) < 0)
 		return -1;
 	if (entry.value == ranking->count) {
-		if (ranking->count == ranking->capacity) {
-			size_t capacity = ranking->capacity > 0 ? ranking->capacity * 2 : 16;
-			struct suspect *grown = reallocarray(ranking->suspects, capacity, sizeof(*grown));
-			if (grown == NULL)
-				return error_set(err, ERROR_MEMORY, "no memory for suspects");
-			ranking->suspects = grown;
-			ranking->capacity = capacity;
-		}
+		if (array_reserve(&ranking->suspects, sizeof(*ranking->suspects), ranking->count, &ranking->capacity,
+		                  "suspects", err) < 0)
+			return -1;
 		ranking->suspects[ranking->count++] = (struct suspect){.delivery = json_deep_copy(delivery),
 		                                                       .ledger = ranking->ledger,
 		                                                       .first_us = at_us,
@@ -162,10 +158,8 @@ static void weigh_agent(struct suspect *suspect, const json_t *agents)
 
 static bool is_named(const char *const *names, size_t count, const char *path)
 {
-	const char *slash = path != NULL ? strrchr(path, '/') : NULL;
-	const char *name = slash != NULL ? slash + 1 : path;
-	for (size_t i = 0; i < count && name != NULL; i++)
-		if (strcmp(names[i], name) == 0)
+	for (size_t i = 0; i < count && path != NULL; i++)
+		if (strcmp(names[i], text_base(path)) == 0)
 			return true;
 	return false;
 }

@@ -6,8 +6,8 @@
 
 #include <string.h>
 
+#include "common/array.h"
 #include "common/clock.h"
-#include "detector/array.h"
 
 #define WHAT "the ledger's instances"
 

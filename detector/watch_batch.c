@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/array.h"
 #include "common/clock.h"
 #include "store/findings.h"
 
@@ -46,14 +47,8 @@ void watch_batch_clear(struct watch_batch *batch)
 MUST_USE static int add_file(struct watch_batch *batch, const char *name, const struct checkpoint_id *id,
                              struct error *err)
 {
-	if (batch->count == batch->capacity) {
-		size_t capacity = batch->capacity > 0 ? batch->capacity * 2 : 64;
-		struct watch_file *grown = reallocarray(batch->files, capacity, sizeof(*grown));
-		if (grown == NULL)
-			return error_set(err, ERROR_MEMORY, "no memory for %zu files", capacity);
-		batch->files = grown;
-		batch->capacity = capacity;
-	}
+	if (array_reserve(&batch->files, sizeof(*batch->files), batch->count, &batch->capacity, "files", err) < 0)
+		return -1;
 	char *copy = strdup(name);
 	if (copy == NULL)
 		return error_set(err, ERROR_MEMORY, "no memory for a name");
@@ -137,14 +132,9 @@ static void on_file_done(void *context, const char *name, bool is_read)
 
 MUST_USE static int add_said(struct watch_batch *batch, const struct watch_said *said, struct error *err)
 {
-	if (batch->said_count == batch->said_capacity) {
-		size_t capacity = batch->said_capacity > 0 ? batch->said_capacity * 2 : 16;
-		struct watch_said *grown = reallocarray(batch->said, capacity, sizeof(*grown));
-		if (grown == NULL)
-			return error_set(err, ERROR_MEMORY, "no memory for findings");
-		batch->said = grown;
-		batch->said_capacity = capacity;
-	}
+	if (array_reserve(&batch->said, sizeof(*batch->said), batch->said_count, &batch->said_capacity, "findings",
+	                  err) < 0)
+		return -1;
 	batch->said[batch->said_count++] = *said;
 	return 0;
 }

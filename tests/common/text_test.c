@@ -293,6 +293,21 @@ static void test_decode_form(void **state)
 	}
 }
 
+static void gives_the_last_part_of_a_path(void **state)
+{
+	static const struct {
+		const char *path, *base;
+	} cases[] = {{"/usr/bin/curl", "curl"},
+	             {"s3://b/a/c.json", "c.json"},
+	             {"curl", "curl"},
+	             {"a/", ""},
+	             {"/", ""},
+	             {"", ""}};
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_string_equal(text_base(cases[i].path), cases[i].base);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -305,6 +320,7 @@ int main(void)
 		cmocka_unit_test(matches_lists_of_globs),
 		cmocka_unit_test(trims_both_ends),
 		cmocka_unit_test(knows_starts),
+		cmocka_unit_test(gives_the_last_part_of_a_path),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

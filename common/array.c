@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Arrays that double. */
-#include "detector/array.h"
+#include "common/array.h"
 
 #include <stdlib.h>
 #include <string.h>
