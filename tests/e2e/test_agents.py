@@ -314,7 +314,7 @@ def test_policy(instance, family, address):
 
 
 def test_an_agent_that_does_not_answer(instance):
-    instance.agents.set("stall-get-ms", 4000)
+    instance.agents.set("stall-get-ms", 60000)
     try:
         assert ask(instance, ECS_V4, f"/v2/credentials/{TASKS[0]}")[::2] == (503, "")
     finally:

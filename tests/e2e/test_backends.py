@@ -49,7 +49,7 @@ class Case:
 
     def row(self):
         """The one row that came since the last."""
-        assert eventually(lambda: len(self.instance.rows(settle=False)) > self.count, 20)
+        assert eventually(lambda: len(self.instance.rows(settle=False)) > self.count)
         rows = self.instance.rows()
         assert len(rows) == self.count + 1, rows[self.count:]
         self.count += 1
@@ -82,7 +82,7 @@ def case(request):
 def test_status_says_why(case):
     def ebpf():
         return case.instance.status()["witness"]["ebpf"]
-    assert eventually(lambda: ebpf().startswith(case.backend.ebpf), 20), ebpf()
+    assert eventually(lambda: ebpf().startswith(case.backend.ebpf)), ebpf()
 
 
 @families

@@ -24,6 +24,8 @@ from pathlib import Path
 
 import pytest
 
+from world import eventually
+
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(os.environ.get("KEYTRAIL_BIN", ROOT / "build/release/bin"))
 KEYTRAIL = BIN / "keytrail"
@@ -462,6 +464,12 @@ def test_findings_without_a_key(ledger, text, says):
 
 # ---- following
 
+def is_waiting(child):
+    """Has it shown what there was? From then on it catches signals, and sleeps between two looks."""
+    fields = dict(line.split(":\t", 1) for line in Path(f"/proc/{child.pid}/status").read_text().splitlines() if ":\t" in line)
+    return fields["State"].startswith("S") and int(fields["SigCgt"], 16) >> (signal.SIGINT - 1) & 1
+
+
 def follow(path, *words):
     return subprocess.Popen([KEYTRAIL, "deliveries", "-f", "--ledger", path, *words], stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE, text=True)
@@ -472,14 +480,14 @@ def test_follow_shows_new_rows_once(tmp_path, number):
     path = tmp_path / "l.db"
     make_ledger(path, ROWS[:2])
     child = follow(path, "--role", "web")
-    time.sleep(0.6)
+    assert eventually(lambda: is_waiting(child))
     make_ledger(path, [row(10, KEYS[0], process(pid=1010)), row(11, KEYS[0], process(pid=1011), role="batch"),
                        row(12, KEYS[0], process(pid=1012))])
     assert [json.loads(child.stdout.readline())["process"]["pid"] for _ in range(2)] == [1010, 1012]
     make_ledger(path, [row(13, KEYS[0], process(pid=1013))])
     assert json.loads(child.stdout.readline())["process"]["pid"] == 1013
     child.send_signal(number)
-    rest, complaints = child.communicate(timeout=10)
+    rest, complaints = child.communicate(timeout=60)
     assert (child.returncode, rest, complaints) == (0, "", "")
 
 
@@ -487,9 +495,9 @@ def test_follow_with_since_starts_earlier(tmp_path):
     path = tmp_path / "l.db"
     make_ledger(path, ROWS[:3])
     child = follow(path, "--since", "2026-01-02T03:04:06.678901Z", "-o", "json")
-    time.sleep(0.8)
+    assert eventually(lambda: is_waiting(child))
     child.send_signal(signal.SIGINT)
-    text, _ = child.communicate(timeout=10)
+    text, _ = child.communicate(timeout=60)
     assert [one["process"]["pid"] for one in json.loads(text)] == [200, 300]
     assert child.returncode == 0
 
@@ -498,9 +506,9 @@ def test_follow_ends_with_its_reader(tmp_path):
     path = tmp_path / "l.db"
     make_ledger(path, ROWS[:1])
     child = follow(path)
-    time.sleep(0.3)
+    assert eventually(lambda: is_waiting(child))
     child.stdout.close()
-    assert child.wait(timeout=10) == 0
+    assert child.wait(timeout=60) == 0
     assert child.stderr.read() == ""
     child.stderr.close()
 
@@ -816,10 +824,10 @@ def test_status_when_the_answer_is_unclear(machine, answer):
 
 
 def test_status_does_not_wait_for_ever(machine):
-    daemon = Daemon(machine.root, GOOD_ANSWER, delay_s=5)
+    daemon = Daemon(machine.root, GOOD_ANSWER, delay_s=20)
     began = time.monotonic()
     result = machine.status()
-    assert time.monotonic() - began < 4.5
+    assert time.monotonic() - began < 15
     daemon.close()
     assert result.returncode == 3 and "no answer within" in result.stdout
 

@@ -31,7 +31,7 @@ IDS = [" ".join(words) or "nothing" for words, _, _ in CASES]
 
 
 def script(shell):
-    done = subprocess.run([str(binary("keytrail")), "completion", shell], capture_output=True, text=True, timeout=10)
+    done = subprocess.run([str(binary("keytrail")), "completion", shell], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
@@ -98,5 +98,5 @@ def test_zsh_is_told_of_commands_options_and_verbs(folder):
 
 
 def test_other_shells_are_refused_by_name():
-    done = subprocess.run([str(binary("keytrail")), "completion", "tcsh"], capture_output=True, text=True, timeout=10)
+    done = subprocess.run([str(binary("keytrail")), "completion", "tcsh"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and "tcsh" in done.stderr and "bash, zsh or fish" in done.stderr

@@ -111,7 +111,7 @@ def test_two_containers_and_a_user_starve_nobody(instance):
 
 @needs_world
 def test_connections_are_given_back(instance):
-    assert eventually(lambda: instance.values()["keytrail_connections", ""] == 0, 10)
+    assert eventually(lambda: instance.values()["keytrail_connections", ""] == 0)
     assert slowest(instance) < PATIENCE_S
 
 

@@ -13,10 +13,9 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from instance import IMDS_V4, IMDS_V6, ROLE_PATH, Instance, binary, eventually, needs_world
+from instance import IMDS_V4, IMDS_V6, QUICK_S, ROLE_PATH, Instance, binary, eventually, needs_world
 
 pytestmark = needs_world
-QUICK_S = 2  # "at once", on a busy machine
 
 
 def give_up(instance, reason="it crashed nine times"):
@@ -138,13 +137,13 @@ def test_closed_with_a_socket_that_was_held():
         holder = instance.world.popen("host", [sys.executable, "-I", "-S", "-c", HOLDER], stdin=subprocess.PIPE,
                                       stdout=subprocess.PIPE)
         assert holder.stdout.readline() == "ready\n"
-        waiting = instance.world.popen("host", ["curl", "-sS", "-m", "20", f"http://{IMDS_V4}{ROLE_PATH}"],
+        waiting = instance.world.popen("host", ["curl", "-sS", "-m", "60", f"http://{IMDS_V4}{ROLE_PATH}"],
                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         assert eventually(lambda: instance.world.run("host", ["ss", "-Htn", "state", "established", "dport = :80"])
                           .stdout)
         began = time.monotonic()
         give_up(instance)
         holder.stdin.close()
-        assert waiting.wait(timeout=15) in (52, 56) and time.monotonic() - began < QUICK_S + 3
+        assert waiting.wait(timeout=60) in (52, 56) and time.monotonic() - began < QUICK_S
         assert instance.curl(path=ROLE_PATH).returncode == 7
         instance.start()

@@ -35,7 +35,7 @@ NAMED = ["pid", "started_at", "uid", "user", "exe", "exe_sha256", "exe_foreign_m
 FETCH = """#!/usr/bin/python3
 import http.client, os, sys
 def ask(method, path, headers):
-    connection = http.client.HTTPConnection("169.254.169.254", timeout=10)
+    connection = http.client.HTTPConnection("169.254.169.254", timeout=60)
     connection.request(method, path, headers={"User-Agent": os.environ["AGENT"], **headers})
     answer = connection.getresponse()
     assert answer.status == 200, answer.status
@@ -367,7 +367,7 @@ import os, socket, sys, time
 ours, theirs = os.pipe()
 if os.fork() == 0:
     os.close(theirs)
-    client = socket.create_connection(("169.254.169.254", 80), timeout=10)
+    client = socket.create_connection(("169.254.169.254", 80), timeout=20)
     time.sleep(0.5)  # until the witness has looked
     os.read(ours, 1)
     time.sleep(0.1)  # until it is adopted

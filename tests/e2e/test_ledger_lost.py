@@ -20,12 +20,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import disks
 from imds import binary
-from instance import DEADLINE_S, ROLE_PATH, eventually, needs_world
+from instance import DEADLINE_S, QUICK_S, ROLE_PATH, eventually, needs_world
 from watched import Watched
 
 pytestmark = needs_world
 
-QUICK_S = 3  # of an answer; alone on the machine it is a tenth of that
 
 
 # ---- what goes wrong: each yields while it is wrong

@@ -15,7 +15,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from imds import binary  # noqa: E402
-from instance import ROOT, Instance, eventually, needs_world  # noqa: E402
+from instance import QUICK_S, ROOT, Instance, eventually, needs_world  # noqa: E402
 from watched import HEAD, LABEL, Watched, samples, split  # noqa: E402
 
 PORT = 9475
@@ -100,7 +100,7 @@ def test_connections_being_served_are_counted(instance):
     assert waiting.stdout.readline() == "there\n"
     assert eventually(lambda: instance.value("keytrail_connections") == 1)
     waiting.stdin.close()
-    assert eventually(lambda: instance.value("keytrail_connections") == 0, 10)
+    assert eventually(lambda: instance.value("keytrail_connections") == 0)
 
 
 @needs_world
@@ -172,7 +172,7 @@ def test_slow_clients_do_not_stop_it(instance):
     slow[0].sendall(b"GET /metrics HT")
     started = time.monotonic()
     assert instance.ask()[0] == 200
-    assert time.monotonic() - started < 6  # two seconds for each of those before
+    assert time.monotonic() - started < 6 + QUICK_S  # two seconds for each of those before
     for client in slow:
         assert client.recv(1) == b""
         client.close()
@@ -184,7 +184,7 @@ def test_slow_clients_do_not_hold_up_the_end():
         slow = [instance.connect() for _ in range(8)]
         started = time.monotonic()
         assert instance.stop() == 0
-        assert time.monotonic() - started < 5  # two seconds for the one being answered
+        assert time.monotonic() - started < 5 + QUICK_S  # two seconds for the one being answered
         for client in slow:
             client.close()
 
@@ -212,7 +212,7 @@ def test_stale_socket_is_replaced_and_removed_in_the_end():
         assert not instance.socket.exists()
         instance.socket.write_text("precious")
         instance.start(wait=False)
-        assert instance.daemon.wait(timeout=10) == 2
+        assert instance.daemon.wait(timeout=60) == 2
         assert f"{instance.socket}: is there, and is no socket" in instance.log.read_text()
         assert instance.socket.read_text() == "precious"
 
@@ -241,7 +241,7 @@ def test_place_that_is_taken_stops_the_start():
                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert taker.stdout.readline() == "there\n"
         instance.start(wait=False)
-        assert instance.daemon.wait(timeout=10) == 1
+        assert instance.daemon.wait(timeout=60) == 1
         assert f"[metrics] listen = 127.0.0.1:{PORT}: cannot listen: Address already in use" in instance.log.read_text()
 
 
@@ -260,7 +260,7 @@ def test_other_places_are_settings_errors(tmp_path, place):
     config = tmp_path / "keytrail.conf"
     config.write_text(f"# metrics\n[metrics]\nlisten = {place}\n")
     done = subprocess.run([str(binary("keytraild")), "-c", str(config), "--check-config"], capture_output=True,
-                          text=True, timeout=10)
+                          text=True, timeout=60)
     assert done.returncode == 2
     assert f"{config}:3: [metrics] listen = {place}: expected unix:/PATH" in done.stderr
 

@@ -20,7 +20,7 @@ def instance():
 
 
 def ip(*words):
-    subprocess.run(["ip", *words], check=True, timeout=10)
+    subprocess.run(["ip", *words], check=True, timeout=60)
 
 
 def out_of_reach(instance, form="json"):

@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from instance import IMDS_V4, IMDS_V6, ROLE_PATH, TOKEN_HEADER, TTL_HEADER, Instance, eventually, needs_world, parse
+from instance import IMDS_V4, IMDS_V6, QUICK_S, ROLE_PATH, TOKEN_HEADER, TTL_HEADER, Instance, eventually, needs_world, parse
 
 pytestmark = needs_world
 families = pytest.mark.parametrize("address", [IMDS_V4, IMDS_V6], ids=["v4", "v6"])
@@ -167,7 +167,7 @@ def test_hop_limit_1_keeps_bridged_containers_out():
         got, headers, body = parse(instance.curl("-X", "PUT", "-H", f"{TTL_HEADER}: 60", path="/latest/api/token",
                                                  ns="ctr1"))
         assert (got, headers["content-length"], body) == (403, "0", "")
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < QUICK_S
         assert instance.row("reason='hop-limit'")["client_address"] == "172.30.0.11"
 
 
@@ -208,13 +208,13 @@ def test_token_ends_with_its_time():
 
 
 def test_upstream_silent_is_a_quick_503():
-    with Instance(settings={"upstream": {"timeout_ms": 300}}) as instance:
+    with Instance(settings={"upstream": {"timeout_ms": 1500}}) as instance:
         token = instance.token()
-        instance.imds.set("stall-get-ms", 3000)
+        instance.imds.set("stall-get-ms", 60000)
         started = time.monotonic()
         status, headers, body = instance.get("/latest/meta-data/", token)
         assert (status, headers["content-length"], body) == (503, "0", "")
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < QUICK_S
 
 
 def test_imds_disabled_is_passed_on():
@@ -250,11 +250,11 @@ def test_daemon_and_witness_end_together():
     with Instance() as instance:
         witness = instance.witness_pid()
         os.kill(witness, 9)
-        assert instance.daemon.wait(timeout=10) == 1
+        assert instance.daemon.wait(timeout=60) == 1
         instance.start()
         witness = instance.witness_pid()
         os.kill(instance.pid(), 9)
-        instance.daemon.wait(timeout=10)
+        instance.daemon.wait(timeout=60)
         eventually(lambda: not pathlib.Path(f"/proc/{witness}").exists())
         instance.start()
         assert instance.get("/latest/meta-data/", instance.token())[0] == 200
@@ -276,11 +276,11 @@ def test_slow_sender_holds_up_nobody():
         slow = instance.world.popen("host", [sys.executable, "-I", "-S", "-c", (
             "import socket,time\n"
             f"c=socket.create_connection(('{IMDS_V4}',80))\n"
-            "for b in b'GET / HTTP/1.1': c.send(bytes([b])); time.sleep(0.2)\n")])
+            "for b in b'GET / HTTP/1.1': c.send(bytes([b])); time.sleep(0.5)\n")])
         time.sleep(0.3)
         started = time.monotonic()
         assert instance.get("/latest/meta-data/", instance.token())[0] == 200
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 4  # it would be let go after five
         slow.kill()
         slow.wait()
 

@@ -74,7 +74,7 @@ class Asking:
             assert child.stdout.readline() == "asking\n"
 
     def ended(self):
-        return {name: json.loads(child.communicate("\n", timeout=20)[0]) for name, child in self.running.items()}
+        return {name: json.loads(child.communicate("\n", timeout=60)[0]) for name, child in self.running.items()}
 
 
 def client(kind, address=IMDS_V4, ns="host"):
@@ -136,7 +136,7 @@ def test_repair_mends_what_others_do_and_fails_no_request(name):
         time.sleep(4 if name == "everything flushed" else 1.5)  # some wait for an answer that was lost, 3 s
         assert redirect(instance, "check").returncode == 0
         for download in downloads:
-            text = download.communicate(timeout=15)[0]
+            text = download.communicate(timeout=60)[0]
             # NAT itself is gone between `nft flush ruleset` and `repair`: what would have arrived then is lost.
             if name == "everything flushed" and mended - sent > STALL_MS / 1000:
                 continue
@@ -199,7 +199,7 @@ def test_an_up_that_is_killed_is_no_harm():
                                              stderr=subprocess.DEVNULL)
                 time.sleep(delay)
                 child.send_signal(signal.SIGKILL)
-                child.wait(timeout=10)
+                child.wait(timeout=60)
                 done = redirect(instance, "down")
                 assert done.returncode == 0, done.stderr
                 assert rules_of(instance) == clean, (verb, delay)

@@ -180,7 +180,7 @@ def test_witness_that_does_not_answer():
             instance.settings = {"imdsv2": {"mode": "audit"}}
             instance.write_config()
             instance.daemon.send_signal(signal.SIGHUP)
-            assert eventually(lambda: instance.status()["reload"]["refused"], 15)
+            assert eventually(lambda: instance.status()["reload"]["refused"])
             assert "the witness does not answer" in instance.status()["reload"]["reason"]
         finally:
             subprocess.run(["kill", "-CONT", str(witness)], check=True)

@@ -182,4 +182,4 @@ def test_systemd_socket_activate_starts_it():
         eventually(lambda: instance.world.run("host", ["ss", "-Hltn", "sport = :8775"]).stdout)
         assert instance.credentials()["AccessKeyId"]
         manager.send_signal(signal.SIGTERM)
-        assert manager.wait(timeout=10) == 0
+        assert manager.wait(timeout=60) == 0

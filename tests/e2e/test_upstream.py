@@ -10,12 +10,11 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from instance import ROLE_PATH, Instance, eventually, needs_world
+from instance import QUICK_S, ROLE_PATH, Instance, eventually, needs_world
 
 pytestmark = needs_world
 KEYS = ROLE_PATH + "web-server"
-TIMEOUT_MS = 500
-QUICK_S = 3  # our timeout, and a busy machine
+TIMEOUT_MS = 1500
 
 
 @pytest.fixture
@@ -30,7 +29,7 @@ def is_reachable(instance):
 
 
 def expect_recovery(instance):
-    assert eventually(lambda: instance.get(KEYS, instance.token())[0] == 200, 10)
+    assert eventually(lambda: instance.get(KEYS, instance.token())[0] == 200)
     assert is_reachable(instance)
     rows = instance.rows("access_key_id IS NOT NULL")
     assert all(row["outcome"] == "delivered" for row in rows)
@@ -102,11 +101,11 @@ def test_throttled_with_silence(instance):
 
 def test_tokens_are_given_out_while_the_service_is_silent(instance):
     """Ours need nothing of the service's but the token that we hold: SDKs give up on a PUT after half a second."""
-    instance.imds.set("stall-get-ms", 5000)
-    instance.imds.set("stall-put-ms", 5000)
+    instance.imds.set("stall-get-ms", 60000)
+    instance.imds.set("stall-put-ms", 60000)
     began = time.monotonic()
     token = instance.token()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < QUICK_S
     began = time.monotonic()
     status, headers, body = instance.get(KEYS, token)
     assert (status, body) == (503, "") and time.monotonic() - began < QUICK_S

@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from instance import (IMDS_V4, IMDS_V6, ROLE_PATH, TOKEN_HEADER, TTL_HEADER, Instance, eventually,  # noqa: E402
+from instance import (IMDS_V4, IMDS_V6, QUICK_S, ROLE_PATH, TOKEN_HEADER, TTL_HEADER, Instance, eventually,   # noqa: E402
                       needs_world)
 from wire import Wire, request  # noqa: E402
 
@@ -23,7 +23,7 @@ TOKEN_PATH = "/latest/api/token"
 IDENTITY = META + "identity-credentials/ec2/security-credentials/ec2-instance"
 TASKS = META + "iam-ecs-0a1b2c3d4e5f60718/"
 SIMULATED_TTL = "X-Aws-Ec2-Metadata-Token-Ttl-Seconds"
-UPSTREAM_TIMEOUT_MS = 1000
+UPSTREAM_TIMEOUT_MS = 2500
 
 
 class Talk:
@@ -242,7 +242,7 @@ def _(talk):
 
 @case("rule-12-put-within-500-ms")
 def _(talk):
-    assert min(talk.put(60).seconds for _ in range(5)) < 0.5
+    assert min(talk.put(60).seconds for _ in range(20)) < 0.5
 
 
 @case("rule-13-silent-upstream-does-not-hang")
@@ -251,7 +251,7 @@ def _(talk):
     talk.set(stall_get_ms=20000)
     answer = talk.get(META + "mac", token=token)
     assert answer.status == 503 and answer.is_empty_refusal
-    assert UPSTREAM_TIMEOUT_MS / 1000 - 0.1 < answer.seconds < UPSTREAM_TIMEOUT_MS / 1000 + 2
+    assert UPSTREAM_TIMEOUT_MS / 1000 - 0.1 < answer.seconds < UPSTREAM_TIMEOUT_MS / 1000 + QUICK_S
 
 
 @case("rule-14-codes-of-denials")
@@ -537,7 +537,7 @@ def _(talk):
     audit = talk.audit()  # limit 1
     assert audit.put(60).status == 200
     answer = audit.put(60, where="ctr1")
-    assert answer.status == 403 and answer.is_empty_refusal and answer.seconds < 2
+    assert answer.status == 403 and answer.is_empty_refusal and answer.seconds < QUICK_S
     assert audit.get(META, token=None, where="ctr1").status == 200  # a GET always arrives
 
 
@@ -565,7 +565,7 @@ def _(talk):
     for settings in ({"body_fault": "stall", "fault_path": META + "mac"}, {"stall_get_ms": 20000}):
         talk.set(**settings)
         answer = talk.get(META + "mac", token=token)
-        assert answer.status == 503 and answer.is_empty_refusal and answer.seconds < UPSTREAM_TIMEOUT_MS / 1000 + 2
+        assert answer.status == 503 and answer.is_empty_refusal and answer.seconds < UPSTREAM_TIMEOUT_MS / 1000 + QUICK_S
         talk.place.restore()
     for fault in ("cut", "reset", "long"):
         talk.set(body_fault=fault, fault_path=META + "mac")

@@ -89,7 +89,7 @@ def test_without_the_host_key_only_key_ids_are_compared(leak, tmp_path):
 
 def rotate(instance):
     return subprocess.run([str(binary("keytraild")), "-c", str(instance.config), "--rotate-host-key"], capture_output=True,
-                          text=True, timeout=10)
+                          text=True, timeout=60)
 
 
 def how(done):
@@ -165,6 +165,6 @@ def test_a_fleets_key_must_be_there():
         assert answer["refused"] is True and "[ledger] fleet_key: /nonexistent/fleet.key" in answer["reason"]
         instance.stop()
         instance.start(wait=False)
-        assert instance.daemon.wait(10) == 1
+        assert instance.daemon.wait(60) == 1
         assert "fleet_key" in instance.log.read_text()
         instance.daemon = None

@@ -13,7 +13,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "world"))
 
-from world import IMDS_V4, IMDS_V6, ROLES, SCRIPT, THROWAWAY, World, eventually, world  # noqa: E402,F401
+from world import IMDS_V4, IMDS_V6, QUICK_S, ROLES, SCRIPT, THROWAWAY, World, eventually, world  # noqa: E402,F401
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 
@@ -31,7 +31,7 @@ def test_the_host_reaches_the_metadata_service_at_once(world, address):  # noqa:
     world.serve("imds", "imds")
     answer = get(world, "host", address)
     assert answer["who"] == "imds"
-    assert answer["seconds"] < 1
+    assert answer["seconds"] < QUICK_S
 
 
 def test_nothing_leads_out(world):  # noqa: F811
@@ -99,14 +99,14 @@ def test_a_killed_test_run_leaves_nothing(by):
     prefix = run.stdout.readline().strip()
     assert len(left(prefix)) == len(ROLES)
     run.send_signal(by)
-    run.wait(timeout=10)
+    run.wait(timeout=60)
     run.stdout.close()
-    assert eventually(lambda: not left(prefix), 10)
+    assert eventually(lambda: not left(prefix))
 
 
 def test_a_name_in_use_is_refused_and_left_alone():
     with World() as made:
-        again = subprocess.run([SCRIPT, "up", "--prefix", made.prefix], capture_output=True, text=True, timeout=10)
+        again = subprocess.run([SCRIPT, "up", "--prefix", made.prefix], capture_output=True, text=True, timeout=60)
         assert again.returncode == 1
         assert "exists already" in again.stderr
         assert len(left(made.prefix)) == len(ROLES)
@@ -127,13 +127,13 @@ def test_a_failed_up_leaves_nothing(tmp_path):
 def test_down_is_idempotent_and_keeps_to_its_prefix():
     with World() as made:
         for prefix in (made.prefix + "0", made.prefix[:-1]):
-            done = subprocess.run([SCRIPT, "down", "--prefix", prefix], timeout=10)
+            done = subprocess.run([SCRIPT, "down", "--prefix", prefix], timeout=60)
             assert done.returncode == 0
         assert len(left(made.prefix)) == len(ROLES)
 
 
 @pytest.mark.parametrize("arguments", [[], ["sideways"], ["up", "--prefix"], ["up", "--prefix", "../x"], ["up", "x"]])
 def test_usage(arguments):
-    done = subprocess.run([SCRIPT, *arguments], capture_output=True, text=True, timeout=10)
+    done = subprocess.run([SCRIPT, *arguments], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert done.stderr.startswith(("usage:", "world:"))

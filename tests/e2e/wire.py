@@ -207,7 +207,7 @@ class Wire:
 
     def close(self):
         self.child.stdin.close()
-        self.child.wait(timeout=10)
+        self.child.wait(timeout=60)
 
 
 def request(method, path, *headers, version="HTTP/1.1", host="169.254.169.254", body=b""):

@@ -144,7 +144,7 @@ class Place:
         child = self.world.popen("host", ["unshare", "--net", "sleep", "infinity"])
         # Until then it lives in this process's namespace, then in the host's.
         others = {os.stat("/proc/self/ns/net").st_ino, os.stat(self.world.path("host")).st_ino}
-        assert eventually(lambda: os.stat(f"/proc/{child.pid}/ns/net").st_ino not in others, 20)
+        assert eventually(lambda: os.stat(f"/proc/{child.pid}/ns/net").st_ino not in others)
         self.pids[place] = child.pid
 
     def nest(self, place, outer, address, gateway):
@@ -203,7 +203,7 @@ class Place:
 
     def wait_for_port(self, port):
         probe = f"import socket; socket.create_connection(('127.0.0.1', {port}))"
-        assert eventually(lambda: self.world.run("host", ["/usr/bin/python3", "-I", "-S", "-c", probe]).returncode == 0, 20)
+        assert eventually(lambda: self.world.run("host", ["/usr/bin/python3", "-I", "-S", "-c", probe]).returncode == 0)
 
     def socat(self):
         self.world.popen("host", ["socat", "TCP-LISTEN:8181,bind=127.0.0.1,fork,reuseaddr,backlog=512", f"TCP:{IMDS_V4}:80"])
@@ -264,7 +264,7 @@ class Bench:
         def state():
             return self.instance.status()["witness"]["ebpf"]
         if not self.backend.settings and not self.backend.refused:
-            eventually(lambda: state() == "on", 20)
+            eventually(lambda: state() == "on")
         return state()
 
     def count(self, name):

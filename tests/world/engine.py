@@ -214,7 +214,7 @@ def pid_of(container_id):
             if any(line.endswith(container_id) for line in lines):
                 return int(path.parent.name)
         return None
-    pid = eventually(find, 10)
+    pid = eventually(find)
     assert pid, container_id
     return pid
 

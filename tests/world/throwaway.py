@@ -21,7 +21,7 @@ import time
 IMDS = (("169.254.169.254", 80), ("fd00:ec2::254", 80))
 SO_ORIGINAL_DST = IP6T_SO_ORIGINAL_DST = 80
 SO_MARK = 36
-CLIENT_TIMEOUT_S = 3.0
+CLIENT_TIMEOUT_S = 10.0
 REQUEST = b"GET /latest/meta-data/ HTTP/1.1\r\nHost: 169.254.169.254\r\n\r\n"
 
 

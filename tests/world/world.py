@@ -26,7 +26,8 @@ THROWAWAY = ["/usr/bin/python3", "-I", "-S", "-c", (FOLDER / "throwaway.py").rea
 IMDS_V4 = "169.254.169.254"
 IMDS_V6 = "fd00:ec2::254"
 ROLES = ("imds", "host", "ctr1", "ctr2")
-DEFAULT_TIMEOUT_S = 20
+DEFAULT_TIMEOUT_S = 60
+QUICK_S = 10  # "at once": of what waits for nothing and nobody. Alone it takes a hundredth; machines may be busy
 
 # Programs on control groups are seen by every redirect of the machine, in whatever world: who attaches some is alone.
 PROGRAMS_LOCK = "/run/keytrail-test-programs.lock"
@@ -148,7 +149,7 @@ def _group_of(user):
     return str(pwd.getpwnam(user).pw_gid)
 
 
-def eventually(condition, timeout_s=5.0, pause_s=0.02):
+def eventually(condition, timeout_s=30.0, pause_s=0.02):
     """Waits until condition() is true; returns its last value."""
     deadline = time.monotonic() + timeout_s
     while True:

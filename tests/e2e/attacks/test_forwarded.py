@@ -65,7 +65,7 @@ def forwarder(instance, headers):
     child = instance.world.popen("host", [NGINX, "-c", str(config), "-p", str(folder)], stdin=subprocess.DEVNULL,
                                  stderr=subprocess.DEVNULL)
     try:
-        assert eventually(lambda: instance.wire.send(then="close", address="127.0.0.1", port=PORT).end == "closed", 10)
+        assert eventually(lambda: instance.wire.send(then="close", address="127.0.0.1", port=PORT).end == "closed")
         yield lambda raw: instance.wire.send(raw, address="127.0.0.1", port=PORT)
     finally:
         child.kill()

@@ -35,19 +35,19 @@ def get(instance):
 
 def assert_served(instance):
     answer = instance.wire.send(get(instance))
-    assert answer.status == 200 and answer.seconds < 2, answer
+    assert answer.status == 200 and answer.seconds < REQUEST_TIMEOUT_S - 1, answer
 
 
 def assert_let_go(instance):
     """No connection is being served any more."""
-    assert eventually(lambda: instance.value("keytrail_connections") == 0, 15)
+    assert eventually(lambda: instance.value("keytrail_connections") == 0)
 
 
 # A client without TCP_NODELAY keeps back its second piece until the first is acknowledged.
 TWO_PIECES = r"""
 import socket, sys, time
 head, times = bytes.fromhex(sys.argv[1]), []
-for _ in range(12):
+for _ in range(60):
     client = socket.create_connection(("169.254.169.254", 80))
     began = time.monotonic()
     client.sendall(head[:40])
@@ -99,7 +99,7 @@ def test_too_slow(instance):
     assert_served(instance)
     for name, answer in ((name, waiting.result()) for name, waiting in pending.items()):
         assert answer.raw == b"" and answer.end in ("eof", "reset"), (name, answer)
-        assert REQUEST_TIMEOUT_S - 0.5 < answer.seconds < REQUEST_TIMEOUT_S + 5, (name, answer)
+        assert REQUEST_TIMEOUT_S - 0.5 < answer.seconds < REQUEST_TIMEOUT_S + 15, (name, answer)
     assert_let_go(instance)
 
 
@@ -120,7 +120,7 @@ def test_gone(instance, name):
     refused = instance.value("keytrail_requests_total", 'class="other",result="refused"')
     pieces, then = GONE[name]
     answer = instance.wire.send(*pieces, then=then)
-    assert answer.raw == b"" and answer.seconds < 2, answer
+    assert answer.raw == b"" and answer.seconds < REQUEST_TIMEOUT_S - 1, answer
     assert_let_go(instance)
     assert instance.value("keytrail_requests_total", 'class="other",result="refused"') == refused
 
@@ -164,5 +164,5 @@ def test_idle_connections(instance, count):
     idle.release()
     idle.close()
     assert_let_go(instance)
-    assert eventually(lambda: len(os.listdir(f"/proc/{instance.pid()}/fd")) < descriptors + 60, 10)
+    assert eventually(lambda: len(os.listdir(f"/proc/{instance.pid()}/fd")) < descriptors + 60)
     assert_served(instance)
