@@ -27,7 +27,10 @@ static bool read_file(int folder, const char *name, struct buffer *ret)
 	struct error ignored;
 	CLEANUP_FD int fd = openat(folder, name, O_RDONLY | O_CLOEXEC);
 	ssize_t got = fd >= 0 ? read(fd, bytes, sizeof(bytes)) : -1;
-	return got >= 0 && buffer_append(ret, bytes, (size_t)got, &ignored) == 0;
+	bool is_read = got >= 0 && buffer_append(ret, bytes, (size_t)got, &ignored) == 0;
+	if (got > 0)
+		explicit_bzero(bytes, (size_t)got);
+	return is_read;
 }
 
 /* The name in the first line cannot look like another one: the kernel escapes newlines. */
@@ -128,28 +131,38 @@ static void put_numbers(struct subject *subject, json_t *object)
 
 /* ---- its texts */
 
-/* What remains of `most` bytes after this argument is in. Cut only once secrets are out: half a token is none that
- * would be recognised. */
-static size_t put_argument(json_t *arguments, const char *argument, const char *previous, const char *patterns,
+/* What remains of `most` bytes after this argument is in; of 0 bytes it is only asked whether it holds a secret. Cut
+ * only once secrets are out: half a token is none that would be recognised. */
+static size_t put_argument(struct subject *subject, json_t *arguments, const char *argument, const char *previous,
                            size_t most)
 {
 	char ahead[CMDLINE_BYTES + TOKEN_BYTES], clean[CMDLINE_BYTES + TOKEN_BYTES + 64];
 	(void)text_copy(ahead, most + TOKEN_BYTES < sizeof(ahead) ? most + TOKEN_BYTES : sizeof(ahead), argument);
-	(void)redact_argument(ahead, previous, patterns, clean, sizeof(clean));
+	subject->has_secret |= redact_argument(ahead, previous, subject->reader->redact, clean, sizeof(clean));
+	explicit_bzero(ahead, strlen(ahead));
 	size_t length = strnlen(clean, most);
 	(void)json_array_append_new(arguments, json_from_bytes(clean, length));
 	return most - length;
 }
 
-static void put_arguments(const struct buffer *text, const char *patterns, size_t most, json_t *object)
+/* Does an argument that is not stored hold one? */
+static bool is_secret(const struct subject *subject, const char *argument, const char *previous)
+{
+	char clean[FILE_BYTES + 64];
+	return redact_argument(argument, previous, subject->reader->redact, clean, sizeof(clean));
+}
+
+static void put_arguments(struct subject *subject, size_t most, json_t *object)
 {
 	json_t *arguments = json_array();
-	const char *at = text->bytes, *previous = NULL;
-	const char *end = at != NULL ? at + text->length : NULL;
-	while (at < end && most > 0 && json_array_size(arguments) < ARGUMENTS_MAX) {
-		most = put_argument(arguments, at, previous, patterns, most - 1);
+	const char *at = subject->cmdline.bytes, *previous = NULL;
+	const char *end = at != NULL ? at + subject->cmdline.length : NULL;
+	for (; at < end; at += strnlen(at, (size_t)(end - at)) + 1) {
+		if (most > 0 && json_array_size(arguments) < ARGUMENTS_MAX)
+			most = put_argument(subject, arguments, at, previous, most - 1);
+		else
+			subject->has_secret = subject->has_secret || is_secret(subject, at, previous);
 		previous = at;
-		at += strnlen(at, (size_t)(end - at)) + 1;
 	}
 	json_put(object, "cmdline", arguments);
 }
@@ -196,7 +209,7 @@ static void put_program(struct subject *subject, json_t *object)
 	put_exe(subject, object);
 	if (!read_file(subject->folder, "cmdline", &subject->cmdline))
 		buffer_clear(&subject->cmdline);
-	put_arguments(&subject->cmdline, subject->reader->redact, most, object);
+	put_arguments(subject, most, object);
 	if (subject->is_main)
 		json_put(object, "script", script_of(subject, subject->exe.path, &subject->cmdline));
 }
@@ -227,7 +240,7 @@ void subject_done(struct subject *subject)
 		(void)close(subject->folder);
 	free(subject->status);
 	exe_done(&subject->exe);
-	buffer_done(&subject->cmdline);
+	buffer_wipe_done(&subject->cmdline);
 	buffer_done(&subject->cgroup);
 	*subject = SUBJECT_NONE;
 }

@@ -35,7 +35,8 @@ struct subject {
 	bool is_foreign;      /* in another mount namespace than the machine's */
 	bool is_foreign_user; /* in another user namespace */
 	struct exe exe;
-	struct buffer cmdline, cgroup;
+	struct buffer cmdline, cgroup; /* as they are: the first may hold secrets, and is wiped */
+	bool has_secret;               /* something was, or would be, taken out of the command line */
 	int64_t user_of; /* the uid that `user` is the name of, "" if it has none; -1: names mean nothing there */
 	char user[USERS_NAME_BYTES];
 };

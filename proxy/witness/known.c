@@ -134,8 +134,11 @@ static bool is_same_file(const struct one *one, enum file file, const struct buf
 {
 	char text[KNOWN_FILE_BYTES + 1];
 	size_t length;
-	return read_again(one, file, text, sizeof(text), &length) && length == before->length &&
-	       (length == 0 || memcmp(text, before->bytes, length) == 0);
+	if (!read_again(one, file, text, sizeof(text), &length))
+		return false;
+	bool is_same = length == before->length && (length == 0 || memcmp(text, before->bytes, length) == 0);
+	explicit_bzero(text, length); /* it may have become a secret */
+	return is_same;
 }
 
 static bool is_same_line(const char *before, const char *now)
@@ -186,13 +189,13 @@ json_t *known_find(struct known *known, uint32_t pid, struct machine_stat *ret)
 /* ---- remembering */
 
 /* Only what can be told again by eight calls: not what lives in namespaces of its own, nor what still waits for its
- * digest. */
+ * digest. And no secret is kept to be compared with. */
 static bool is_worth_it(const struct subject *subject, const json_t *object)
 {
 	bool has_exe = subject->exe.fd >= 0;
 	return object != NULL && !subject->is_foreign && !subject->is_foreign_user && !subject->stat.is_ended &&
-	       (!has_exe || json_text_at(object, "exe_sha256") != NULL) && subject->cmdline.length < KNOWN_FILE_BYTES &&
-	       subject->cgroup.length < KNOWN_FILE_BYTES;
+	       !subject->has_secret && (!has_exe || json_text_at(object, "exe_sha256") != NULL) &&
+	       subject->cmdline.length < KNOWN_FILE_BYTES && subject->cgroup.length < KNOWN_FILE_BYTES;
 }
 
 void known_keep(struct known *known, struct subject *subject, uint32_t pid, json_t *object)

@@ -169,6 +169,16 @@ static bool take_arguments(const struct family *family)
 	return true;
 }
 
+#define SECRET "password=z"
+
+static bool take_secret(const struct family *family)
+{
+	(void)family;
+	memset(own_arguments, 'z', strlen(own_arguments));
+	memcpy(own_arguments, SECRET, strlen(SECRET));
+	return true;
+}
+
 static bool take_program(const struct family *family)
 {
 	(void)family;
@@ -302,6 +312,22 @@ static void tells_what_is_so_now(void **state)
 	}
 }
 
+/* It would stay in memory for as long as nobody else takes its place. */
+static void remembers_no_secret(void **state)
+{
+	struct family family;
+	char answer;
+	(void)state;
+	start_family(&family, take_secret, false);
+	CLEANUP_JSON json_t *before = remember(&family);
+	assert_int_equal(write(family.orders, "x", 1), 1);
+	assert_int_equal(read(family.done, &answer, 1), 1);
+	CLEANUP_JSON json_t *now = parent_by(reader, &family);
+	assert_string_equal(json_string_value(json_array_get(json_at(now, "cmdline"), 0)), "password=[redacted]");
+	assert_false(is_remembered(&family));
+	end_family(&family);
+}
+
 /* A number that another process has by now is not that one. */
 static void forgets_who_has_ended(void **state)
 {
@@ -412,11 +438,9 @@ static void keeps_so_many_and_no_more(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(tells_what_is_so_now),
-		cmocka_unit_test(forgets_who_has_ended),
-		cmocka_unit_test(puts_nothing_into_what_it_keeps),
-		cmocka_unit_test(serves_many_at_once),
-		cmocka_unit_test(keeps_so_many_and_no_more),
+		cmocka_unit_test(tells_what_is_so_now), cmocka_unit_test(forgets_who_has_ended),
+		cmocka_unit_test(remembers_no_secret),  cmocka_unit_test(puts_nothing_into_what_it_keeps),
+		cmocka_unit_test(serves_many_at_once),  cmocka_unit_test(keeps_so_many_and_no_more),
 	};
 	(void)argc;
 	own_arguments = argv[0];
