@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """keytrail-redirect with real packets, in network namespaces, with both back ends of iptables."""
 
+import fcntl
 import json
 import os
 import pathlib
@@ -340,6 +341,21 @@ def test_up_concurrently_while_others_write_rules(host):
     assert all("is late, behind a foreign rule" in fault for fault in host.check())
     assert host.redirect("repair").returncode == 0
     assert host.check() == []
+
+
+def test_runs_wait_for_those_in_their_own_namespace_only(host):
+    def lock(ns):
+        return open(f"/run/keytrail-redirect-{os.stat(host.world.path(ns)).st_ino}.lock", "a", encoding="ascii")
+    with lock("ctr1") as others:
+        fcntl.flock(others, fcntl.LOCK_EX)
+        host.up()
+    with lock("host") as own:
+        fcntl.flock(own, fcntl.LOCK_EX)
+        waiting = host.world.popen("host", [str(SCRIPT), "-c", str(host.settings), "down"], env=host.environment)
+        time.sleep(1)
+        assert waiting.poll() is None
+        assert host.saved(), "taken down by somebody who had to wait"
+    assert waiting.wait(timeout=60) == 0
 
 
 def test_down_restores_a_used_machine(host):
