@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sockets that a service manager holds: the daemon restarts under load, and no client notices."""
 
+import os
 import pathlib
 import shutil
 import signal
@@ -132,23 +133,33 @@ START_S = 0.1
 SLACK = 5  # on a machine that is busy with other things; alone it takes a tenth of this
 
 
+def cpu_s(pid):
+    """What all threads of a process have used so far."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def test_start_does_not_depend_on_the_size_of_the_ledger():
-    """From exec to the first answer, with an empty ledger and with a large one: the same, and below 100 ms."""
+    """From exec to the first answer, with an empty ledger and with a large one: the same work, and below 100 ms."""
     with Instance() as instance:
         token = instance.token(ttl=600)
         instance.stop()
 
         def took():
-            best = 9.0
-            for _ in range(5):
+            """(seconds, seconds of work), the best of several."""
+            best, least = 9.0, 9.0
+            for turn in range(20):
                 began = time.monotonic()
                 instance.start(wait=False)
                 while instance.world.run("host", ["curl", "-sS", "-o", "/dev/null", "-H", f"{TOKEN_HEADER}: {token}",
                                                   f"http://{IMDS_V4}/latest/meta-data/ami-id"]).returncode != 0:
                     pass
                 best = min(best, time.monotonic() - began)
+                least = min(least, cpu_s(instance.pid()) + cpu_s(instance.witness_pid()))
                 instance.stop()
-            return best
+                if turn >= 4 and best < START_S * SLACK:
+                    break
+            return best, least
 
         small = took()
         with sqlite3.connect(instance.ledger) as db:
@@ -159,8 +170,9 @@ def test_start_does_not_depend_on_the_size_of_the_ledger():
                        "printf('%016x', i + 1000000), i, 'delivery', printf('ASIA%016d', i % 500), "
                        "'{\"outcome\":\"recorded\"}', zeroblob(32) FROM n")
         large = took()
-        print(f"exec to answer: {small * 1000:.0f} ms with {last} rows, {large * 1000:.0f} ms with {ROWS} more")
-        assert large < START_S * SLACK and large < small + START_S
+        print(f"exec to answer: {small[0] * 1000:.0f} ms with {last} rows, {large[0] * 1000:.0f} ms with {ROWS} more; "
+              f"of work {small[1] * 1000:.0f} and {large[1] * 1000:.0f} ms")
+        assert large[0] < START_S * SLACK and large[1] < small[1] + START_S / 2
 
 
 def test_descriptor_that_is_no_listener_is_named():
