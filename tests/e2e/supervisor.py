@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a service manager does for keytraild, as far as crashes concern: it holds the listening sockets, starts the daemon
-with them, and starts it again whenever it has ended. A program of its own, to be run in the instance's namespace:
+"""What a service manager does for keytraild: it holds the listening sockets, starts the daemon with them, and starts it
+again whenever it has ended. A program of its own, to be run in the instance's namespace:
 
     supervisor.py PROGRAM CONFIG LOG
 
-Prints `started PID` and `ended STATUS` (a wait status). Ends the daemon, and itself, when its standard input does."""
+Prints `started PID` and `ended STATUS` (a wait status). A line on its standard input ends the daemon, so that it is started
+again; the end of its standard input ends both."""
 
 import os
 import select
@@ -43,6 +44,24 @@ def become_daemon(sockets, program, config, log):
     os.execv(program, [program, "-c", config])
 
 
+def restart(supervisor):
+    """For whoever has started one: the daemon's wait status; the next one is there."""
+    supervisor.stdin.write("again\n")
+    supervisor.stdin.flush()
+    word, status = supervisor.stdout.readline().split()
+    assert word == "ended" and supervisor.stdout.readline().startswith("started ")
+    return int(status)
+
+
+def end(supervisor):
+    """The same, for good."""
+    supervisor.stdin.close()
+    word, status = supervisor.stdout.readline().split()
+    assert word == "ended"
+    supervisor.stdin = None  # communicate() and close() have nothing to do with it any more
+    return int(status)
+
+
 def main(program, config, log):
     sockets = listen()
     wake, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -58,10 +77,12 @@ def main(program, config, log):
             ready, _, _ = select.select([wake, sys.stdin], [], [])
             if sys.stdin in ready:
                 os.kill(child, signal.SIGTERM)
-                print("ended", os.waitpid(child, 0)[1], flush=True)
-                return
-            os.read(wake, 4096)
-            ended, status = os.waitpid(child, os.WNOHANG)
+                if not os.read(sys.stdin.fileno(), 4096):
+                    print("ended", os.waitpid(child, 0)[1], flush=True)
+                    return
+            if wake in ready:
+                os.read(wake, 4096)
+                ended, status = os.waitpid(child, os.WNOHANG)
         print("ended", status, flush=True)
 
 

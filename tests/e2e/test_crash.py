@@ -21,6 +21,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
+import supervisor
 from instance import DEADLINE_S, IMDS_V4, ROLE_PATH, TOKEN_HEADER, TTL_HEADER, Instance, binary, eventually, needs_world
 
 pytestmark = needs_world
@@ -29,7 +30,6 @@ KILLS, KILLS_LONG = 100, 2000
 POWER_CUTS_LONG = 2000
 VICTIMS = ("proxy", "witness", "both")
 PATIENCE_S = 60  # of clients: they wait in the sockets that the supervisor holds
-HERE = pathlib.Path(__file__).resolve().parent
 
 # Each client prints `got KEY` for a whole answer, `part KEY` for less of one. It ends when its standard input does.
 PYTHON = f"""
@@ -125,7 +125,7 @@ class Supervised:
         assert instance.stop() == 0
         self.instance = instance
         self.process = instance.world.popen(
-            "host", [sys.executable, "-I", "-S", str(HERE / "supervisor.py"), str(binary("keytraild")), str(instance.config),
+            "host", [sys.executable, "-I", "-S", supervisor.__file__, str(binary("keytraild")), str(instance.config),
                      str(instance.log)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.pid = self.started()
 
@@ -152,9 +152,7 @@ class Supervised:
         return True
 
     def end(self):
-        self.process.stdin.close()
-        self.process.stdin = None
-        assert self.process.stdout.readline().split() == ["ended", "0"]
+        assert supervisor.end(self.process) == 0
 
 
 def keep_rotating(instance, stop):

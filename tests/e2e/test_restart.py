@@ -13,10 +13,11 @@ import time
 
 import pytest
 
+import supervisor
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from instance import IMDS_V4, ROLE_PATH, TOKEN_HEADER, TTL_HEADER, Instance, binary, eventually, needs_world
-from service_manager import MANAGER
 
 pytestmark = needs_world
 
@@ -94,10 +95,10 @@ def keep_rotating(instance, stop):
 def test_restarts_under_load_refuse_nobody(restarts, ebpf):
     with Instance(settings={"witness": {"ebpf": ebpf}}) as instance:
         instance.stop()
-        manager = instance.world.popen("host", [sys.executable, "-I", "-S", "-c", MANAGER, str(binary("keytraild")),
+        manager = instance.world.popen("host", [sys.executable, "-I", "-S", supervisor.__file__, str(binary("keytraild")),
                                                 str(instance.config), str(instance.log)], stdin=subprocess.PIPE,
                                        stdout=subprocess.PIPE)
-        assert manager.stdout.readline() == "started\n"
+        assert manager.stdout.readline().startswith("started ")
         clients = start_clients(instance)
         stop = threading.Event()
         rotation = threading.Thread(target=keep_rotating, args=(instance, stop))
@@ -106,17 +107,13 @@ def test_restarts_under_load_refuse_nobody(restarts, ebpf):
             for _ in range(restarts):
                 assert eventually(instance.listens, 30)
                 time.sleep(0.1)
-                manager.stdin.write("restart\n")
-                manager.stdin.flush()
-                assert manager.stdout.readline() == "0\n"  # it ended as it should
+                assert supervisor.restart(manager) == 0  # it ended as it should
             output = "".join(client.communicate("stop\n", timeout=60)[0] for client in clients)
         finally:
             stop.set()
             rotation.join()
         assert "failed" not in output, output
-        manager.stdin.write("end\n")
-        manager.stdin.flush()
-        assert manager.stdout.readline() == "0\n"
+        assert supervisor.end(manager) == 0
         instance.start()
         got = sorted((key, int(pid)) for _, pid, key in (line.split() for line in output.splitlines()))
         assert len(got) > restarts and len({pid for _, pid in got}) > 2

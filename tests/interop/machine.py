@@ -9,9 +9,9 @@ import subprocess
 import sys
 import tempfile
 
+import supervisor
 from imds import Imds
 from instance import IMDS_V4, IMDS_V6
-from service_manager import MANAGER
 from world import World, eventually
 
 CALL_S, APT_S = 60, 300
@@ -109,19 +109,17 @@ def service_manager(machine, folder):
                      "-- /usr/sbin/keytraild\n")
     start.chmod(0o755)
     log = folder / "keytraild.log"
-    child = subprocess.Popen(["nsenter", "-t", str(machine.init), "--pid", "--net", "--", sys.executable, "-I", "-S", "-c", MANAGER,
+    child = subprocess.Popen(["nsenter", "-t", str(machine.init), "--pid", "--net", "--", sys.executable, "-I", "-S", supervisor.__file__,
                               str(start), "/etc/keytrail/keytrail.conf", str(log)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                              text=True)
-    assert child.stdout.readline() == "started\n"
+    assert child.stdout.readline().startswith("started ")
 
-    def restart(word="again"):
-        child.stdin.write(word + "\n")
-        child.stdin.flush()
-        assert child.stdout.readline() == "0\n", log.read_text()
+    def restart():
+        assert supervisor.restart(child) == 0, log.read_text()
 
     try:
         yield restart
-        restart("end")
+        assert supervisor.end(child) == 0, log.read_text()
     finally:
         child.kill()
         child.wait()

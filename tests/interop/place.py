@@ -51,7 +51,7 @@ class Place:
         with self.signatures.open("wb") as notes:
             world.popen("host", [PYTHON, str(FOLDER / "endpoint.py"), str(PLAIN_PORT), str(TLS_PORT),
                                  str(stage / "certificate.pem")], stdin=subprocess.DEVNULL, stdout=notes)
-        assert eventually(lambda: self.signatures.stat().st_size, 10), "the stand-in for AWS does not start"
+        assert eventually(lambda: self.signatures.stat().st_size), "the stand-in for AWS does not start"
 
     def shorten_the_way_out(self):
         """The world's default route is a silent dead end: a client that looks for AWS would wait for its time-outs."""

@@ -69,7 +69,7 @@ def keytrail(engine, *words):
 
 
 def whole(engine):
-    done = eventually(lambda: keytrail(engine, "status").returncode == 0 or None, 20, pause_s=0.2)
+    done = eventually(lambda: keytrail(engine, "status").returncode == 0 or None, pause_s=0.2)
     assert done, keytrail(engine, "status").stdout + engine.call("logs", "keytrail", check=False).stderr
 
 
@@ -77,7 +77,7 @@ def deliveries(engine, count):
     def rows():
         lines = keytrail(engine, "deliveries", "-o", "jsonl").stdout.splitlines()
         return [row for row in map(json.loads, lines) if row["outcome"] == "delivered" and row["access_key_id"]]
-    return eventually(lambda: rows() if len(rows()) == count else None, 10) or rows()
+    return eventually(lambda: rows() if len(rows()) == count else None) or rows()
 
 
 def test_host_form_sees_the_host_and_its_containers(engine, folders, started, tmp_path):
@@ -86,7 +86,7 @@ def test_host_form_sees_the_host_and_its_containers(engine, folders, started, tm
             "-v", "/sys/fs/cgroup:/sys/fs/cgroup:ro", *capabilities("compose.yaml"), *folders)
     whole(engine)
     bridged = started("bridged", image=docker.IMAGE, command=["/bin/sh", "-c", docker.ASK_AT_START])
-    eventually(lambda: "AccessKeyId" in engine.output("bridged"), 10)
+    eventually(lambda: "AccessKeyId" in engine.output("bridged"))
     own = json.loads(subprocess.run(engine.inside(["nsenter", f"--net={engine.world.path('host')}", "setpriv", "--reuid=65534", "--clear-groups",
                                                    "/bin/sh", "-c", docker.ASK.replace("$1", IMDS_V4)]),
                                     capture_output=True, text=True, check=True, timeout=20).stdout)

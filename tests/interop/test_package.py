@@ -56,7 +56,7 @@ def test_from_installation_to_removal(machine, packages, tmp_path):
     # keytrail.socket, keytraild.service and keytrail-redirect.service by hand, in either order.
     with service_manager(machine, tmp_path) as restart:
         machine.run("keytrail-redirect", "up")
-        assert eventually(lambda: machine.run("keytrail", "status", check=False).returncode == 0, 10), \
+        assert eventually(lambda: machine.run("keytrail", "status", check=False).returncode == 0), \
             machine.run("keytrail", "status", check=False).stdout
         (machine.root / "tmp/go").touch()
         clients = [machine.client("sh", "-c", CURL_CLIENT), machine.client("python3", "-c", BOTO_CLIENT)]
