@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/text.h"
 #include "common/array.h"
+#include "common/text.h"
 #include "detector/source_layout.h"
 
 #define FILE_KIND "file"

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/json.h"
 #include "common/array.h"
+#include "common/json.h"
 #include "detector/lesson.h"
 
 /* LookupEvents knows users by name, later records by unique id. */
