@@ -17,6 +17,7 @@
 
 #define QUEUE_MAX 8192 /* rows; at 4 KB each, 32 MB: then callers are refused instead of memory growing */
 #define BATCH_MAX 512  /* rows in one transaction */
+#define NAP_MS 10      /* so long a row that nobody waits for may wait for others, to go to disk with them */
 
 struct job {
 	struct sink_row row; /* first: the sink gets a list of these */
@@ -35,8 +36,9 @@ struct writer {
 	pthread_mutex_t mutex; /* guards what follows */
 	pthread_cond_t wake;
 	struct sink_row *first, **last;
-	size_t waiting;
+	size_t waiting, urgent; /* rows; of these, such that somebody waits for */
 	bool stop, is_failing, held;
+	bool is_napping; /* looks by itself for what has come, in a moment */
 	struct upkeep_limits limits;
 	uint64_t rows_written, journalled, dropped, set_back;
 	struct error last_error;
@@ -97,34 +99,55 @@ static void write_batch(struct writer *writer, struct sink_row *batch)
 /* Hands results out. Jobs that are waited for belong to their callers from here on. */
 static void finish_batch(struct writer *writer, struct sink_row *batch)
 {
+	struct sink_row *ours = NULL;
 	(void)pthread_mutex_lock(&writer->mutex);
 	while (batch != NULL) {
 		struct job *job = job_of(batch);
 		batch = batch->next;
 		job->is_done = true;
-		if (job->waited_for)
+		if (job->waited_for) {
 			(void)pthread_cond_signal(&job->done);
-		else
-			job_free(job);
+			continue;
+		}
+		job->row.next = ours;
+		ours = &job->row;
 	}
 	(void)pthread_mutex_unlock(&writer->mutex);
+	while (ours != NULL) {
+		struct job *job = job_of(ours);
+		ours = ours->next;
+		job_free(job);
+	}
+}
+
+/* With the mutex held: waits until there is something to do. What became of deliveries goes to disk with the next
+ * delivery: a sync of its own for that would be one that the next delivery has to wait for. */
+static void wait_for_work(struct writer *writer)
+{
+	bool has_napped = false;
+	while (!writer->stop && (writer->held || writer->urgent == 0)) {
+		bool is_short = !writer->held && writer->first == NULL && (writer->is_failing || writer->is_busy);
+		bool naps = !writer->held && !is_short && (writer->first != NULL || !has_napped);
+		struct timespec until = after_ms(naps ? NAP_MS : writer->is_failing ? SINK_RETRY_MS : UPKEEP_PAUSE_MS);
+		writer->is_napping = naps;
+		int waited = naps || is_short ? pthread_cond_timedwait(&writer->wake, &writer->mutex, &until)
+		                              : pthread_cond_wait(&writer->wake, &writer->mutex);
+		has_napped = naps;
+		if (waited == ETIMEDOUT && (is_short || writer->first != NULL))
+			break;
+	}
+	writer->is_napping = false;
 }
 
 /* Waits for work and takes up to BATCH_MAX jobs; NULL: time to end, to try the database again, or for upkeep. */
 static struct sink_row *take_batch(struct writer *writer, bool *ret_stop)
 {
 	(void)pthread_mutex_lock(&writer->mutex);
-	while ((writer->first == NULL || writer->held) && !writer->stop) {
-		bool is_short = !writer->held && (writer->is_failing || writer->is_busy);
-		struct timespec until = after_ms(writer->is_failing ? SINK_RETRY_MS : UPKEEP_PAUSE_MS);
-		int waited = is_short ? pthread_cond_timedwait(&writer->wake, &writer->mutex, &until)
-		                      : pthread_cond_wait(&writer->wake, &writer->mutex);
-		if (waited == ETIMEDOUT)
-			break;
-	}
+	wait_for_work(writer);
 	struct sink_row *batch = writer->first, **cut = &writer->first;
 	size_t taken = 0;
 	while (*cut != NULL && taken < BATCH_MAX) {
+		writer->urgent -= job_of(*cut)->waited_for;
 		cut = &(*cut)->next;
 		taken++;
 	}
@@ -176,6 +199,7 @@ static bool take_back(struct writer *writer, struct sink_row *row)
 	if (*at == NULL)
 		writer->last = at;
 	writer->waiting--;
+	writer->urgent -= job_of(row)->waited_for;
 	return true;
 }
 
@@ -216,7 +240,9 @@ MUST_USE static int enqueue(struct writer *writer, struct job *job, struct error
 		*writer->last = &job->row;
 		writer->last = &job->row.next;
 		writer->waiting++;
-		(void)pthread_cond_signal(&writer->wake);
+		writer->urgent += job->waited_for;
+		if (job->waited_for || !writer->is_napping)
+			(void)pthread_cond_signal(&writer->wake);
 		if (job->waited_for)
 			result = wait_for(writer, job, err);
 	}

@@ -154,6 +154,60 @@ static void is_durable_when_it_returns(void **state)
 	assert_int_equal(rows_number(path, "SELECT count(*) FROM actor"), 7);
 }
 
+static uint32_t big_endian(const uint8_t *bytes)
+{
+	return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
+}
+
+/* Transactions in the write-ahead log, which is not begun anew: frames with a size of the database (sqlite.org,
+ * "WAL file format"). */
+static int count_commits(void)
+{
+	char name[PATH_MAX + 8];
+	uint8_t head[32], frame[24];
+	int commits = 0;
+	(void)snprintf(name, sizeof(name), "%s-wal", path);
+	FILE *wal = fopen(name, "rb");
+	assert_non_null(wal);
+	assert_int_equal(fread(head, 1, sizeof(head), wal), sizeof(head));
+	while (fread(frame, 1, sizeof(frame), wal) == sizeof(frame) && memcmp(frame + 8, head + 16, 8) == 0) {
+		commits += big_endian(frame + 4) != 0;
+		assert_int_equal(fseek(wal, (long)big_endian(head + 8), SEEK_CUR), 0);
+	}
+	(void)fclose(wal);
+	return commits;
+}
+
+static void append_later(struct writer *writer, unsigned number)
+{
+	CLEANUP_JSON json_t *body = json_pack("{s:s}", "outcome", "delivered");
+	struct entry entry = {.kind = "outcome", .subject = "1", .at_us = ROWS_START + number, .body = body};
+	(void)snprintf(entry.id, sizeof(entry.id), "outcome-%08x", number);
+	writer_append_later(writer, &entry);
+}
+
+static void syncs_for_nobody_only_in_the_end(void **state)
+{
+	struct writer *writer = open_writer(true);
+	int rounds = 40, slow = 0;
+	(void)state;
+	assert_int_equal(rows_append_numbered(writer, 1000, NULL), 0);
+	int before = count_commits();
+	for (int i = 0; i < rounds; i++) {
+		int64_t began_ms = clock_monotonic_ms();
+		append_later(writer, (unsigned)i);
+		(void)usleep(1000); /* time enough to write it at once, and less than it may wait */
+		assert_int_equal(rows_append_numbered(writer, (unsigned)i, NULL), 0);
+		slow += clock_monotonic_ms() - began_ms > 5;
+	}
+	assert_in_range(count_commits() - before, rounds, rounds + slow);
+	append_later(writer, 1001);
+	for (int i = 0; i < 500 && rows_number(path, "SELECT count(*) FROM record") < 2 * rounds + 2; i++)
+		(void)usleep(10000);
+	assert_int_equal(rows_verify(path, NULL), 2 * rounds + 2);
+	writer_close(writer);
+}
+
 static int append_and_vanish(void *context)
 {
 	const struct writer_options options = {.path = path, .use_journal = true};
@@ -708,6 +762,7 @@ int main(void)
 		IN_A_FOLDER(refuses_a_row_of_too_many_processes),
 		IN_A_FOLDER(keeps_files_to_its_group),
 		IN_A_FOLDER(is_durable_when_it_returns),
+		IN_A_FOLDER(syncs_for_nobody_only_in_the_end),
 		IN_A_FOLDER(survives_the_end_of_its_process),
 		IN_A_FOLDER(takes_rows_from_many_threads),
 		IN_A_FOLDER(passes_over_a_row_it_has),
