@@ -88,7 +88,7 @@ static void print_next(const struct detect_summary *summary)
 	    !isatty(STDOUT_FILENO) || !isatty(STDERR_FILENO))
 		return;
 	complain("next: `keytrail who KEY` names the processes that had it");
-	complain("next: `keytrail report ID --file FILE` makes a page of all that is known");
+	complain("next: `keytrail report ID --file FILE` makes a page of it");
 	complain("next: `keytrail contain KEY` says what stops it");
 }
 

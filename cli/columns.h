@@ -13,9 +13,8 @@ enum column_kind {
 	COLUMN_NUMBER,  /* to the right */
 	COLUMN_COMMAND, /* a list of arguments, shown as a shell would take them */
 	COLUMN_AGO,     /* a time, as how long ago it is; in tables only */
-	COLUMN_TAIL, /* what is behind the last dot: the kind of a finding where its whole type has no room; in tables
-	                only */
-	COLUMN_ID,   /* the first digits of an id, as many as commands take for it; in tables only */
+	COLUMN_TAIL,    /* what is behind the last dot, where all of it has no room; in tables only */
+	COLUMN_ID,      /* the first `width` digits of an id, else 8, as commands take them; in tables only */
 	COLUMN_VERDICT, /* a grade, outcome or severity: coloured where it wants attention */
 };
 

@@ -3,6 +3,7 @@
 /* Folding sentences. What is longer than a line is broken between words only: ids and commands get copied from here. */
 #include "cli/prose.h"
 
+#include <langinfo.h>
 #include <string.h>
 
 #include "cli/printable.h"
@@ -22,16 +23,32 @@ static size_t fitting(const char *text, size_t room)
 	return end > 0 ? end : strcspn(text, " ");
 }
 
-static void print_folded(const struct table_look *look, const char *what, const char *text)
+/* The text begins where the line is, `indent` characters from its start; what does not fit goes below it. */
+static void fold(const struct table_look *look, size_t indent, const char *text)
 {
-	size_t room = look->width >= NARROWEST ? look->width - INDENT : SIZE_MAX - 1;
-	(void)fprintf(look->stream, "%-*s ", INDENT - 1, what);
+	size_t room = look->width >= NARROWEST ? look->width - indent : SIZE_MAX - 1;
 	for (bool is_first = true; is_first || *text != '\0'; is_first = false) {
 		size_t length = fitting(text, room);
-		(void)fprintf(look->stream, "%*s%.*s\n", is_first ? 0 : INDENT, "", (int)length, text);
+		(void)fprintf(look->stream, "%*s%.*s\n", is_first ? 0 : (int)indent, "", (int)length, text);
 		text += length;
 		text += *text == ' ';
 	}
+}
+
+void prose_printable(const struct table_look *look, const char *what, const char *text)
+{
+	(void)fprintf(look->stream, "%-*s ", INDENT - 1, what);
+	fold(look, INDENT, text);
+}
+
+void prose_branch(const struct table_look *look, size_t depth, const char *text)
+{
+	bool has_lines = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+	size_t deepest = look->width >= NARROWEST ? look->width / 2 : SIZE_MAX / 4;
+	size_t indent = depth * 2 < deepest ? depth * 2 : deepest;
+	if (depth > 0)
+		(void)fprintf(look->stream, "%*s%s", (int)indent - 2, "", has_lines ? "\u2514\u2500" : "`-");
+	fold(look, indent + (depth > 0 ? 2 : 0), text);
 }
 
 int prose_text(const struct table_look *look, const char *what, const char *text, struct error *err)
@@ -41,7 +58,7 @@ int prose_text(const struct table_look *look, const char *what, const char *text
 		return 0;
 	if (printable_text(&clean, text, err) < 0)
 		return -1;
-	print_folded(look, what, clean.bytes);
+	prose_printable(look, what, clean.bytes);
 	return 0;
 }
 
@@ -53,7 +70,7 @@ int prose_at(const struct table_look *look, const char *what, const json_t *obje
 		return prose_text(look, what, json_string_value(value), err);
 	if (printable_value(&text, value, err) < 0)
 		return -1;
-	print_folded(look, what, text.bytes);
+	prose_printable(look, what, text.bytes);
 	return 0;
 }
 

@@ -9,5 +9,11 @@ MUST_USE int prose_text(const struct table_look *look, const char *what, const c
 MUST_USE int prose_at(const struct table_look *look, const char *what, const json_t *object, const char *path,
                       struct error *err);
 
+/* The same for a text that is printable already. */
+void prose_printable(const struct table_look *look, const char *what, const char *text);
+
+/* The same as a line of a tree of which each node has one child: below `depth` others, 0 being the eldest. */
+void prose_branch(const struct table_look *look, size_t depth, const char *text);
+
 /* A line of its own, in bold where colours are welcome, with an empty line before it. */
 void prose_heading(const struct table_look *look, const char *text);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Tables and trees by libsmartcols. Columns that a narrow terminal has no room for are left out, not squeezed: half an
+/* Tables by libsmartcols. Columns that a narrow terminal has no room for are left out, not squeezed: half an
  * access key is worse than none. */
 #include "cli/table.h"
 
@@ -15,6 +15,7 @@
 #include "common/text.h"
 
 #define WIDEST_TERMINAL 10000
+#define HEADING_BYTES 64
 #define ID_SHOWN 8 /* digits: what every command takes for the whole (store/review.h) */
 
 struct table {
@@ -90,9 +91,13 @@ int table_new(const struct columns *columns, const struct table_look *look, stru
 		int flags = (column->kind == COLUMN_NUMBER || column->kind == COLUMN_AGO ? SCOLS_FL_RIGHT : 0) |
 		            (column->wraps ? SCOLS_FL_WRAP : 0) |
 		            (look->steady && column->width > 0 ? SCOLS_FL_STRICTWIDTH : 0);
+		char heading[HEADING_BYTES];
+		/* A column is never squeezed below its heading: a long one beside it must not take all of its room. */
+		(void)snprintf(heading, sizeof(heading), "%-*s", column->wraps ? (int)column->width : 0,
+		               column->heading != NULL ? column->heading : "");
 		if (is_shown(table, column) &&
-		    scols_table_new_column(table->grid, column->heading, look->steady ? (double)column->width : 0,
-		                           flags) == NULL) {
+		    scols_table_new_column(table->grid, heading, look->steady ? (double)column->width : 0, flags) ==
+		            NULL) {
 			table_free(table);
 			return no_memory(err);
 		}
@@ -130,9 +135,9 @@ MUST_USE static int cell_text(const struct column *column, const json_t *object,
 		return printable_text(to, dot != NULL ? dot + 1 : json_string_value(value), err);
 	}
 	if (column->kind == COLUMN_ID && json_is_string(value)) {
-		char id[ID_SHOWN + 1];
-		(void)snprintf(id, sizeof(id), "%s", json_string_value(value));
-		return printable_text(to, id, err);
+		size_t digits = column->width > 0 ? column->width : ID_SHOWN;
+		CLEANUP_FREE char *id = strndup(json_string_value(value), digits);
+		return id == NULL ? no_memory(err) : printable_text(to, id, err);
 	}
 	if (column->kind == COLUMN_COMMAND && json_array_size(value) > 0)
 		return printable_command(to, value, err);
@@ -184,44 +189,4 @@ void table_free(struct table *table)
 	if (table->grid != NULL)
 		scols_unref_table(table->grid);
 	free(table);
-}
-
-MUST_USE static int tree_add(struct libscols_table *grid, const json_t *process, struct libscols_line **line,
-                             struct error *err)
-{
-	CLEANUP_BUFFER struct buffer text = {0};
-	struct libscols_line *child = scols_table_new_line(grid, *line);
-	const json_t *user = json_at(process, "user"), *command = json_at(process, "cmdline");
-	if (child == NULL)
-		return no_memory(err);
-	if (printable_value(&text, json_at(process, "pid"), err) < 0 || buffer_append(&text, " ", 1, err) < 0 ||
-	    printable_value(&text, user != NULL ? user : json_at(process, "uid"), err) < 0 ||
-	    buffer_append(&text, "  ", 2, err) < 0 || printable_value(&text, json_at(process, "exe"), err) < 0)
-		return -1;
-	if (json_array_size(command) > 0 &&
-	    (buffer_append(&text, "  ", 2, err) < 0 || printable_command(&text, command, err) < 0))
-		return -1;
-	if (scols_line_set_data(child, 0, text.bytes) < 0)
-		return no_memory(err);
-	*line = child;
-	return 0;
-}
-
-int table_tree(const json_t *process, const struct table_look *look, struct error *err)
-{
-	CLEANUP(cleanup_grid) struct libscols_table *grid = NULL;
-	const json_t *ancestors = json_at(process, "ancestors");
-	struct libscols_line *line = NULL;
-	if (grid_new(look, &grid, err) < 0)
-		return -1;
-	(void)scols_table_enable_noheadings(grid, 1);
-	if (scols_table_new_column(grid, "PROCESS", 0, SCOLS_FL_TREE) == NULL)
-		return no_memory(err);
-	/* The ledger lists the parent first. */
-	for (size_t i = json_array_size(ancestors); i > 0; i--)
-		if (tree_add(grid, json_array_get(ancestors, i - 1), &line, err) < 0)
-			return -1;
-	if (tree_add(grid, process, &line, err) < 0)
-		return -1;
-	return scols_print_table(grid) < 0 ? error_set(err, ERROR_SYSTEM, "cannot print a tree") : 0;
 }

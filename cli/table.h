@@ -7,7 +7,7 @@
 #include "cli/columns.h"
 #include "common/json.h"
 
-/* Tables and trees for people. Every cell goes through cli/printable.h. The only header behind which libsmartcols is
+/* Tables for people. Every cell goes through cli/printable.h. The only header behind which libsmartcols is
  * met. Not shared between threads. */
 struct table;
 
@@ -30,6 +30,3 @@ MUST_USE int table_add(struct table *table, const json_t *object, struct error *
 /* Prints what was added since the last time, headings the first time only. */
 MUST_USE int table_print(struct table *table, struct error *err);
 void table_free(struct table *table);
-
-/* A process below its ancestors, eldest first, each with pid, user, executable and command line. */
-MUST_USE int table_tree(const json_t *process, const struct table_look *look, struct error *err);

@@ -17,12 +17,13 @@ struct line {
 };
 
 /* Beside a time, how long ago that is. */
-static void print_ago(const json_t *value, const struct table_look *look)
+MUST_USE static int add_ago(const json_t *value, const struct table_look *look, struct buffer *to, struct error *err)
 {
 	char text[CLOCK_AGO_BYTES];
 	int64_t at_us;
-	if (json_is_string(value) && clock_parse(json_string_value(value), &at_us))
-		(void)fprintf(look->stream, " (%s)", clock_ago(at_us, look->now_us, text));
+	if (!json_is_string(value) || !clock_parse(json_string_value(value), &at_us))
+		return 0;
+	return buffer_printf(to, err, " (%s)", clock_ago(at_us, look->now_us, text));
 }
 
 MUST_USE static int print_value(const json_t *object, const struct line *line, const struct table_look *look,
@@ -34,11 +35,9 @@ MUST_USE static int print_value(const json_t *object, const struct line *line, c
 		return 0;
 	int result = line->is_command && json_array_size(value) > 0 ? printable_command(&text, value, err)
 	                                                            : printable_value(&text, value, err);
-	if (result < 0)
+	if (result < 0 || add_ago(value, look, &text, err) < 0)
 		return -1;
-	(void)fprintf(look->stream, "%-13s %s", line->heading, text.bytes);
-	print_ago(value, look);
-	(void)fputc('\n', look->stream);
+	prose_printable(look, line->heading, text.bytes);
 	return 0;
 }
 
@@ -221,13 +220,38 @@ MUST_USE static int print_heading(const json_t *delivery, const struct table_loo
 	const char *at = json_text_at(delivery, "delivered_at"), *outcome = json_text_at(delivery, "outcome");
 	int index = outcome != NULL ? name_index(outcome_names, OUTCOME_COUNT, outcome) : -1;
 	CLEANUP_BUFFER struct buffer text = {0};
-	if (printable_text(&text, at != NULL ? at : "at an unknown time", err) < 0)
+	if (printable_text(&text, at != NULL ? at : "at an unknown time", err) < 0 ||
+	    add_ago(json_at(delivery, "delivered_at"), look, &text, err) < 0)
 		return -1;
-	(void)fprintf(look->stream, "\n%s%-13s %s", look->colours ? "\033[1m" : "",
-	              index >= 0 ? headings[index] : "Recorded", text.bytes);
-	print_ago(json_at(delivery, "delivered_at"), look);
-	(void)fprintf(look->stream, "%s\n", look->colours ? "\033[0m" : "");
+	(void)fprintf(look->stream, "\n%s%-13s %s%s\n", look->colours ? "\033[1m" : "",
+	              index >= 0 ? headings[index] : "Recorded", text.bytes, look->colours ? "\033[0m" : "");
 	return 0;
+}
+
+MUST_USE static int print_node(const json_t *process, size_t depth, const struct table_look *look, struct error *err)
+{
+	CLEANUP_BUFFER struct buffer text = {0};
+	const json_t *user = json_at(process, "user"), *command = json_at(process, "cmdline");
+	if (printable_value(&text, json_at(process, "pid"), err) < 0 || buffer_append(&text, " ", 1, err) < 0 ||
+	    printable_value(&text, user != NULL ? user : json_at(process, "uid"), err) < 0 ||
+	    buffer_append(&text, "  ", 2, err) < 0 || printable_value(&text, json_at(process, "exe"), err) < 0)
+		return -1;
+	if (json_array_size(command) > 0 &&
+	    (buffer_append(&text, "  ", 2, err) < 0 || printable_command(&text, command, err) < 0))
+		return -1;
+	prose_branch(look, depth, text.bytes);
+	return 0;
+}
+
+/* A process below its ancestors, eldest first; the ledger lists the parent first. */
+MUST_USE static int print_tree(const json_t *process, const struct table_look *look, struct error *err)
+{
+	const json_t *ancestors = json_at(process, "ancestors");
+	size_t count = json_array_size(ancestors);
+	for (size_t i = 0; i < count; i++)
+		if (print_node(json_array_get(ancestors, count - 1 - i), i, look, err) < 0)
+			return -1;
+	return print_node(process, count, look, err);
 }
 
 int who_text_delivery(const json_t *delivery, const json_t *previous, const struct table_look *look, struct error *err)
@@ -252,5 +276,5 @@ int who_text_delivery(const json_t *delivery, const json_t *previous, const stru
 	if (process == NULL || is_same)
 		return 0;
 	(void)fputc('\n', look->stream);
-	return table_tree(process, look, err);
+	return print_tree(process, look, err);
 }
