@@ -89,7 +89,7 @@ static const struct column processes[] = {
 	{.path = "last_seen", .heading = "LAST SEEN"},
 	{.path = "pid", .heading = "PID", .kind = COLUMN_NUMBER},
 	{.path = "user", .heading = "USER", .wraps = true, .otherwise = "uid", .width = 8},
-	{.path = "exe", .heading = "EXECUTABLE", .wraps = true},
+	{.path = "exe", .heading = "EXECUTABLE", .wraps = true, .width = 20},
 	{.path = "grade", .heading = "GRADE", .kind = COLUMN_VERDICT},
 	{.path = "deliveries", .heading = "TIMES", .kind = COLUMN_NUMBER},
 	{.path = "last_seen", .heading = "AGO", .kind = COLUMN_AGO, .from_width = 100},
