@@ -125,7 +125,7 @@ MUST_USE static int show_text(const json_t *plan, struct error *err)
 	if (show_head(plan, &look, err) < 0 || show_lineage(plan, &look, err) < 0 || show_use(plan, &look, err) < 0 ||
 	    show_collection(plan, &look, err) < 0)
 		return -1;
-	prose_heading(&look, "Then, as an administrator of the account that each is of. Nothing has been called.");
+	prose_heading(&look, "Then, as an administrator of each one's account. Nothing has been called.");
 	for (size_t i = 0; i < json_array_size(steps); i++)
 		if (show_step(json_array_get(steps, i), i + 1, &look, err) < 0)
 			return -1;

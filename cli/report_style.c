@@ -70,7 +70,7 @@ const char report_style[] =
 "summary{cursor:pointer;color:var(--link)}\n"
 "footer{margin-top:3rem;padding-top:.75rem;border-top:1px solid var(--edge);color:var(--soft);font-size:.9rem}\n"
 "@media (max-width:36rem){nav ol{columns:1}dl.facts{grid-template-columns:1fr;gap:0}.facts dd{margin:0 0 .4rem}"
-".cards{padding-left:0;list-style-position:inside}.tree ul{padding-left:.75rem}}\n"
+"td{min-width:8rem}.cards{padding-left:0;list-style-position:inside}.tree ul{padding-left:.75rem}}\n"
 "@media print{details::details-content{content-visibility:visible;height:auto}:root{--ground:#fff;--card:#fff;--ink:#000;--soft:#444;--edge:#999;--link:#000;--high:#b3261e;"
 "--medium:#8a5300;--low:#3f5f1f;--on-badge:#fff;--delivery:#0b57a4;--use:#b3261e;--bar:#5b7f3a;--gap:#8a5300}"
 "nav,.skip{display:none}body{max-width:none;padding:0;font-size:10pt}section{break-inside:auto}"
