@@ -21,19 +21,21 @@ need_root() {
 	[[ $(id -u) -eq 0 ]] || die "must run as root (sudo $0)"
 }
 
-# Configures and builds a preset of CMakePresets.json; the programs are in build/PRESET/bin.
-build() { # PRESET
+# Configures and builds a preset of CMakePresets.json, or some of its targets; the programs are in build/PRESET/bin.
+build() { # PRESET [TARGET...]
+	local preset=$1
+	shift
 	mkdir -p "$ROOT/build"
-	step "Building preset $1"
-	cmake -S "$ROOT" --preset "$1" >"$ROOT/build/$1.log" 2>&1 || {
-		cat "$ROOT/build/$1.log"
+	step "Building preset $preset"
+	cmake -S "$ROOT" --preset "$preset" >"$ROOT/build/$preset.log" 2>&1 || {
+		cat "$ROOT/build/$preset.log"
 		return 1
 	}
-	(cd "$ROOT" && cmake --build --preset "$1" -j "$(nproc)") >"$ROOT/build/$1.log" 2>&1 || {
-		tail -n 60 "$ROOT/build/$1.log"
+	(cd "$ROOT" && cmake --build --preset "$preset" -j "$(nproc)" ${1:+--target "$@"}) >"$ROOT/build/$preset.log" 2>&1 || {
+		tail -n 60 "$ROOT/build/$preset.log"
 		return 1
 	}
-	tail -n 1 "$ROOT/build/$1.log"
+	tail -n 1 "$ROOT/build/$preset.log"
 }
 
 # ---- an instance -------------------------------------------------------------------------------
