@@ -163,13 +163,13 @@ int credential_find(const char *body, size_t length, const struct secret_key *ho
 	struct error no_json;
 	CLEANUP_JSON json_t *tree = NULL;
 	const char *found = length > 0 ? memmem(body, length, member, sizeof(member) - 1) : NULL;
-	if (found == NULL)
+	if (found == NULL && (length == 0 || memmem(body, length, "\\u00", 4) == NULL)) /* its letters may be escaped */
 		return 0;
 	int result = 0;
 	if (json_read(body, length, &tree, &no_json) == 0)
 		result = walk(&search, tree, 0, err);
 	/* Mentions that the tree did not give: no JSON, too deep, a repeated member, a document inside of a text. */
-	if (result == 0)
+	if (result == 0 && found != NULL)
 		result = take_mentions(&search, found, body + length, err);
 	return result < 0 ? -1 : search.count;
 }

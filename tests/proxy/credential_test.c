@@ -94,6 +94,17 @@ static const struct {
          {ID_2},
          true,
          true},
+	{"escaped letters",
+         "{\"\\u0041ccess\\u004BeyId\":\"\\u0041SIAY34FZKBOKMUTVV7A\",\"SecretAccessKey\":\"" SECRET
+         "\",\"Token\":\"" TOKEN "\",\"AccountId\":\"123456789012\"}",
+         "123456789012",
+         "",
+         NULL,
+         NULL,
+         1,
+         {ID},
+         true,
+         true},
 	{"ECS",
          "{\"RoleArn\":\"arn:aws:iam::123456789012:role/path/task-role\",\"AccessKeyId\":\"" ID
          "\",\"SecretAccessKey\":\"" SECRET "\",\"Token\":\"" TOKEN "\",\"Expiration\":\"2021-09-21T23:33:13Z\"}",
