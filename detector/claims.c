@@ -105,6 +105,21 @@ static int allocate(const struct reading *reading, struct error *err)
 	return give(reading, claim, err);
 }
 
+/* Into the account whose log this is in. */
+static int accept_transfer(const struct reading *reading, struct error *err)
+{
+	const json_t *response = json_at(reading->record, "responseElements");
+	const json_t *wrapped = json_at(response, "AcceptAddressTransferResponse");
+	const json_t *transfer = json_at(wrapped != NULL ? wrapped : response, "addressTransfer");
+	const char *address = TEXT_OF(transfer, "publicIp");
+	if (*address == '\0')
+		address = TEXT_OF(reading->record, "requestParameters.AcceptAddressTransferRequest.Address",
+		                  "requestParameters.address");
+	const struct claim claim = {
+		.kind = CLAIM_OWN, .address = address, .allocation = TEXT_OF(transfer, "allocationId")};
+	return give(reading, claim, err);
+}
+
 static int associate(const struct reading *reading, struct error *err)
 {
 	const struct claim claim = {
@@ -186,6 +201,23 @@ static int end_instances(const struct reading *reading, struct error *err)
 static int stop_instances(const struct reading *reading, struct error *err)
 {
 	return each_instance(reading, CLAIM_STOPPED, err);
+}
+
+/* Further addresses of a gateway that there is. */
+static int associate_gateway(const struct reading *reading, struct error *err)
+{
+	const json_t *response = json_at(reading->record, "responseElements");
+	const json_t *wrapped = json_at(response, "AssociateNatGatewayAddressResponse");
+	const json_t *addresses = list_of(json_at(wrapped != NULL ? wrapped : response, "natGatewayAddressSet"));
+	struct claim claim = {.kind = CLAIM_HOLD,
+	                      .holder = TEXT_OF(wrapped != NULL ? wrapped : response, "natGatewayId")};
+	for (size_t i = 0; i < list_size(addresses); i++) {
+		claim.address = TEXT_OF(list_get(addresses, i), "publicIp");
+		claim.allocation = TEXT_OF(list_get(addresses, i), "allocationId");
+		if (give(reading, claim, err) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 static int create_gateway(const struct reading *reading, struct error *err)
@@ -281,6 +313,7 @@ static const struct {
 	int (*read)(const struct reading *reading, struct error *err);
 } readers[] = {
 	{"AllocateAddress", allocate},
+	{"AcceptAddressTransfer", accept_transfer},
 	{"AssociateAddress", associate},
 	{"DisassociateAddress", disassociate},
 	{"ReleaseAddress", release},
@@ -288,6 +321,7 @@ static const struct {
 	{"StopInstances", stop_instances},
 	{"TerminateInstances", end_instances},
 	{"CreateNatGateway", create_gateway},
+	{"AssociateNatGatewayAddress", associate_gateway},
 	{"DeleteNatGateway", end_holder},
 	{"CreateNetworkInterface", create_interface},
 	{"AttachNetworkInterface", attach_interface},

@@ -18,6 +18,7 @@ struct raw {
 	char event_time[40], timestamp[40], created[40], addendum_reason[40], category[40], type[40];
 	char account[EVENT_TEXT_BYTES], recipient[EVENT_TEXT_BYTES], endpoint_account[EVENT_TEXT_BYTES];
 	char invoked_by[EVENT_TEXT_BYTES], issuer_arn[EVENT_LONG_BYTES];
+	char authentication[40];
 	char scope_type[40], scope_arn[EVENT_LONG_BYTES], scope_account[EVENT_TEXT_BYTES];
 };
 
@@ -50,6 +51,7 @@ static const struct field addendum[] = {
 	TEXT("reason", addendum_reason),
 	TEXT("originalEventID", event.replaces),
 };
+static const struct field additional[] = {TEXT("AuthenticationMethod", authentication)};
 static const struct field record_fields[] = {
 	TEXT("eventTime", event_time),
 	TEXT("@timestamp", timestamp),
@@ -71,6 +73,7 @@ static const struct field record_fields[] = {
 	TEXT("vpcEndpointAccountId", endpoint_account),
 	FIELDS("userIdentity", identity),
 	FIELDS("addendum", addendum),
+	FIELDS("additionalEventData", additional),
 };
 
 /* ---- understanding */
@@ -93,11 +96,18 @@ static bool ends_with(const char *text, const char *end)
 	return length > wanted && strcmp(text + length - wanted, end) == 0;
 }
 
+/* What names of services end in, in each partition of AWS's: everywhere, China, Europe's own, and the secret ones. */
+static const char *const service_domains[] = {".amazonaws.com",  ".amazonaws.com.cn", ".amazonaws.eu",
+                                              ".api.aws",        ".c2s.ic.gov",       ".sc2s.sgov.gov",
+                                              ".csp.hci.ic.gov", ".cloud.adc-e.uk"};
+
 /* A service's DNS name, `AWS Internal`, or `AWS Internal/` and a number. */
 static bool is_aws_name(const char *text)
 {
-	return strcmp(text, "AWS Internal") == 0 || text_starts(text, "AWS Internal/") ||
-	       ends_with(text, ".amazonaws.com") || ends_with(text, ".amazonaws.com.cn");
+	for (size_t i = 0; i < ARRAY_LENGTH(service_domains); i++)
+		if (ends_with(text, service_domains[i]))
+			return true;
+	return strcmp(text, "AWS Internal") == 0 || text_starts(text, "AWS Internal/");
 }
 
 static void take_source(struct event *event)
@@ -163,6 +173,7 @@ static void understand(struct raw *raw)
 	take_session(raw);
 	event->is_network = strcmp(raw->category, "NetworkActivity") == 0 || text_starts(raw->type, "AwsVpceEvent");
 	event->is_console = event->is_console || strcmp(raw->type, "AwsConsoleSignIn") == 0;
+	event->is_presigned = strcmp(raw->authentication, "QueryString") == 0;
 	event->is_addendum = raw->addendum_reason[0] != '\0' || event->replaces[0] != '\0';
 }
 

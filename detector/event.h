@@ -38,8 +38,9 @@ struct event {
 	char user_agent[EVENT_LONG_BYTES];
 	char recipient_account[ACCOUNT_BYTES];
 	char shared_id[EVENT_TEXT_BYTES], request_id[EVENT_TEXT_BYTES];
-	bool is_network; /* a NetworkActivity record: an endpoint's owner's view of somebody's call */
-	bool is_console; /* a sign-in, or a call with a session that the console made */
+	bool is_network;   /* a NetworkActivity record: an endpoint's owner's view of somebody's call */
+	bool is_console;   /* a sign-in, or a call with a session that the console made */
+	bool is_presigned; /* signed in its URL: whoever holds that can send it (S3 says so) */
 	bool is_addendum;
 	char replaces[EVENT_TEXT_BYTES]; /* addendum.originalEventID */
 

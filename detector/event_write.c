@@ -71,7 +71,7 @@ static json_t *write_identity(const struct event *event)
 
 json_t *event_write(const struct event *event)
 {
-	json_t *record = json_object(), *addendum = json_object();
+	json_t *record = json_object(), *addendum = json_object(), *additional = json_object();
 	const struct member members[] = {
 		{"eventID", event->id},
 		{"eventVersion", event->version},
@@ -95,7 +95,10 @@ json_t *event_write(const struct event *event)
 		json_put_time(record, "eventTime", event->at_us);
 	put_members(record, members, ARRAY_LENGTH(members));
 	put_members(addendum, added, ARRAY_LENGTH(added));
+	if (event->is_presigned)
+		json_put_text(additional, "AuthenticationMethod", "QueryString");
 	put_object(record, "addendum", addendum);
+	put_object(record, "additionalEventData", additional);
 	put_object(record, "userIdentity", write_identity(event));
 	return record;
 }

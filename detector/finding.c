@@ -14,6 +14,7 @@
 /* What is taken off the certainty when the ledger does not vouch for the key. */
 #define KEY_UNKNOWN_COST 15
 #define LEDGER_UNKNOWN_COST 30
+#define PRESIGNED_COST 30
 #define PRINCIPAL_COST 10 /* a derived key whose parent is known by its principal only */
 
 static const char *or_null(const char *text)
@@ -166,6 +167,10 @@ static json_t *evidence_of(const struct use *use, const struct ruling *ruling)
 	for (size_t i = 0; i < origin->evidence_count; i++)
 		(void)json_array_append_new(evidence,
 		                            json_from_bytes(origin->evidence[i], strlen(origin->evidence[i])));
+	if (use->event->is_presigned)
+		(void)json_array_append_new(
+			evidence, json_string("the request was signed in its URL (presigned): whoever was given that "
+		                              "could send it, without the key"));
 	say_subject(use, evidence);
 	return evidence;
 }
@@ -178,6 +183,7 @@ static int confidence_of(const struct use *use, const struct ruling *ruling)
 		cost = use->is_session_tracked ? KEY_UNKNOWN_COST : LEDGER_UNKNOWN_COST;
 	else if (derived != NULL)
 		cost = (derived->root_key == NULL ? KEY_UNKNOWN_COST : 0) + (derived->by_key ? 0 : PRINCIPAL_COST);
+	cost += use->event->is_presigned ? PRESIGNED_COST : 0;
 	return ruling->confidence > cost ? ruling->confidence - cost : 1;
 }
 

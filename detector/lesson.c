@@ -24,7 +24,8 @@ static const struct {
 	ROW("AssumeRoot", LESSON_LINK),
 	ROW("GetFederationToken", LESSON_LINK),
 	ROW("GetSessionToken", LESSON_LINK),
-	/* cognito-identity, ssm (default host management) */
+	/* eks-auth, cognito-identity, ssm (default host management) */
+	ROW("AssumeRoleForPodIdentity", LESSON_LINK),
 	ROW("GetCredentialsForIdentity", LESSON_LINK),
 	ROW("RequestManagedInstanceRoleToken", LESSON_LINK),
 	/* iam */
@@ -40,10 +41,12 @@ static const struct {
 	ROW("AssociateAddress", LESSON_CLAIM),
 	ROW("DisassociateAddress", LESSON_CLAIM),
 	ROW("ReleaseAddress", LESSON_CLAIM),
+	ROW("AcceptAddressTransfer", LESSON_CLAIM),
 	ROW("RunInstances", LESSON_CLAIM),
 	ROW("StopInstances", LESSON_CLAIM),
 	ROW("TerminateInstances", LESSON_CLAIM),
 	ROW("CreateNatGateway", LESSON_CLAIM),
+	ROW("AssociateNatGatewayAddress", LESSON_CLAIM),
 	ROW("DeleteNatGateway", LESSON_CLAIM),
 	ROW("CreateNetworkInterface", LESSON_CLAIM),
 	ROW("AttachNetworkInterface", LESSON_CLAIM),

@@ -30,7 +30,7 @@ static const struct field credentials[] = {
 	TEXT("expiration", expiration),
 };
 static const struct field access_key[] = {TEXT("accessKeyId", created_key)};
-static const struct field role_user[] = {TEXT("assumedRoleId", role_principal)};
+static const struct field role_user[] = {TEXT("assumedRoleId", role_principal), TEXT("assumeRoleId", role_principal)};
 static const struct field federated_user[] = {TEXT("federatedUserId", federated_principal)};
 static const struct field user[] = {TEXT("userId", user_id), TEXT("userName", user_name)};
 static const struct field response[] = {

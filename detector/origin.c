@@ -149,13 +149,13 @@ static bool judge_endpoint_made(const struct call *c)
 	return decide_account(c, owner, 2, SURE_LEARNED);
 }
 
-/* AWS's own endpoints have the short ids of the first years, no owner, and pass on callers from anywhere. */
+/* AWS's own endpoints have the short ids of the first years, no owner, and pass on callers from anywhere. What comes
+ * from a service through an endpoint that nobody is known to own came through one of the service's, whatever its id. */
 static bool is_aws_endpoint(const struct event *event)
 {
 	bool is_short = strlen(event->endpoint_id) == strlen("vpce-12345678");
-	bool is_open = event->source == EVENT_SOURCE_AWS ||
-	               (event->source == EVENT_SOURCE_ADDRESS && address_is_public(&event->address));
-	return is_short && is_open && event->endpoint_account[0] == '\0';
+	bool is_open = is_short && event->source == EVENT_SOURCE_ADDRESS && address_is_public(&event->address);
+	return (event->source == EVENT_SOURCE_AWS || is_open) && event->endpoint_account[0] == '\0';
 }
 
 static bool judge_endpoint(const struct call *c)
@@ -321,8 +321,9 @@ static bool judge_public(const struct call *c)
 	if (!is_place_known)
 		origin_say(origin, "where the instance was at that time is not known");
 	if (range.is_ec2) {
-		origin_say(origin, "%s is an address of EC2 in %s (ranges of %s) that belongs to nobody known",
-		           origin->address, range.region, ranges_date(c->world->ranges));
+		origin_say(origin, "%s is an address of %s in %s (ranges of %s) that belongs to nobody known",
+		           origin->address, range.service[0] == 'E' ? "EC2" : "CodeBuild", range.region,
+		           ranges_date(c->world->ranges));
 		origin_say(origin, "unexplained egress: a NAT gateway missing from the inventory?");
 		return decide(c, VERDICT_INSIDE, 5, SURE_RANGE);
 	}

@@ -161,6 +161,12 @@ const char *ranges_date(const struct ranges *ranges)
 	return ranges->date;
 }
 
+/* Where customers' own code calls from. */
+static bool runs_code(const char *service)
+{
+	return strcmp(service, "EC2") == 0 || strcmp(service, "CODEBUILD") == 0;
+}
+
 bool ranges_find(const struct ranges *ranges, const struct address *address, struct range *ret)
 {
 	const struct cidr_entry *entry = cidr_set_find(&ranges->set, address);
@@ -176,6 +182,6 @@ bool ranges_find(const struct ranges *ranges, const struct address *address, str
 	}
 	if (best == NULL)
 		return false;
-	*ret = (struct range){best->region, best->service, strcmp(best->service, "EC2") == 0};
+	*ret = (struct range){best->region, best->service, runs_code(best->service)};
 	return true;
 }

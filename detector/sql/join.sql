@@ -39,7 +39,7 @@ network AS (
 	SELECT s.bits AS bits, s.home AS home,
 		max(CASE WHEN n.kind = 'trusted' THEN 1 ELSE 0 END) AS is_trusted,
 		max(CASE WHEN n.kind = 'closed' THEN 1 ELSE 0 END) AS is_closed,
-		max(CASE WHEN n.kind = 'range' AND n.service = 'EC2' THEN n.len ELSE -1 END) AS ec2_len,
+		max(CASE WHEN n.kind = 'range' AND n.service IN ('EC2', 'CODEBUILD') THEN n.len ELSE -1 END) AS ec2_len,
 		max(CASE WHEN n.kind = 'range' THEN n.len ELSE -1 END) AS range_len,
 		{max_by}(n.kind, CASE WHEN n.is_ours = 1 AND n.account_id = s.home THEN n.len ELSE -1 END) AS home_kind,
 		max(CASE WHEN n.is_ours = 1 AND n.account_id = s.home THEN n.len ELSE -1 END) AS home_len,

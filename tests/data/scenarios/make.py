@@ -814,6 +814,86 @@ case("suppressed-spoofed", "an address behind an endpoint is not what was meant"
      inside(1, THIEF, THIEF_VPCE), inventory={"suppressions": [{**HIDES, "type": "*"}]})
 
 
+# ---- found by looking for what could be judged wrongly
+
+case("aws-service-long-endpoint", "a service calls on through an endpoint of its own with an id of today's length",
+     [use("athena.amazonaws.com", vpcEndpointId="vpce-0dddddddddddddddd", userAgent="athena.amazonaws.com")])
+case("inside-service-behind-an-endpoint", "a service's name as the source does not excuse a stranger's endpoint",
+     [through(THIEF_VPCE, THIEF, source="appstream.amazonaws.com")], inside(1, THIEF, THIEF_VPCE))
+case("inside-service-behind-an-endpoint-of-the-inventory", "the same, with the owner known by the inventory alone",
+     [through(FRIEND_VPCE, source="appstream.amazonaws.com")],
+     inside(2, FRIEND, FRIEND_VPCE, "MEDIUM", relation="affiliated"), inventory=friend(endpoints=[FRIEND_VPCE]))
+case("aws-service-europe", "a service's name in the European partition", [use("athena.amazonaws.eu")])
+case("aws-service-isolated", "a service's name in an isolated partition", [use("athena.c2s.ic.gov")])
+case("other-instance-lookalike", "a name that only begins like a service's", [use("athena.amazonaws.com.example.org")],
+     elsewhere(7, "athena.amazonaws.com.example.org"))
+case("inside-codebuild", "CodeBuild runs anybody's code: inside AWS, account unknown, though its range is none of EC2's",
+     [use("52.43.76.89")], inside(5, None, severity="MEDIUM", address="52.43.76.89"))
+case("outside-api-gateway", "a range within EC2's that no instance has: the longest prefix counts",
+     [use("44.234.28.9")], outside("44.234.28.9"))
+case("home-nat-further-address", "a second address of a NAT gateway",
+     [ec2("AssociateNatGatewayAddress", "00:30", HOME, {"AssociateNatGatewayAddressRequest": {"NatGatewayId": "nat-1"}},
+          {"AssociateNatGatewayAddressResponse": {"natGatewayId": "nat-1", "natGatewayAddressSet": {"item": [
+              {"allocationId": "eipalloc-1", "publicIp": EC2_2}, {"allocationId": "eipalloc-2", "publicIp": EC2}]}}}),
+      use(EC2)])
+case("home-nat-address-of-another-gateway-account", "the further address of an affiliated hub's gateway",
+     [ec2("AssociateNatGatewayAddress", "00:30", HUB, {}, {"AssociateNatGatewayAddressResponse": {
+         "natGatewayId": "nat-2", "natGatewayAddressSet": {"item": {"allocationId": "eipalloc-3", "publicIp": EC2}}}}), use(EC2)],
+     inside(4, HUB, severity="MEDIUM", relation="affiliated", address=EC2), inventory=friend(HUB))
+
+
+def accept(at, account, address=EC2):
+    return ec2("AcceptAddressTransfer", at, account, {"AcceptAddressTransferRequest": {"Address": address}},
+               {"AcceptAddressTransferResponse": {"addressTransfer": {
+                   "publicIp": address, "allocationId": f"eipalloc-{account}{address}", "transferAccountId": account}}})
+
+
+case("inside-address-transferred", "an elastic address that the home account handed to another one",
+     [allocate("00:05", HOME), accept("00:30", THIEF), use(EC2)], inside(4, THIEF, address=EC2))
+case("home-address-transferred", "an elastic address that the home account took over",
+     [allocate("00:05", THIEF), accept("00:30", HOME), use(EC2)])
+case("home-address-transferred-later", "handed over an hour after the use",
+     [allocate("00:05", HOME), accept("02:10", THIEF), use(EC2)])
+case("inside-address-passed-on-unsaid", "the release is missing: whoever allocated last has it",
+     [allocate("00:05", HOME), allocate("00:40", THIEF), use(EC2)], inside(4, THIEF, address=EC2))
+case("inside-address-allocated-after", "whose it was before it was allocated is not known",
+     [allocate("02:00", THIEF), use(EC2)], inside(5, None, severity="MEDIUM", address=EC2))
+case("home-endpoint-of-another-vpc", "another machine of the home account behind an endpoint of the home account's: not seen, "
+     "since behind an endpoint an address says nothing", [through(HOME_VPCE, HOME, source="10.99.0.7")])
+case("home-ipv6-of-the-vpc", "IPv6 egress from the VPC's range", [use("2600:1f18:0:99::7")],
+     ledgers=[ledger(placements=[place(OWN, "2600:1f18::/48")])])
+case("other-instance-ipv6-out-of-the-vpc", "an IPv6 address that EC2 says another machine of the account had",
+     [run("00:05", HOME, OTHER_INSTANCE, v6="2600:1f18:2::9"), use("2600:1f18:2::9")],
+     elsewhere(4, "2600:1f18:2::9"), ledgers=[ledger(placements=[place(OWN, "2600:1f18::/48")])])
+case("outside-delivered-late", "delivered a day late, as the record says", [use(OUTSIDE, addendum={"reason": "DELIVERY_DELAY"})],
+     outside())
+ONCE = use(OUTSIDE)
+case("duplicate-two-regions", "one event in the files of two regions' trails", [ONCE, ONCE, use(OUTSIDE, at="01:20")],
+     outside(count=2))
+case("home-global-service", "a global service's record, in us-east-1",
+     [use(OWN, awsRegion="us-east-1", eventSource="iam.amazonaws.com", eventName="GetRole")])
+case("outside-cloudshell", "CloudShell of a console session that a stolen session made: a place in EC2 that nobody knows",
+     [use(EC2, key=THIRD_KEY, userAgent="aws-cli/2.15 exec-env/CloudShell", sessionCredentialFromConsole="true")],
+     inside(5, None, severity="MEDIUM", subject=THIRD_KEY, address=EC2))
+TASK = f"{ROLE_ID}:0123456789abcdef0123456789abcdef"
+case("home-task-key", "a container task's key, whose session is no instance's, at home",
+     [use(PRIVATE, userIdentity__principalId=TASK), use(OWN, userIdentity__principalId=TASK)])
+case("outside-task-key", "the same from elsewhere", [use(OUTSIDE, userIdentity__principalId=TASK)], outside())
+case("home-presigned", "a presigned URL that the machine itself opened",
+     [use(OWN, eventName="GetObject", additionalEventData={"AuthenticationMethod": "QueryString"})])
+POD = assume(KEY, SESSION, CHILD, "", name="AssumeRoleForPodIdentity", eventSource="eks-auth.amazonaws.com",
+             responseElements__assumedRoleUser={"assumeRoleId": "AROAB:eks-cluster-pod", "arn": "x"})
+case("derived-pod-identity", "a pod's key, which the node's key got for it, used elsewhere",
+     [POD, derived_use(OUTSIDE, CHILD, "AROAB:eks-cluster-pod")], outside(subject=CHILD, lineage=[KEY, CHILD]))
+case("derived-pod-identity-home", "the pod's key in the node's VPC",
+     [POD, derived_use(PRIVATE, CHILD, "AROAB:eks-cluster-pod")])
+case("derived-by-a-service", "a service goes on with a derived session, and names itself as the source",
+     [ONE, derived_use("glue.amazonaws.com", CHILD, userAgent="glue.amazonaws.com")])
+case("expired-clock", "four minutes after its end, by AWS's clock", [use(OWN, at="2020-09-14T07:14:20Z")])
+case("expired-hours", "hours after its end, refused",
+     [use(OWN, at="2020-09-14T11:00:00Z", errorCode="ExpiredToken")], expired())
+
+
 def main():
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE
     for name, content in cases.items():
