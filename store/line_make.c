@@ -42,7 +42,7 @@ MUST_USE static int put_process(const struct making *making, struct slice value)
 	if (slice_is(value, "null"))
 		return put(making, value.bytes, value.length);
 	const char *text = is_digest(value) ? making->process(making->context, value.bytes + 1) : NULL;
-	if (text == NULL)
+	if (text == NULL || strchr(text, '\n') != NULL) /* that would be two lines */
 		return 1;
 	return put(making, text, strlen(text));
 }

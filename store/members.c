@@ -61,7 +61,7 @@ int members_split(struct slice text, struct member members[static MEMBERS_MAX])
 {
 	const char *at = text.bytes, *end = text.bytes + text.length;
 	int count = 0;
-	if (text.length < 2 || *at++ != '{')
+	if (text.length < 2 || *at++ != '{' || memchr(text.bytes, '\n', text.length) != NULL)
 		return -1;
 	if (*at == '}')
 		return at + 1 == end ? 0 : -1;

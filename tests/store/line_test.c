@@ -48,6 +48,7 @@ static const struct {
          true,
          "\"at_us\":9223372036854775807"},
 	{"white space in it", {6, 9, "id6", "x", NULL, NULL, "{ \"a\": 1 }"}, true, "\"raw\":"},
+	{"a line break between values", {6, 9, "id6", "x", NULL, NULL, "{\"a\":{\"b\":1\n}}"}, true, "\"raw\":"},
 	{"names out of order", {6, 9, "id6", "x", NULL, NULL, "{\"b\":1,\"a\":1}"}, true, "\"raw\":"},
 	{"a name that a line needs", {6, 9, "id6", "x", NULL, NULL, "{\"kind\":\"y\"}"}, true, "\"raw\":"},
 	{"the same for a time", {6, 9, "id6", "x", NULL, NULL, "{\"at\":\"y\"}"}, true, "\"raw\":"},
