@@ -69,7 +69,8 @@ static const char *const findings_migrations[] = {
 #define PASSING_KEPT_US "(2*86400000000)"
 #define NOT_AHEAD "at <= (strftime('%s', 'now') + 86400) * 1000000"
 #define NEWEST(kind, most) \
-	"DELETE FROM main.lesson WHERE kind='" kind "' AND (at, body) < (SELECT at, body FROM main.lesson" \
+	"DELETE FROM main.lesson WHERE kind='" kind "'" \
+	"  AND (SELECT count(*) FROM main.lesson WHERE kind='" kind "') > " most " AND (at, body) < (SELECT at, body FROM main.lesson" \
 	"  WHERE kind='" kind "' ORDER BY at DESC, body DESC LIMIT 1 OFFSET " most " - 1);"
 
 /* The temporary tables are never rolled back: a run that fails is over. */
