@@ -313,6 +313,12 @@ MUST_USE static int from_role(const struct search *search, struct aws_credential
 MUST_USE static int from_process(const struct search *search, struct aws_credentials *ret, struct error *err)
 {
 	CLEANUP_SECRET_BUFFER struct buffer printed = {0};
+	if (search->profile->is_process_foreign)
+		return error_set(
+			err, ERROR_USAGE,
+			"profile %s: credential_process stands in a file of somebody else's, or that anybody may "
+			"write: it is not run",
+			search->profile->name);
 	if (aws_process_run(search->profile->process, search->http, &printed, err) < 0 ||
 	    aws_credentials_parse(printed.bytes, printed.length, ret, err) < 0)
 		return error_prefix(err, "profile %s: credential_process", search->profile->name);

@@ -6,6 +6,8 @@
 
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/buffer.h"
 #include "common/text.h"
@@ -101,6 +103,14 @@ int aws_profile_parse(char *text, bool is_config, struct aws_profile *profile, s
 	return 0;
 }
 
+/* A command is run as whoever runs this program: only they, or root, may have written it. */
+static bool is_foreign(const char *path)
+{
+	struct stat status;
+	return stat(path, &status) < 0 || (status.st_uid != geteuid() && status.st_uid != 0) ||
+	       (status.st_mode & S_IWOTH) != 0;
+}
+
 MUST_USE static int read_file(const char *variable, const char *name, bool is_config, struct aws_profile *profile,
                               struct error *err)
 {
@@ -115,8 +125,11 @@ MUST_USE static int read_file(const char *variable, const char *name, bool is_co
 		return error_set(err, ERROR_MEMORY, "no memory for a path");
 	if (buffer_read_file(&text, path, &problem) < 0)
 		return problem.code == ERROR_MISSING ? 0 : error_set(err, problem.code, "%s", problem.text);
+	bool had_process = profile->process[0] != '\0';
 	if (text.bytes != NULL && aws_profile_parse(text.bytes, is_config, profile, err) < 0)
 		return error_prefix(err, "%s", path);
+	if (!had_process && profile->process[0] != '\0')
+		profile->is_process_foreign = is_foreign(path);
 	return 0;
 }
 

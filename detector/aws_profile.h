@@ -14,7 +14,8 @@ struct aws_profile {
 	struct secret secret_key, session_token;
 	char region[64];
 	char endpoint_url[256];
-	char process[1024]; /* credential_process: a command that prints them; "" */
+	char process[1024];      /* credential_process: a command that prints them; "" */
+	bool is_process_foreign; /* ... which stands in a file of somebody else's, or that anybody may write */
 	/* A role to be assumed, by whom: another profile, or a place (credential_source). */
 	char role_arn[512], source_profile[128], credential_source[32];
 	char external_id[1225], role_session_name[65], duration_seconds[8], mfa_serial[257];

@@ -278,6 +278,16 @@ def test_credentials_of_a_process(ledger, aws, wanted, tmp_path):
     assert (tmp_path / "words").read_text() == "3\none two\nthree four\n\n"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("owner, mode", [(65534, 0o644), (0, 0o646)])
+def test_process_of_somebody_else(ledger, aws, tmp_path, owner, mode):
+    environment = profile(aws, tmp_path, process(tmp_path, f"touch {tmp_path}/ran\n"))
+    os.chown(tmp_path / "config", owner, owner)
+    (tmp_path / "config").chmod(mode)
+    status, _, said = detect(ledger, environment, "--profile", "made", "s3://trail/AWSLogs")
+    assert status == 2 and "it is not run" in said and not (tmp_path / "ran").exists()
+
+
 @pytest.mark.parametrize("text, says", [
     ("exit 3\n", "credential_process: it ended with status 3"),
     ("kill -9 $$\n", "credential_process: it was ended by signal 9"),
