@@ -63,6 +63,22 @@ static uint64_t digest_of_owners(const struct owners *owners)
 	return sum;
 }
 
+/* Of two that claim one key another may count than did, so their number says too little. */
+static uint64_t digest_of_issued(const struct issued *issued)
+{
+	uint64_t sum = 0;
+	for (size_t i = 0; i < issued->by_key.capacity; i++) {
+		const struct map_entry *entry = &issued->by_key.slots[i];
+		if (entry->text == NULL)
+			continue;
+		const struct issue *issue = &issued->issues[entry->value];
+		uint64_t hash = map_hash(entry->text, strlen(entry->text)) * 3 + (uint64_t)issue->at_us;
+		sum += hash * 31 + map_hash(issue->instance, strlen(issue->instance)) * 5 +
+		       map_hash(issue->event_id, strlen(issue->event_id));
+	}
+	return sum;
+}
+
 int learned_close(struct learned *learned, bool ret_news[static LEARNED_KINDS], struct error *err)
 {
 	if (lineage_close(&learned->lineage, err) < 0 || owners_close(&learned->owners, err) < 0 ||
@@ -72,7 +88,7 @@ int learned_close(struct learned *learned, bool ret_news[static LEARNED_KINDS], 
 		[LEARNED_LINEAGE] = lineage_digest(&learned->lineage),
 		[LEARNED_OWNERS] = digest_of_owners(&learned->owners),
 		[LEARNED_ACTIVITY] = learned->activity.count,
-		[LEARNED_ISSUED] = learned->issued.count,
+		[LEARNED_ISSUED] = digest_of_issued(&learned->issued),
 	};
 	for (size_t i = 0; i < LEARNED_KINDS; i++) {
 		ret_news[i] = digests[i] != learned->digests[i];

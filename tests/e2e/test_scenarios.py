@@ -236,6 +236,26 @@ def test_runs_do_not_show(scenarios, name, order):
     assert in_order(in_runs(scenario, records, order)) == in_order(scenario.found)
 
 
+def groups():
+    """Scenarios that have ledgers and inventory in common, in groups of at least four."""
+    found = {}
+    for name in NAMES:
+        content = json.loads((FOLDER / f"{name}.json").read_text())
+        found.setdefault(json.dumps([content["ledgers"], content["inventory"]], sort_keys=True), []).append(name)
+    return [names for names in found.values() if len(names) > 3]
+
+
+@pytest.mark.parametrize("seed", [6] + [pytest.param(seed, marks=pytest.mark.long) for seed in range(6)])
+@pytest.mark.parametrize("names", groups(), ids=len)
+def test_many_together_in_runs(folder, names, seed):
+    """The records of many scenarios, which contradict each other, at once and in a few runs."""
+    scenario = Scenario(names[0], folder / f"together-{len(names)}-{seed}")
+    records = [record for name in names for record in json.loads((FOLDER / f"{name}.json").read_text())["records"]]
+    whole = [json.loads(line) for line in scenario.detect(scenario.write("all.json", records)).splitlines()]
+    random.Random(seed).shuffle(records)
+    assert in_order(in_runs(scenario, records, "together")) == in_order(whole)
+
+
 MERGED = ["two-ledgers", "other-instance-ledger", "inside-ledger-of-another-account", "one-ledger-of-two-machines-swapped",
           "bypass-home", "bypass-gap", "bypass-coverage-of-another-ledger", "derived-three-deep"]
 
