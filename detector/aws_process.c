@@ -19,8 +19,6 @@
 #define LONGEST_MS (5 * 60 * 1000)
 #define SLICE_MS 100
 
-extern char **environ;
-
 /* ---- words */
 
 /* One word; *at moves behind it. False: a quote that nothing ends. */
@@ -117,7 +115,7 @@ int aws_process_run(const char *line, const struct aws_http *http, struct buffer
 	pid_t child;
 	if (copy == NULL)
 		return error_set(err, ERROR_MEMORY, "no memory for a command");
-	if (aws_process_split(copy, words, err) < 0)
+	if (aws_process_split(copy, words, err) < 0 || words[0] == NULL)
 		return -1;
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return error_errno(err, "a pipe");
