@@ -147,6 +147,16 @@ struct view {
 	size_t length;
 };
 
+/* Those of blocks that were passed over, from the first byte `from`. */
+static void take_hints(struct records *records, const struct view *view, const char *from,
+                       const struct scan_hints *hints)
+{
+	for (size_t i = 0; i < hints->count; i++)
+		for (uint64_t bits = hints->bits[i]; bits != 0; bits &= bits - 1)
+			take_hint(records, from + hints->at[i] + __builtin_ctzll(bits), view->bytes + records->start,
+			          view->bytes + view->length);
+}
+
 /* Where in the block the walk cannot go on (its bit), or 64. */
 MUST_USE static int take_brackets(struct records *records, const struct view *view, size_t at,
                                   const struct scan_block *block, struct error *err)
@@ -210,9 +220,7 @@ MUST_USE static int walk_window(struct records *records, const struct view *view
 		const char *from = view->bytes + *at;
 		hints.count = 0;
 		*at += records->scan(from, view->length - *at, &records->state, &aim, &hints, &block);
-		for (size_t i = 0; i < hints.count; i++)
-			take_hint(records, from + hints.at[i], view->bytes + records->start,
-			          view->bytes + view->length);
+		take_hints(records, view, from, &hints);
 		if (*at == view->length)
 			return 0;
 		int stop = take_block(records, view, *at, &block, err);

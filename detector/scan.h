@@ -27,16 +27,17 @@ struct scan_state {
 /* Which blocks are of interest. All are that are broken or may hide something. */
 struct scan_aim {
 	bool every;
-	int64_t floor; /* those after a bracket of which no more than so many are open */
+	int64_t floor; /* those after a bracket of which no more than so many are open; a count, or below 0 none */
 	bool lines;    /* those with a line that begins with an opening bracket */
 };
 
-#define SCAN_HINTS 64
+#define SCAN_HINTS 32
 
-/* Hints of blocks that were passed over, to be looked at together: where they stand, from the start of the text. */
+/* Blocks with hints that were passed over, to be looked at together. */
 struct scan_hints {
-	uint32_t at[SCAN_HINTS + 64]; /* room for those of one block more */
-	size_t count;                 /* when it has come to SCAN_HINTS the next block is of interest */
+	uint32_t at[SCAN_HINTS + 4]; /* where the block begins, from the start of the text */
+	uint64_t bits[SCAN_HINTS + 4];
+	size_t count; /* of blocks; when it has come to SCAN_HINTS the next one is of interest */
 };
 
 #define SCAN_BLOCK_BYTES 64
