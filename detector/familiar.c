@@ -15,7 +15,7 @@ struct known {
 	uint32_t start; /* of its texts, one behind the other */
 	uint32_t lengths[GLANCE_DECIDING];
 	int64_t from_us, until_us;
-	int what; /* -1: free */
+	int what; /* the caller's number and one; 0: free, so that memory that nobody wrote to is */
 };
 
 struct familiar {
@@ -32,7 +32,7 @@ int familiar_new(size_t bytes, struct familiar **ret, struct error *err)
 	while (slots < bytes / BYTES_EACH * 2)
 		slots *= 2;
 	if (familiar != NULL) {
-		familiar->slots = malloc(slots * sizeof(*familiar->slots));
+		familiar->slots = calloc(slots, sizeof(*familiar->slots));
 		familiar->texts = malloc(bytes);
 	}
 	if (familiar == NULL || familiar->slots == NULL || familiar->texts == NULL) {
@@ -41,7 +41,6 @@ int familiar_new(size_t bytes, struct familiar **ret, struct error *err)
 	}
 	familiar->mask = slots - 1;
 	familiar->capacity = bytes;
-	familiar_clear(familiar);
 	*ret = familiar;
 	return 0;
 }
@@ -57,8 +56,7 @@ void familiar_free(struct familiar *familiar)
 
 void familiar_clear(struct familiar *familiar)
 {
-	for (size_t i = 0; i <= familiar->mask; i++)
-		familiar->slots[i].what = -1;
+	memset(familiar->slots, 0, (familiar->mask + 1) * sizeof(*familiar->slots));
 	familiar->used = 0;
 }
 
@@ -127,10 +125,10 @@ int familiar_find(const struct familiar *familiar, const struct glance *glance)
 	uint64_t hash = hash_of(glance);
 	for (size_t i = 0; i < PROBES; i++) {
 		const struct known *known = &familiar->slots[(hash + i) & familiar->mask];
-		if (known->what < 0)
+		if (known->what == 0)
 			return -1;
 		if (known->hash == hash && holds_at(known, glance->at_us) && is_same(familiar, known, glance))
-			return known->what;
+			return known->what - 1;
 	}
 	return -1;
 }
@@ -140,7 +138,7 @@ static struct known *slot_for(struct familiar *familiar, uint64_t hash)
 {
 	for (size_t i = 0; i < PROBES; i++) {
 		struct known *known = &familiar->slots[(hash + i) & familiar->mask];
-		if (known->what < 0)
+		if (known->what == 0)
 			return known;
 	}
 	return NULL;
@@ -163,7 +161,7 @@ void familiar_add(struct familiar *familiar, const struct glance *glance, int wh
 	                        .start = (uint32_t)familiar->used,
 	                        .from_us = from_us,
 	                        .until_us = until_us,
-	                        .what = what};
+	                        .what = what + 1};
 	for (size_t i = 0; i < GLANCE_DECIDING; i++) {
 		const struct glance_text *text = &glance->fields[i];
 		known->lengths[i] = length_of(text);
