@@ -31,6 +31,7 @@ const struct schema findings_schema = {
 	.application_id = 0x4b544644, /* "KTFD" */
 	.migrations = findings_migrations,
 	.count = (int)ARRAY_LENGTH(findings_migrations),
+	.is_synced_late = true,
 };
 
 struct findings {

@@ -107,15 +107,22 @@ MUST_USE static int prepare_write(sqlite3 *db, const struct schema *schema, stru
 	int kind = check_kind(db, schema, &version, err);
 	if (kind < 0)
 		return -1;
+	/* What is cut short here is begun anew as an empty file, so it is synced once, when it is whole. */
+	bool is_synced_late = kind == 0 && schema->is_synced_late;
+	if (is_synced_late && store_exec(db, "PRAGMA synchronous = OFF", err) < 0)
+		return -1;
 	/* A new file gives pages back in small steps; that is settled before its first table. */
 	if (kind == 0 && store_exec(db, "PRAGMA auto_vacuum = INCREMENTAL", err) < 0)
 		return -1;
-	if (store_exec(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON", err) < 0)
+	if (store_exec(db, "PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON", err) < 0 ||
+	    (!is_synced_late && store_exec(db, "PRAGMA synchronous = FULL", err) < 0))
 		return -1;
 	(void)sqlite3_file_control(db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
 	if (version >= schema->count)
 		return 0;
-	return kind == 1 && keep_copy(db, version, err) < 0 ? -1 : migrate(db, schema, err);
+	if ((kind == 1 && keep_copy(db, version, err) < 0) || migrate(db, schema, err) < 0)
+		return -1;
+	return is_synced_late ? store_exec(db, "PRAGMA synchronous = FULL; PRAGMA wal_checkpoint", err) : 0;
 }
 
 int store_open_write(const char *path, const struct schema *schema, sqlite3 **ret, struct error *err)

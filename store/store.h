@@ -16,6 +16,7 @@ struct schema {
 	int32_t application_id; /* PRAGMA application_id: is this file one of ours? */
 	const char *const *migrations;
 	int count;
+	bool is_synced_late; /* a new file is synced once, when it is whole: for what holds nothing of worth before */
 };
 extern const struct schema ledger_schema;
 extern const struct schema merged_schema; /* many machines in one: store/import.h */
