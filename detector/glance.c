@@ -55,12 +55,11 @@ static const struct member members[] = {
 	ROW("tlsDetails", GLANCE_PASSED_OVER),
 };
 
-/* Without a call: this is asked of each member of each record of ours. */
-static bool is_name(const struct member *member, const char *name, size_t length)
+/* Of as many bytes as the name has. Without a call: this is asked of each member of each record of ours. */
+static bool is_name(const struct member *member, const char *name)
 {
 	uint64_t wanted[3], given[3];
-	if (member->length != length)
-		return false;
+	size_t length = member->length;
 	if (length < sizeof(uint64_t))
 		return memcmp(member->name, name, length) == 0;
 	size_t middle = length >= 2 * sizeof(uint64_t) ? sizeof(uint64_t) : 0, last = length - sizeof(uint64_t);
@@ -73,13 +72,16 @@ static bool is_name(const struct member *member, const char *name, size_t length
 	return ((wanted[0] ^ given[0]) | (wanted[1] ^ given[1]) | (wanted[2] ^ given[2])) == 0;
 }
 
-/* The search goes on where the last one ended: `next` is its index. */
-static const struct member *member_of(const char *name, size_t length, size_t *next)
+/* The member whose name, between quotes and with a colon behind it, the text begins with; NULL: none of the table, or
+ * nothing behind it. The search goes on where the last one ended: `next` is its index. */
+static const struct member *member_at(const char *at, const char *end, size_t *next)
 {
 	for (size_t i = 0; i < ARRAY_LENGTH(members); i++) {
 		const struct member *member = &members[*next];
 		*next = *next + 1 < ARRAY_LENGTH(members) ? *next + 1 : 0;
-		if (is_name(member, name, length))
+		const char *behind = at + 1 + member->length;
+		if (end - at > (ptrdiff_t)member->length + 3 && behind[0] == '"' && behind[1] == ':' &&
+		    is_name(member, at + 1))
 			return member;
 	}
 	return NULL;
@@ -114,13 +116,10 @@ static bool is_value(const char *at, const char *end)
 
 static bool take_member(const char *at, const char *end, size_t *next, struct glance *glance)
 {
-	const char *quote = at < end && *at == '"' ? memchr(at + 1, '"', (size_t)(end - at - 1)) : NULL;
-	if (quote == NULL || end - quote < 3 || quote[1] != ':')
-		return false;
-	const struct member *member = member_of(at + 1, (size_t)(quote - at - 1), next);
-	at = quote + 2;
+	const struct member *member = at < end && *at == '"' ? member_at(at, end, next) : NULL;
 	if (member == NULL)
 		return false;
+	at += member->length + 3;
 	if (member->field == GLANCE_PASSED_OVER)
 		return is_value(at, end);
 	struct glance_text *to = &glance->fields[member->field];
