@@ -40,7 +40,7 @@ static void pack(struct buffer *to, const char *bytes, size_t length)
 	z_stream stream = {.next_in = (Bytef *)(uintptr_t)bytes, .avail_in = (uInt)length};
 	size_t room = length + length / 100 + 1000;
 	CLEANUP_FREE char *packed = malloc(room);
-	assert_int_equal(deflateInit2(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+	assert_int_equal(deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
 	stream.next_out = (Bytef *)packed;
 	stream.avail_out = (uInt)room;
 	assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
@@ -69,14 +69,19 @@ static void check_same(const struct buffer *file, const struct buffer *wanted, s
 	buffer_done(&back.text);
 }
 
+#define PATTERN_BYTES ((size_t)1 << 20) /* then the same again */
+
 /* Text that packs well, but not to nothing. */
 static void fill(struct buffer *text, size_t length)
 {
 	char line[64];
-	for (unsigned i = 0; text->length < length; i++) {
+	for (unsigned i = 0; text->length < length && text->length < PATTERN_BYTES; i++) {
 		int used = snprintf(line, sizeof(line), "%u:%x ", i, i * 2654435761U);
 		assert_int_equal(buffer_append(text, line, (size_t)used, NULL), 0);
 	}
+	CLEANUP_FREE char *pattern = memcpy(malloc(text->length), text->bytes, text->length);
+	for (size_t used = text->length; text->length < length;)
+		assert_int_equal(buffer_append(text, pattern, used, NULL), 0);
 }
 
 static void test_damaged(void **state)
