@@ -10,18 +10,14 @@
 #include <sys/stat.h>
 #include <zlib.h>
 
-#define PACKED_PIECE_BYTES ((size_t)256 << 10) /* read before it is known what the file is */
+#include "detector/inflate_memory.h"
+
 #define FIRST_GUESS ((size_t)4 << 20)
 #define PACKED_WHOLE_BYTES ((size_t)32 << 20) /* gzip files above are read in windows */
 
 struct inflate {
 	struct inflate_whole *whole;
-	struct inflate_space packed;
-	struct inflate_space space;
-	struct inflate_budget *budget, own;
-	size_t keep;
-	size_t taken;    /* out of the budget: what both spaces have above the least, and */
-	size_t reserved; /* what they may still grow by */
+	struct inflate_memory memory;
 };
 
 /* What is left of a file: bytes already read, then the descriptor. */
@@ -32,64 +28,6 @@ struct input {
 	uint64_t total; /* bytes handed on */
 };
 
-/* ---- memory */
-
-void inflate_budget_init(struct inflate_budget *budget)
-{
-	*budget = (struct inflate_budget){PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER,
-	                                  INFLATE_NEED_BYTES + INFLATE_KEPT_BYTES};
-}
-
-static bool take(struct inflate *inflate, size_t bytes)
-{
-	struct inflate_budget *budget = inflate->budget;
-	if (bytes > INFLATE_NEED_BYTES)
-		return false;
-	(void)pthread_mutex_lock(&budget->lock);
-	while (inflate->taken <= inflate->keep && budget->left < bytes)
-		(void)pthread_cond_wait(&budget->freed, &budget->lock);
-	bool is_there = budget->left >= bytes;
-	if (is_there)
-		budget->left -= bytes;
-	(void)pthread_mutex_unlock(&budget->lock);
-	if (is_there) {
-		inflate->taken += bytes;
-		inflate->reserved += bytes;
-	}
-	return is_there;
-}
-
-static void give_back(struct inflate *inflate, size_t bytes)
-{
-	struct inflate_budget *budget = inflate->budget;
-	(void)pthread_mutex_lock(&budget->lock);
-	budget->left += bytes;
-	(void)pthread_cond_broadcast(&budget->freed);
-	(void)pthread_mutex_unlock(&budget->lock);
-	inflate->taken -= bytes;
-}
-
-static void space_free(struct inflate_space *space)
-{
-	free(space->bytes);
-	space->bytes = NULL;
-	space->capacity = 0;
-}
-
-/* Both to what every file needs; false without memory. */
-static bool shrink(struct inflate *inflate)
-{
-	space_free(&inflate->packed);
-	space_free(&inflate->space);
-	inflate->packed.owner = inflate->space.owner = NULL;
-	bool is_there = inflate_space_grow(&inflate->packed, PACKED_PIECE_BYTES) &&
-	                inflate_space_grow(&inflate->space, INFLATE_WINDOW_BYTES);
-	inflate->packed.owner = inflate->space.owner = inflate;
-	inflate->reserved = 0;
-	give_back(inflate, inflate->taken);
-	return is_there;
-}
-
 int inflate_new(struct inflate **ret, struct error *err)
 {
 	return inflate_new_within(NULL, INFLATE_KEPT_BYTES, ret, err);
@@ -98,12 +36,8 @@ int inflate_new(struct inflate **ret, struct error *err)
 int inflate_new_within(struct inflate_budget *budget, size_t keep, struct inflate **ret, struct error *err)
 {
 	struct inflate *inflate = calloc(1, sizeof(*inflate));
-	if (inflate != NULL) {
-		inflate_budget_init(&inflate->own);
-		inflate->budget = budget != NULL ? budget : &inflate->own;
-		inflate->keep = keep;
-	}
-	if (inflate == NULL || (inflate->whole = inflate_whole_new()) == NULL || !shrink(inflate)) {
+	if (inflate == NULL || !inflate_memory_init(&inflate->memory, budget, keep) ||
+	    (inflate->whole = inflate_whole_new()) == NULL) {
 		inflate_free(inflate);
 		return error_set(err, ERROR_MEMORY, "no memory for unpacking");
 	}
@@ -116,29 +50,11 @@ void inflate_free(struct inflate *inflate)
 	if (inflate == NULL)
 		return;
 	inflate_whole_free(inflate->whole);
-	space_free(&inflate->packed);
-	space_free(&inflate->space);
+	inflate_memory_done(&inflate->memory);
 	free(inflate);
 }
 
-bool inflate_space_grow(struct inflate_space *space, size_t capacity)
-{
-	struct inflate *owner = space->owner;
-	if (capacity <= space->capacity)
-		return true;
-	size_t more = capacity - space->capacity;
-	if (owner != NULL && owner->reserved < more && !take(owner, more - owner->reserved))
-		return false;
-	char *grown = realloc(space->bytes, capacity + INFLATE_PADDING);
-	if (grown == NULL)
-		return false;
-	if (owner != NULL)
-		owner->reserved -= more;
-	memset(grown + capacity, 0, INFLATE_PADDING);
-	space->bytes = grown;
-	space->capacity = capacity;
-	return true;
-}
+/* ---- reading */
 
 size_t inflate_hint(const unsigned char trailer[static 4])
 {
@@ -156,16 +72,13 @@ static void reserve_whole(struct inflate *inflate, int fd, off_t start)
 	    status.st_size - start >= (off_t)PACKED_WHOLE_BYTES ||
 	    pread(fd, trailer, sizeof(trailer), status.st_size - (off_t)sizeof(trailer)) != sizeof(trailer))
 		return;
-	size_t packed = PACKED_PIECE_BYTES, unpacked = inflate_hint(trailer);
+	size_t packed = INFLATE_PIECE_BYTES, unpacked = inflate_hint(trailer);
 	while (packed <= (size_t)(status.st_size - start))
 		packed *= 2;
-	size_t more = (packed > inflate->packed.capacity ? packed - inflate->packed.capacity : 0) +
-	              (unpacked > inflate->space.capacity ? unpacked - inflate->space.capacity : 0);
-	if (more > 0)
-		(void)take(inflate, more);
+	size_t more = (packed > inflate->memory.packed.capacity ? packed - inflate->memory.packed.capacity : 0) +
+	              (unpacked > inflate->memory.space.capacity ? unpacked - inflate->memory.space.capacity : 0);
+	inflate_memory_reserve(&inflate->memory, more);
 }
-
-/* ---- reading */
 
 /* As many bytes as there are, at most `size`; 0 at the end. */
 MUST_USE static ssize_t input_read(struct input *input, char *to, size_t size, struct error *err)
@@ -192,11 +105,11 @@ MUST_USE static int read_head(struct inflate *inflate, int fd, size_t limit, siz
 {
 	struct input input = {.fd = fd};
 	while (*length < limit) {
-		if (*length == inflate->packed.capacity &&
-		    !inflate_space_grow(&inflate->packed, inflate->packed.capacity * 2))
+		if (*length == inflate->memory.packed.capacity &&
+		    !inflate_space_grow(&inflate->memory.packed, inflate->memory.packed.capacity * 2))
 			return 0; /* the rest is read in windows */
-		ssize_t got =
-			input_read(&input, inflate->packed.bytes + *length, inflate->packed.capacity - *length, err);
+		ssize_t got = input_read(&input, inflate->memory.packed.bytes + *length,
+		                         inflate->memory.packed.capacity - *length, err);
 		if (got <= 0)
 			return (int)got;
 		*length += (size_t)got;
@@ -287,7 +200,7 @@ struct reading {
 
 MUST_USE static int run_windows(const struct reading *reading, struct error *err)
 {
-	struct inflate_space *space = &reading->inflate->space;
+	struct inflate_space *space = &reading->inflate->memory.space;
 	size_t size = INFLATE_WINDOW_BYTES, length = 0;
 	bool is_last = false, is_full = false;
 	if (space->bytes == NULL)
@@ -339,12 +252,12 @@ MUST_USE static int run_whole(struct inflate *inflate, size_t length, inflate_vi
                               bool *ret_done, struct error *err)
 {
 	size_t unpacked = 0, used = 0;
-	*ret_done = inflate_whole_run(inflate->whole, inflate->packed.bytes, length, &inflate->space, &unpacked) ==
-	            INFLATE_WHOLE_DONE;
+	*ret_done = inflate_whole_run(inflate->whole, inflate->memory.packed.bytes, length, &inflate->memory.space,
+	                              &unpacked) == INFLATE_WHOLE_DONE;
 	if (!*ret_done)
 		return 0;
-	memset(inflate->space.bytes + unpacked, 0, INFLATE_PADDING);
-	struct window window = {inflate->space.bytes, unpacked, true, length, false};
+	memset(inflate->memory.space.bytes + unpacked, 0, INFLATE_PADDING);
+	struct window window = {inflate->memory.space.bytes, unpacked, true, length, false};
 	return visit(context, &window, &used, err);
 }
 
@@ -352,12 +265,12 @@ MUST_USE static int run_whole(struct inflate *inflate, size_t length, inflate_vi
  */
 MUST_USE static int leave_whole(struct inflate *inflate, int fd, off_t start, size_t *length, struct error *err)
 {
-	if (inflate->taken <= inflate->keep || start < 0)
+	if (inflate->memory.taken <= inflate->memory.keep || start < 0)
 		return 0;
 	if (lseek(fd, start, SEEK_SET) < 0)
 		return error_errno(err, "cannot read");
 	*length = 0;
-	return shrink(inflate) ? 0 : error_set(err, ERROR_MEMORY, "no memory for unpacking");
+	return inflate_memory_shrink(&inflate->memory) ? 0 : error_set(err, ERROR_MEMORY, "no memory for unpacking");
 }
 
 MUST_USE static int run_file(struct inflate *inflate, int fd, inflate_visit *visit, void *context, struct error *err)
@@ -365,9 +278,9 @@ MUST_USE static int run_file(struct inflate *inflate, int fd, inflate_visit *vis
 	off_t start = lseek(fd, 0, SEEK_CUR);
 	size_t length = 0;
 	bool is_done = false;
-	if (read_head(inflate, fd, PACKED_PIECE_BYTES, &length, err) < 0)
+	if (read_head(inflate, fd, INFLATE_PIECE_BYTES, &length, err) < 0)
 		return -1;
-	const unsigned char *magic = (const unsigned char *)inflate->packed.bytes;
+	const unsigned char *magic = (const unsigned char *)inflate->memory.packed.bytes;
 	bool is_gzip = length >= 2 && magic[0] == 0x1f && magic[1] == 0x8b;
 	if (is_gzip) {
 		reserve_whole(inflate, fd, start);
@@ -375,14 +288,14 @@ MUST_USE static int run_file(struct inflate *inflate, int fd, inflate_visit *vis
 			return -1;
 	}
 	/* As long as there is room behind it, that was the file's end. */
-	bool is_all = is_gzip && length < inflate->packed.capacity && length < PACKED_WHOLE_BYTES;
+	bool is_all = is_gzip && length < inflate->memory.packed.capacity && length < PACKED_WHOLE_BYTES;
 	if (is_all && run_whole(inflate, length, visit, context, &is_done, err) < 0)
 		return -1;
 	if (is_done)
 		return 0;
 	if (leave_whole(inflate, fd, start, &length, err) < 0)
 		return -1;
-	struct input input = {.fd = fd, .head = inflate->packed.bytes, .head_length = length};
+	struct input input = {.fd = fd, .head = inflate->memory.packed.bytes, .head_length = length};
 	struct reading reading = {inflate, &input, fill_plain, &input, visit, context};
 	return is_gzip ? run_unpacker(&reading, err) : run_windows(&reading, err);
 }
@@ -390,13 +303,6 @@ MUST_USE static int run_file(struct inflate *inflate, int fd, inflate_visit *vis
 int inflate_run(struct inflate *inflate, int fd, inflate_visit *visit, void *context, struct error *err)
 {
 	int result = run_file(inflate, fd, visit, context, err);
-	bool is_there = true;
-	if (inflate->taken - inflate->reserved > inflate->keep) {
-		is_there = shrink(inflate);
-	} else {
-		size_t unused = inflate->reserved;
-		inflate->reserved = 0;
-		give_back(inflate, unused);
-	}
+	bool is_there = inflate_memory_settle(&inflate->memory);
 	return result == 0 && !is_there ? error_set(err, ERROR_MEMORY, "no memory for unpacking") : result;
 }

@@ -62,7 +62,7 @@ enum inflate_whole_result { INFLATE_WHOLE_DONE, INFLATE_WHOLE_TOO_LARGE, INFLATE
 struct inflate_space {
 	char *bytes;
 	size_t capacity;
-	struct inflate *owner; /* NULL: nobody is asked */
+	struct inflate_memory *owner; /* NULL: nobody is asked */
 };
 MUST_USE bool inflate_space_grow(struct inflate_space *space, size_t capacity);
 
