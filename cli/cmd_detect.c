@@ -168,8 +168,7 @@ const struct command command_detect = {
 		   "folders *.json, *.jsonl and "
 		   "their .gz are read; files that are named are always read. The summary goes to standard error. Exit "
 		   "status: 3 with findings at or above --fail-on, 4 when there are none but some input could not be "
-		   "read, "
-		   "1 when nothing could be read.",
+		   "read or was no record of CloudTrail's, 1 when nothing could be read.",
 	.examples = "  keytrail detect /var/log/cloudtrail\n"
 		    "  zcat trail.json.gz | keytrail detect -\n"
 		    "  keytrail detect --since 2d --region eu-west-1 s3://trail-logs/AWSLogs\n"

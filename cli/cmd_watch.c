@@ -113,7 +113,7 @@ static enum status verdict(const struct arguments *arguments, const struct watch
 	for (int severity = arguments->fail_on; severity < SEVERITY_COUNT; severity++)
 		if (summary->findings[severity] > 0)
 			return STATUS_FOUND;
-	return summary->files_lost > 0 ? STATUS_INCOMPLETE : STATUS_FINE;
+	return summary->files_lost > 0 || summary->malformed > 0 ? STATUS_INCOMPLETE : STATUS_FINE;
 }
 
 static int run(const struct arguments *arguments, enum status *ret, struct error *err)

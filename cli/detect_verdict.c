@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What scripts act upon. Input that could not be read is never "nothing found". */
+/* What scripts act upon. Input that could not be read, or not be understood, is never "nothing found". */
 #include "cli/detect_verdict.h"
 
 #include "store/findings.h"
@@ -12,5 +12,5 @@ enum status detect_verdict(const struct detect_summary *summary, int fail_on)
 			return STATUS_FOUND;
 	if (summary->files == 0 && summary->files_unreadable > 0)
 		return STATUS_ERROR;
-	return summary->files_unreadable > 0 ? STATUS_INCOMPLETE : STATUS_FINE;
+	return summary->files_unreadable > 0 || summary->records_malformed > 0 ? STATUS_INCOMPLETE : STATUS_FINE;
 }

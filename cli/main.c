@@ -62,11 +62,13 @@ static int run_command(const struct command *command, int argc, char **argv)
 	return finish();
 }
 
-/* Descriptors 0 to 2 must be taken, or the ledger could be opened as standard output. Opened for reading only: writing
- * to what the caller has closed stays an error. */
+/* Descriptors 0 to 2 must be taken, or the ledger could be opened as standard output. Input is opened for writing only,
+ * output for reading only: to use what the caller has closed stays an error. */
 static void fill_standard_descriptors(void)
 {
-	int fd;
+	int fd = STDIN_FILENO;
+	if (fcntl(STDIN_FILENO, F_GETFD) < 0)
+		fd = open("/dev/null", O_WRONLY);
 	do
 		fd = open("/dev/null", O_RDONLY);
 	while (fd >= 0 && fd <= STDERR_FILENO);

@@ -28,12 +28,20 @@ static bool may_stand_between(uint64_t offset, char c)
 	return c == ',' || c == ' ' || c == '\n' || c == '\r' || c == '\t' || (offset < 3 && c == mark[offset]);
 }
 
+/* What some shells of Windows make of a redirected output. */
+static bool is_utf16(uint64_t offset, const char *bytes, size_t length)
+{
+	return offset == 0 && length >= 2 && (memcmp(bytes, "\xff\xfe", 2) == 0 || memcmp(bytes, "\xfe\xff", 2) == 0);
+}
+
 static void check_gap(struct records *records, const char *bytes, size_t to)
 {
 	size_t i = records->gap;
 	while (i < to && may_stand_between(records->base + i, bytes[i]))
 		i++;
-	if (i < to)
+	if (i < to && is_utf16(records->base + i, bytes + i, to - i))
+		complain(records, i, "UTF-8, and this is UTF-16: `iconv -f UTF-16 -t UTF-8` converts it");
+	else if (i < to)
 		complain(records, i, "a record, which is an object");
 }
 
@@ -50,6 +58,8 @@ static void open_top(struct records *records, const char *bytes, size_t at, size
 	/* Undecided: as a record it is kept to the next window if it does not end in this one, and looked at again. */
 	size_t array = 0;
 	enum records_kind kind = records_look(bytes + at, length - at, &array);
+	if (kind == RECORDS_OTHER)
+		complain(records, at, "a record of CloudTrail, or an object with a list of them as Records or Events");
 	records->level = kind == RECORDS_HOLDER ? -1 : 0;
 	records->array = kind == RECORDS_HOLDER ? at + array : SIZE_MAX;
 }

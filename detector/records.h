@@ -65,7 +65,8 @@ MUST_USE int records_feed(struct records *records, const char *bytes, size_t len
 void records_drop(struct records *records);
 
 /* What a top-level object is: decided from its first members. */
-enum records_kind { RECORDS_ONE, RECORDS_HOLDER, RECORDS_UNDECIDED };
+enum records_kind { RECORDS_ONE, RECORDS_HOLDER, RECORDS_OTHER, RECORDS_UNDECIDED };
 
-/* `ret_array`: where in `bytes` the array of records opens. RECORDS_UNDECIDED: not enough bytes. Pure. */
+/* `ret_array`: where in `bytes` the array of records opens. RECORDS_OTHER: it is whole, and neither holds records nor
+ * has any of their members. RECORDS_UNDECIDED: not enough bytes. Pure. */
 enum records_kind records_look(const char *bytes, size_t length, size_t *ret_array);

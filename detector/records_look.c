@@ -56,7 +56,7 @@ enum records_kind records_look(const char *bytes, size_t length, size_t *ret_arr
 	for (bool first = true;; first = false) {
 		enum walk_step step = walk_next(&walk, first, &name);
 		if (step == WALK_END)
-			return RECORDS_ONE;
+			return RECORDS_OTHER;
 		if (step == WALK_BROKEN || walk_peek(&walk) == '\0')
 			return walk_peek(&walk) == '\0' ? RECORDS_UNDECIDED : RECORDS_ONE;
 		if (is_one_of(holders, ARRAY_LENGTH(holders), &name) && walk_peek(&walk) == '[') {

@@ -26,6 +26,7 @@ struct watch_output {
 struct watch_summary {
 	uint64_t files;       /* read, and noted */
 	uint64_t files_lost;  /* not read, and tried again later */
+	uint64_t malformed;   /* records that could not be understood, in files that were read */
 	uint64_t findings[3]; /* said, by enum severity */
 };
 

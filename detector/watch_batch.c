@@ -215,8 +215,10 @@ MUST_USE static int run_detector(struct watch_batch *batch, struct error *err)
 	options.from.filter = (struct source_filter){0}; /* they were chosen by it */
 	options.file_done = on_file_done;
 	options.file_done_context = batch;
-	if (detect_run(&options, &output, &summary, &problem) == 0)
+	if (detect_run(&options, &output, &summary, &problem) == 0) {
+		batch->summary->malformed += batch->is_together ? 0 : summary.records_malformed;
 		return 0;
+	}
 	for (size_t i = 0; i < batch->count; i++) {
 		done += batch->files[i].is_done;
 		read += batch->files[i].is_read;

@@ -145,6 +145,8 @@ ODD_FILES = {
                      "2 files read, 0 unreadable", 2),
     "twice.json": (record("t").replace(b'"sourceIPAddress"', b'"sourceIPAddress": "10.0.0.1", "sourceIPAddress"'),
                    "2 files read, 0 unreadable", 2),
+    "utf16.json": (GOOD.decode().encode("utf-16"), "UTF-8, and this is UTF-16", 1),
+    "stranger.json": (b'{"logEvents":[{"message":"x"}]}', "a record of CloudTrail", 1),
     "lines.jsonl": (LINE + b'{"eventTime":"x\n' + record("b") + b"\n", "one whole record a line", 3),
     "types.json": (b'[7,"x",null,[],' + record("y") + b"]", "a record, which is an object", 2),
 }
@@ -158,6 +160,26 @@ def test_odd_files(tmp_path, name):
     if name == "nul.json":
         says = "of unknown origin"
     check(tmp_path, path, says=says, uses=uses)
+
+
+NOT_UNDERSTOOD = {
+    "a table": b'"eventtime","useridentity"\n"2026-11-25T00:00:00Z","{accesskeyid=ASIA}"\n',
+    "another encoding": GOOD.decode().encode("utf-16"),
+    "another list": b'{"logEvents":[]}',
+    "nothing at all": b"{}",
+    "no records": b'{"Records":null}',
+    "a text": b'"x"',
+}
+
+
+@pytest.mark.parametrize("name", NOT_UNDERSTOOD)
+def test_not_understood_is_not_nothing(tmp_path, name):
+    """Who hands over what is no CloudTrail must not take the answer for "nothing found"."""
+    path = tmp_path / "odd.json"
+    path.write_bytes(NOT_UNDERSTOOD[name])
+    status, found, err, _ = detect(tmp_path, path)
+    assert (status, found) == (4, []), err
+    assert ": expected " in err
 
 
 def test_all_at_once(tmp_path):
