@@ -94,19 +94,23 @@ static const struct process_check {
 	enum audit_fault fault;
 	const char *sql; /* seq, id */
 	const char *what;
+	int64_t since; /* the version of the schema that has what is looked at */
 } checks[] = {
 	{AUDIT_PROCESS_MISSING,
          "SELECT seq, id FROM record WHERE json_extract(body,'$.process') IS NOT NULL AND"
          " json_extract(body,'$.process') NOT IN (SELECT lower(hex(digest)) FROM actor) ORDER BY seq LIMIT 1",
-         "the process that it was written with is not there"},
+         "the process that it was written with is not there", 0},
 	{AUDIT_PROCESS_MISSING,
          "SELECT r.seq, r.id FROM record r, json_each(r.body,'$.holders') h WHERE"
          " h.value NOT IN (SELECT lower(hex(digest)) FROM actor) ORDER BY r.seq LIMIT 1",
-         "a holder that it was written with is not there"},
+         "a holder that it was written with is not there", 0},
 	{AUDIT_PROCESS_CHANGED,
          "SELECT r.seq, r.id FROM record r LEFT JOIN actor a ON a.id=r.actor WHERE"
          " coalesce(lower(hex(a.digest)),'')<>coalesce(json_extract(r.body,'$.process'),'') ORDER BY r.seq LIMIT 1",
-         "it points to another process than it was written with"},
+         "it points to another process than it was written with", 0},
+	{AUDIT_PROCESS_CHANGED,
+         "SELECT r.seq, r.id FROM record r WHERE r.seq IN (" AUDIT_HOLDERS ") ORDER BY r.seq LIMIT 1",
+         "table `holder` names other processes than it was written with", 3},
 };
 
 MUST_USE static int run_check(sqlite3 *db, const struct process_check *check, struct audit *audit, struct error *err)
@@ -130,9 +134,13 @@ MUST_USE static int run_check(sqlite3 *db, const struct process_check *check, st
 
 int audit_processes(sqlite3 *db, struct audit *audit, struct error *err)
 {
-	int result = audit_digests(db, audit, err);
+	int64_t version = 0;
+	int result = store_integer(db, "PRAGMA user_version", &version, err);
+	if (result == 0)
+		result = audit_digests(db, audit, err);
 	for (size_t i = 0; result == 0 && audit->fault == AUDIT_WHOLE && i < ARRAY_LENGTH(checks); i++)
-		result = run_check(db, &checks[i], audit, err);
+		if (checks[i].since <= version)
+			result = run_check(db, &checks[i], audit, err);
 	return result;
 }
 

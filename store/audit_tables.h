@@ -6,6 +6,16 @@
 #include "store/audit.h"
 #include "store/store.h"
 
+/* Rows (seq) of which table `holder` does not say what they say themselves. */
+#define AUDIT_HOLDERS_SAID                                                                                             \
+	"SELECT r.seq AS seq, j.value AS hex FROM record r, json_each(r.body,'$.holders') j WHERE r.kind='delivery'"   \
+	" AND j.value IS NOT NULL AND j.value IS NOT json_extract(r.body,'$.process')"
+#define AUDIT_HOLDERS_KEPT                                                                                             \
+	"SELECT h.record AS seq, lower(hex(a.digest)) AS hex FROM holder h LEFT JOIN actor a ON a.id=h.actor"
+#define AUDIT_HOLDERS                                                                                                  \
+	"SELECT seq FROM (" AUDIT_HOLDERS_SAID " EXCEPT " AUDIT_HOLDERS_KEPT ") UNION ALL SELECT seq FROM "            \
+	"(" AUDIT_HOLDERS_KEPT " EXCEPT " AUDIT_HOLDERS_SAID ")"
+
 /* What an audit looks at beside the links. Within the caller's transaction; a fault is noted, and no error. */
 
 /* Tables, indices, views: are they exactly those of their version? Whoever can replace a view needs no row. */

@@ -102,6 +102,20 @@ MUST_USE static int add_record(struct importer *importer, int64_t origin, int64_
 	return import_run(importer, IMPORT_ROW_ADD, NULL, err);
 }
 
+/* Of the row just inserted: the processes behind the first one. */
+MUST_USE static int add_holders(struct importer *importer, const struct packed *packed, const int64_t *ids,
+                                struct error *err)
+{
+	int64_t record = sqlite3_last_insert_rowid(importer->db);
+	for (size_t i = packed->has_process ? 1 : 0; i < packed->actor_count; i++) {
+		(void)sqlite3_bind_int64(importer->statements[IMPORT_HOLDER], 1, record);
+		(void)sqlite3_bind_int64(importer->statements[IMPORT_HOLDER], 2, ids[i]);
+		if (import_run(importer, IMPORT_HOLDER, NULL, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int import_row(struct importer *importer, int64_t origin, int64_t import, const struct line *line, struct error *err)
 {
 	const struct packed *packed = &line->packed;
@@ -109,15 +123,12 @@ int import_row(struct importer *importer, int64_t origin, int64_t import, const 
 	bool is_delivery = strcmp(packed->kind, "delivery") == 0;
 	bool has_key = is_delivery && packed->access_key_id != NULL;
 	bool given = has_key && (outcome == NULL || strcmp(outcome, "refused") != 0);
-	int64_t id, process = 0;
-	for (size_t i = 0; i < packed->actor_count; i++) {
-		if (add_process(importer, origin, &packed->actors[i], &id, err) < 0)
+	int64_t ids[ENTRY_ACTORS_MAX];
+	for (size_t i = 0; i < packed->actor_count; i++)
+		if (add_process(importer, origin, &packed->actors[i], &ids[i], err) < 0)
 			return -1;
-		if (i == 0 && packed->has_process)
-			process = id;
-	}
-	if (add_record(importer, origin, import, line, process, given, err) < 0 ||
-	    (has_key && add_key(importer, origin, line, given, err) < 0))
+	if (add_record(importer, origin, import, line, packed->has_process ? ids[0] : 0, given, err) < 0 ||
+	    add_holders(importer, packed, ids, err) < 0 || (has_key && add_key(importer, origin, line, given, err) < 0))
 		return -1;
 	return instance != NULL ? add_instance(importer, origin, instance, err) : 0;
 }

@@ -15,6 +15,7 @@ static const char *const sqls[IMPORT_SQL_COUNT] = {
 	[IMPORT_ROW_FIND] = "SELECT seq, chain, at, id, kind, subject, access_key_id, body FROM record WHERE origin=?1 AND origin_seq=?2",
 	[IMPORT_ROW_ADD] = "INSERT INTO record(origin, origin_seq, id, at, kind, subject, access_key_id, actor, given, body, chain, import)"
 		" VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)",
+	[IMPORT_HOLDER] = "INSERT INTO holder(record, actor) VALUES(?1,?2)",
 	[IMPORT_ACTOR_FIND] = "SELECT id FROM actor WHERE digest=?2 AND origin=?1",
 	[IMPORT_ACTOR_ADD] = "INSERT INTO actor(origin, digest, body) VALUES(?1,?2,?3)",
 	[IMPORT_KEY] = "INSERT INTO key(access_key_id, origin, account_id, role, source, instance_id, host_account_id, region,"

@@ -136,10 +136,8 @@ int ledger_deliveries(struct ledger *ledger, const struct ledger_filter *filter,
                       struct error *err)
 {
 	sqlite3_stmt *rows;
-	const char *head =
-		ledger->is_merged
-			? "SELECT origin_seq, id, at_us, outcome, reason, body, origin, ledger_id FROM v_deliveries"
-			: "SELECT seq, id, at_us, outcome, reason, body FROM v_deliveries";
+	const char *head = ledger->is_merged ? "SELECT origin_seq, id, at_us, outcome, reason, body, origin, ledger_id"
+	                                     : "SELECT seq, id, at_us, outcome, reason, body";
 	if (ledger_prepare(ledger, head, filter, order_of(ledger, filter), &rows, err) < 0)
 		return -1;
 	return visit_rows(ledger, rows, make_delivery, visit, context, err);
@@ -155,7 +153,11 @@ static int make_columns(struct ledger *ledger, sqlite3_stmt *row, json_t *object
 
 #define KEY_TIMES                                                                                                      \
 	" max(expires_at) AS expires_at, min(delivered_at) AS first_delivered_at,"                                     \
-	" max(delivered_at) AS last_delivered_at, count(*) AS deliveries, count(DISTINCT actor) AS processes"
+	" max(delivered_at) AS last_delivered_at, count(DISTINCT seq) AS deliveries, count(DISTINCT actor) AS "        \
+	"processes"
+#define KEY_COLUMNS                                                                                                    \
+	"access_key_id, account_id, role, source, instance_id, host_account_id, region, body, expires_at, "            \
+	"delivered_at, actor, seq, at_us"
 
 /* Of all keys: a merged ledger has them in a table, so that ten million rows need not be looked at. */
 static const char all_keys[] =
@@ -165,8 +167,13 @@ static const char all_keys[] =
 	" AS first_delivered_at,"
 	" strftime('%Y-%m-%dT%H:%M:%S',max(last_at)/1000000,'unixepoch')||printf('.%06dZ',max(last_at)%1000000)"
 	" AS last_delivered_at, sum(deliveries) AS deliveries, (SELECT count(DISTINCT r.actor) FROM record r"
-	" WHERE r.access_key_id=key.access_key_id AND r.given=1) AS processes FROM key WHERE deliveries>0"
-	" GROUP BY access_key_id ORDER BY max(last_at)";
+	" WHERE r.access_key_id=key.access_key_id AND r.given=1)";
+static const char all_keys_held[] =
+	"+(SELECT count(DISTINCT h.actor) FROM record r JOIN holder h ON h.record=r.seq WHERE"
+	" r.access_key_id=key.access_key_id AND r.given=1 AND h.actor NOT IN (SELECT f.actor FROM record f WHERE"
+	" f.access_key_id=key.access_key_id AND f.given=1 AND f.actor IS NOT NULL))";
+static const char all_keys_end[] =
+	" AS processes FROM key WHERE deliveries>0 GROUP BY access_key_id ORDER BY max(last_at)";
 
 int ledger_keys(struct ledger *ledger, const struct ledger_filter *filter, ledger_visit *visit, void *context,
                 struct error *err)
@@ -176,7 +183,8 @@ int ledger_keys(struct ledger *ledger, const struct ledger_filter *filter, ledge
 	sqlite3_stmt *rows = NULL;
 	wanted.credentials_only = true;
 	if (ledger->is_merged && ledger_asks_for_all(filter)) {
-		if (buffer_printf(&tail, err, "%s%s", all_keys, filter->oldest_first ? "" : " DESC") < 0)
+		if (buffer_printf(&tail, err, "%s%s%s%s", all_keys, ledger_has_holders(ledger) ? all_keys_held : "",
+		                  all_keys_end, filter->oldest_first ? "" : " DESC") < 0)
 			return -1;
 		if (sqlite3_prepare_v2(ledger->db, tail.bytes, -1, &rows, NULL) != SQLITE_OK)
 			return store_error(ledger->db, ledger->path, err);
@@ -184,10 +192,10 @@ int ledger_keys(struct ledger *ledger, const struct ledger_filter *filter, ledge
 	}
 	if (buffer_printf(&tail, err, "GROUP BY access_key_id ORDER BY max(%s)%s", ledger->is_merged ? "at_us" : "seq",
 	                  filter->oldest_first ? "" : " DESC") < 0 ||
-	    ledger_prepare(ledger,
-	                   "SELECT access_key_id, account_id, role, source, instance_id, host_account_id, region,"
-	                   " json_extract(body,'$.updated_at') AS updated_at," KEY_TIMES " FROM v_deliveries",
-	                   &wanted, tail.bytes, &rows, err) < 0)
+	    ledger_prepare_each(ledger,
+	                        "SELECT access_key_id, account_id, role, source, instance_id, host_account_id, region,"
+	                        " json_extract(body,'$.updated_at') AS updated_at," KEY_TIMES,
+	                        KEY_COLUMNS, &wanted, tail.bytes, &rows, err) < 0)
 		return -1;
 	return visit_rows(ledger, rows, make_columns, visit, context, err);
 }
@@ -225,11 +233,14 @@ int ledger_processes(struct ledger *ledger, const struct ledger_filter *filter, 
 	for (int i = 0; i < GRADE_COUNT; i++)
 		if (buffer_printf(&head, err, " WHEN '%s' THEN %d", grade_names[i], i) < 0)
 			return -1;
-	if (buffer_printf(&head, err, " ELSE 0 END) AS grade FROM v_deliveries") < 0 ||
-	    ledger_prepare(ledger, head.bytes, &wanted,
-	                   filter->oldest_first ? "AND actor IS NOT NULL GROUP BY actor ORDER BY max(seq)"
-	                                        : "AND actor IS NOT NULL GROUP BY actor ORDER BY max(seq) DESC",
-	                   &rows, err) < 0)
+	if (buffer_printf(&head, err, " ELSE 0 END) AS grade") < 0 ||
+	    ledger_prepare_each(ledger, head.bytes,
+	                        ledger->is_merged ? "actor, access_key_id, delivered_at, grade, seq, origin"
+	                                          : "actor, access_key_id, delivered_at, grade, seq",
+	                        &wanted,
+	                        filter->oldest_first ? "WHERE actor IS NOT NULL GROUP BY actor ORDER BY max(seq)"
+	                                             : "WHERE actor IS NOT NULL GROUP BY actor ORDER BY max(seq) DESC",
+	                        &rows, err) < 0)
 		return -1;
 	return visit_rows(ledger, rows, make_process, visit, context, err);
 }

@@ -20,9 +20,20 @@ struct ledger {
 sqlite3 *ledger_database(struct ledger *ledger);
 const char *ledger_path(const struct ledger *ledger);
 
-/* `head` WHERE what the filter says, then `tail`: what the lists of deliveries, keys and processes ask. */
+/* `head` FROM the deliveries that the filter lets through, then `tail`. What it says of a process must hold of one that
+ * held the socket, whether or not it is the first. */
 MUST_USE int ledger_prepare(struct ledger *ledger, const char *head, const struct ledger_filter *filter,
                             const char *tail, sqlite3_stmt **ret, struct error *err);
+
+/* The same for lists of processes: a delivery comes once for each that held the socket, with only these `columns`, of
+ * which `actor` and what the view takes from the process are that one's. */
+MUST_USE int ledger_prepare_each(struct ledger *ledger, const char *head, const char *columns,
+                                 const struct ledger_filter *filter, const char *tail, sqlite3_stmt **ret,
+                                 struct error *err);
+
+/* Did several processes hold the socket of any row? Nobody did, mostly, and older ledgers do not say: then queries stay
+ * simple. */
+bool ledger_has_holders(const struct ledger *ledger);
 
 /* Does the filter let everything through? */
 bool ledger_asks_for_all(const struct ledger_filter *filter);

@@ -9,7 +9,10 @@
 static const char *const migrations[] = {
 	MERGED_META MERGED_ORIGIN MERGED_SEGMENT MERGED_IMPORT MERGED_ACTOR MERGED_RECORD MERGED_KEY MERGED_GAP
 		MERGED_VIEW_DELIVERIES VIEW_KEYS VIEW_PROCESSES MERGED_PROPORTIONS,
+	TABLE_HOLDER MERGED_FILL_HOLDER,
 };
+
+const char merged_held_sql[] = MERGED_HELD_DELIVERIES;
 
 const struct schema merged_schema = {
 	.what = "merged ledger",

@@ -89,11 +89,20 @@
 	"(SELECT json_extract(e.body,'$.exe_sha256') FROM record e WHERE e.kind='executable'" \
 	" AND json_extract(e.body,'$.exe_file')=json_extract(a.body,'$.exe_file') AND +e.origin=r.origin LIMIT 1))"
 
+#define MERGED_DELIVERY_COLUMNS DELIVERY_COLUMNS(LATEST_THERE, DIGEST_THERE)
+
+#define OF_ORIGIN \
+	" r.body AS body, r.given AS given, r.origin AS origin, r.origin_seq AS origin_seq," \
+	" (SELECT g.ledger_id FROM origin g WHERE g.id=r.origin) AS ledger_id"
+
 #define MERGED_VIEW_DELIVERIES \
-	VIEW_DELIVERIES_BEGIN(LATEST_THERE, DIGEST_THERE) \
-	" r.actor AS actor, r.body AS body, r.given AS given, r.origin AS origin, r.origin_seq AS origin_seq," \
-	" (SELECT g.ledger_id FROM origin g WHERE g.id=r.origin) AS ledger_id" \
+	"CREATE VIEW v_deliveries AS SELECT " MERGED_DELIVERY_COLUMNS " r.actor AS actor," OF_ORIGIN \
 	" FROM record r LEFT JOIN actor a ON a.id=r.actor WHERE r.kind='delivery';"
+
+/* As HELD_DELIVERIES. */
+#define MERGED_HELD_DELIVERIES \
+	"SELECT " MERGED_DELIVERY_COLUMNS " h.actor AS actor," OF_ORIGIN \
+	" FROM holder h JOIN record r ON r.seq=h.record JOIN actor a ON a.id=h.actor WHERE r.kind='delivery'"
 
 /* What SQLite's planner goes by: the proportions of a fleet, not those of whatever came in first. So the same query takes
  * the same way over one machine's rows and over ten thousand's (tests/store/merged_plan_test.c). */
@@ -118,3 +127,13 @@
 	"('origin_instance','origin_instance','10000 1 1')," \
 	"('segment','segment','10000 1 1')," \
 	"('gap','gap','100000 10 1');"
+
+/* ---- version 2: who else is behind a row (TABLE_HOLDER) */
+
+#define MERGED_FILL_HOLDER \
+	"CREATE TEMP TABLE actor_hex(hex TEXT, origin INTEGER, id INTEGER, PRIMARY KEY(hex, origin)) WITHOUT ROWID;" \
+	"INSERT INTO actor_hex SELECT lower(hex(digest)), origin, id FROM actor;" \
+	"INSERT OR IGNORE INTO holder SELECT r.seq, a.id FROM record r, json_each(r.body,'$.holders') h" \
+	" JOIN temp.actor_hex a ON a.hex=h.value AND a.origin=r.origin WHERE r.kind='delivery' AND a.id IS NOT r.actor;" \
+	"DROP TABLE temp.actor_hex;" \
+	"INSERT INTO sqlite_stat1(tbl, idx, stat) VALUES('holder','holder','100000 2 1'),('holder','holder_by_actor','100000 2');"

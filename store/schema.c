@@ -13,6 +13,8 @@ static const char *const migrations[] = {
 	TABLE_HOLDER FILL_HOLDER,
 };
 
+const char ledger_held_sql[] = HELD_DELIVERIES;
+
 const struct schema ledger_schema = {
 	.what = "ledger",
 	.application_id = 0x4b54524c, /* "KTRL" */

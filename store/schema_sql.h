@@ -66,9 +66,10 @@
 #define OF_ROW(path, name)     " json_extract(r.body,'$." path "') AS " name ","
 #define OF_PROCESS(path, name) " json_extract(a.body,'$." path "') AS " name ","
 
-/* Up to what only one kind of ledger has: `latest` and `digest` are how it finds what came later. */
-#define VIEW_DELIVERIES_BEGIN(latest, digest) \
-	"CREATE VIEW v_deliveries AS SELECT r.seq, r.id, " DELIVERED_AT " AS delivered_at, r.at AS at_us," \
+/* What of a row `r` and a process `a` both the view and HELD_DELIVERIES show, in this order: up to what only one kind of
+ * ledger has. `latest` and `digest` are how it finds what came later. */
+#define DELIVERY_COLUMNS(latest, digest) \
+	"r.seq, r.id, " DELIVERED_AT " AS delivered_at, r.at AS at_us," \
 	" r.access_key_id," \
 	OF_ROW("account_id", "account_id") \
 	OF_ROW("role", "role") \
@@ -98,7 +99,7 @@
 	OF_ROW("host.region", "region")
 
 #define VIEW_DELIVERIES \
-	VIEW_DELIVERIES_BEGIN(LATEST, DIGEST_OF_EXE) \
+	"CREATE VIEW v_deliveries AS SELECT " DELIVERY_COLUMNS(LATEST, DIGEST_OF_EXE) \
 	" r.actor AS actor, r.body AS body" \
 	" FROM record r LEFT JOIN actor a ON a.id=r.actor WHERE r.kind='delivery';"
 
@@ -131,3 +132,9 @@
 	"INSERT OR IGNORE INTO holder SELECT r.seq, a.id FROM record r, json_each(r.body,'$.holders') h" \
 	" JOIN temp.actor_hex a ON a.hex=h.value WHERE r.kind='delivery' AND a.id IS NOT r.actor;" \
 	"DROP TABLE temp.actor_hex;"
+
+/* Not in the file: v_deliveries once more for each further holder, with that one as its process. */
+#define HELD_DELIVERIES \
+	"SELECT " DELIVERY_COLUMNS(LATEST, DIGEST_OF_EXE) \
+	" h.actor AS actor, r.body AS body" \
+	" FROM holder h JOIN record r ON r.seq=h.record JOIN actor a ON a.id=h.actor WHERE r.kind='delivery'"

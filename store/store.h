@@ -22,6 +22,10 @@ extern const struct schema ledger_schema;
 extern const struct schema merged_schema; /* many machines in one: store/import.h */
 extern const struct schema findings_schema;
 
+/* v_deliveries once more for each further holder of a socket, with that one as the process. A query, of ledgers that
+ * have table `holder` (version 3; merged ones: 2). */
+extern const char ledger_held_sql[], merged_held_sql[];
+
 /* Opens for writing: makes the file (0640) and its tables, migrates an older one (which
  * stays beside it as `PATH.version-N`), keeps the WAL on close so that
  * readers need no write access. synchronous=FULL. `path` ":memory:" is allowed. ERROR_NEWER for a newer schema. */

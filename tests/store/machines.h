@@ -50,6 +50,7 @@ static inline void machine_deliver(struct writer *writer, const char *instance, 
 	                        .container = "c0ffee"};
 	json_t *body = rows_body(&row);
 	json_put_text(json_object_get(body, "process"), "exe_file", "1:2:3:4:5");
+	json_put(body, "holders", json_pack("[O]", json_object_get(body, "process")));
 	assert_int_equal(digest_of(key, strlen(key), digest, NULL), 0);
 	(void)digest_hex(digest, DIGEST_BYTES, print);
 	json_put(body, "fingerprint",

@@ -537,9 +537,8 @@ static void explain(struct buffer *to)
 	}
 }
 
-static void takes_the_indices(void **state)
+static void check_ways(void)
 {
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(ways); i++) {
 		CLEANUP_BUFFER struct buffer plan = {0};
 		buffer_clear(&asked);
@@ -563,6 +562,22 @@ static void takes_the_indices(void **state)
 	asked = (struct buffer){0};
 }
 
+static void takes_the_indices(void **state)
+{
+	(void)state;
+	check_ways();
+}
+
+/* Queries that look for processes become larger once several held a socket, and must go the same ways. */
+static void takes_them_also_where_sockets_were_shared(void **state)
+{
+	(void)state;
+	assert_true(rows_exec(fleet, "INSERT INTO holder SELECT seq, actor FROM record WHERE kind='delivery' LIMIT 1"));
+	assert_true(ledger_has_holders(ledger));
+	check_ways();
+	assert_true(rows_exec(fleet, "DELETE FROM holder"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -578,6 +593,7 @@ int main(void)
 		cmocka_unit_test(takes_over_what_a_pruning_carried),
 		cmocka_unit_test(keeps_a_thousand_clones_apart),
 		cmocka_unit_test(takes_the_indices),
+		cmocka_unit_test(takes_them_also_where_sockets_were_shared),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
