@@ -52,7 +52,7 @@ const struct command command_processes = {
 		"EXE is a path, a pattern with * and ?, or a name without its folder. "
 		"Filters choose deliveries; a process is shown when one of its deliveries passes them all, and its "
 		"numbers count those. Each process that held the socket is listed: where the grade is not exact, it "
-                "may "
+		"may "
 		"not be the one that received the key. The grade is the best of them. Refused requests do not count.",
 	.examples = "  keytrail processes --since 7d\n"
 		    "  keytrail processes 4711 -o json\n"

@@ -15,17 +15,18 @@
 		{.path = "client.port"}, {.path = "client.netns"}, {.path = "attribution.method"},                     \
 		{.path = "process.started_at"}, {.path = "process.uid"}, {.path = "process.exe_sha256"},               \
 		{.path = "process.script.path"}, {.path = "process.cmdline"}, {.path = "process.pod_uid"},             \
-		{.path = "user_agent"}, {.path = "host.instance_id"}, {.path = "host.account_id"},                     \
+		{.path = "attribution.evidence"}, {.path = "holders"}, {.path = "user_agent"},                         \
+		{.path = "host.instance_id"}, {.path = "host.account_id"},                                             \
 	{                                                                                                              \
 		.path = "host.region"                                                                                  \
 	}
 
 #define FINDING_DETAILS                                                                                                \
 	{.path = "id"}, {.path = "score"}, {.path = "confidence"}, {.path = "lineage"}, {.path = "owner.account_id"},  \
-		{.path = "owner.instance_id"}, {.path = "owner.role"}, {.path = "remote.relation"},                    \
-		{.path = "remote.vpc_endpoint_id"}, {.path = "remote.network"}, {.path = "rung"},                      \
-		{.path = "evidence"}, {.path = "techniques"}, {.path = "suspects_note"}, {.path = "calls"},            \
-		{.path = "event_ids"}, {.path = "state"}, {.path = "state_at"}, {.path = "new_uses"},                  \
+		{.path = "owner.role"}, {.path = "remote.relation"}, {.path = "remote.vpc_endpoint_id"},               \
+		{.path = "remote.network"}, {.path = "rung"}, {.path = "evidence"}, {.path = "techniques"},            \
+		{.path = "suspects_note"}, {.path = "calls"}, {.path = "event_ids"}, {.path = "state_at"},             \
+		{.path = "new_uses"},                                                                                  \
 	{                                                                                                              \
 		.path = "notes"                                                                                        \
 	}
@@ -33,7 +34,7 @@
 static const struct column deliveries[] = {
 	{.path = "delivered_at", .heading = "DELIVERED AT", .width = 27},
 	{.path = "access_key_id", .heading = "ACCESS KEY", .width = 20},
-	{.path = "process.pid", .heading = "PID", .kind = COLUMN_NUMBER, .width = 7},
+	{.path = "process.pid", .heading = "PID", .kind = COLUMN_PID, .width = 7},
 	{.path = "process.user",
          .heading = "USER",
          .from_width = 100,
@@ -56,7 +57,7 @@ static const struct column matches[] = {
 	{.path = "match", .heading = "MATCH", .kind = COLUMN_VERDICT},
 	{.path = "access_key_id", .heading = "ACCESS KEY"},
 	{.path = "delivered_at", .heading = "DELIVERED AT"},
-	{.path = "process.pid", .heading = "PID", .kind = COLUMN_NUMBER},
+	{.path = "process.pid", .heading = "PID", .kind = COLUMN_PID},
 	{.path = "process.user", .heading = "USER", .from_width = 100, .otherwise = "process.uid"},
 	{.path = "process.exe", .heading = "EXECUTABLE", .wraps = true},
 	{.path = "attribution.grade", .heading = "GRADE", .kind = COLUMN_VERDICT, .from_width = 110},
@@ -116,8 +117,12 @@ static const struct column findings[] = {
 	{.path = "suppression.reason", .heading = "SUPPRESSED", .from_width = 132, .wraps = true},
 	{.path = "last_seen", .heading = "LAST SEEN", .from_width = 146},
 	{.path = "last_seen", .heading = "AGO", .kind = COLUMN_AGO, .from_width = 158},
-	{.path = "suspects.0.process.exe", .heading = "SUSPECT", .from_width = 176, .wraps = true},
-	{.path = "suspects.0.process.pid", .heading = "PID", .kind = COLUMN_NUMBER, .from_width = 176},
+	{.path = "suspects.0.process.exe",
+         .heading = "SUSPECT",
+         .kind = COLUMN_SUSPECT,
+         .from_width = 176,
+         .wraps = true},
+	{.path = "suspects.0.process.pid"},
 	{.path = "owner.instance_id", .heading = "INSTANCE", .from_width = 220},
 	{.path = "first_seen", .heading = "FIRST SEEN", .from_width = 250},
 	{.path = "kind"},
@@ -175,6 +180,8 @@ static const struct column who[] = {
 	{.path = "from"},
 	{.path = "until"},
 	{.path = "complete"},
+	{.path = "owner.instance_id"},
+	{.path = "state"},
 	FINDING_DETAILS,
 };
 

@@ -15,6 +15,8 @@ enum column_kind {
 	COLUMN_AGO,     /* a time, as how long ago it is; in tables only */
 	COLUMN_TAIL,    /* what is behind the last dot, where all of it has no room; in tables only */
 	COLUMN_ID,      /* the first `width` digits of an id, else 8, as commands take them; in tables only */
+	COLUMN_PID, /* of a delivery: with +N where N more held the connection, ? where it is not certain otherwise */
+	COLUMN_SUSPECT, /* of a finding: the one receiver that stands out, or why there is none */
 	COLUMN_VERDICT, /* a grade, outcome or severity: coloured where it wants attention */
 };
 

@@ -10,6 +10,7 @@
 #include "cli/steps.h"
 #include "cli/timeline.h"
 #include "common/clock.h"
+#include "detector/suspects.h"
 #include "detector/verdict.h"
 
 /* What a lineage leads to; each once, however many findings tell of it. */
@@ -61,13 +62,31 @@ static void collect(json_t *list, const char *what, const char *const *words)
 	                            json_pack("{s:s, s:O?}", "what", what, "command", json_array_get(commands, 0)));
 }
 #define COLLECT(list, what, ...) collect((list), (what), (const char *const[]){__VA_ARGS__, NULL})
+#define RECEIVERS_MAX 3
+
+/* The likeliest; where nobody stands out, the first ones. */
+static void collect_receivers(json_t *list, const json_t *finding)
+{
+	const json_t *suspects = json_at(finding, "suspects"), *first = suspects_first(finding);
+	char pid_text[24];
+	int64_t pid;
+	for (size_t i = 0; i < json_array_size(suspects) && i < (first != NULL ? 1 : RECEIVERS_MAX); i++) {
+		const json_t *suspect = json_array_get(suspects, i);
+		if (!json_int_at(suspect, "process.pid", &pid))
+			continue;
+		(void)snprintf(pid_text, sizeof(pid_text), "%lld", (long long)pid);
+		COLLECT(list,
+		        first != NULL ? "What else the likeliest receiver was handed, on its machine"
+		                      : "What else one of the receivers was handed, on its machine",
+		        "keytrail", "processes", pid_text);
+	}
+}
 
 static json_t *collection(const struct subject *subject, const json_t *finding, const struct target *root)
 {
-	char attribute[KEY_ID_BYTES + 64], specification[INSTANCE_BYTES + 32], pid_text[24];
+	char attribute[KEY_ID_BYTES + 64], specification[INSTANCE_BYTES + 32];
 	const char *region = json_text_at(json_array_get(json_at(finding, "regions"), 0), "region");
 	json_t *list = json_array();
-	int64_t pid;
 	if (subject->key[0] != '\0') {
 		COLLECT(list, "All that is known, as one page", "keytrail", "report", subject->key, "--file",
 		        "keytrail-report.html");
@@ -75,11 +94,7 @@ static json_t *collection(const struct subject *subject, const json_t *finding, 
 		        "jsonl");
 	}
 	COLLECT(list, "Proof that the ledger is not rewritten later", "keytrail", "ledger", "anchor");
-	if (json_int_at(json_array_get(json_at(finding, "suspects"), 0), "process.pid", &pid)) {
-		(void)snprintf(pid_text, sizeof(pid_text), "%lld", (long long)pid);
-		COLLECT(list, "What else the likeliest receiver was handed, on its machine", "keytrail", "processes",
-		        pid_text);
-	}
+	collect_receivers(list, finding);
 	if (root->instance != NULL && target_is_plain(root->instance, "") && root->kind != TARGET_USER) {
 		(void)snprintf(specification, sizeof(specification), "InstanceId=%.32s", root->instance);
 		COLLECT(list, "The disks, before the machine changes", "aws", "ec2", "create-snapshots",

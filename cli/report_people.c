@@ -77,6 +77,31 @@ static void write_process(const json_t *suspect, struct html *to)
 	}
 }
 
+/* The others that held the connection: any of them may have received the key. */
+static void write_holders(const json_t *suspect, struct html *to)
+{
+	static const struct {
+		const char *term, *path;
+	} facts[] = {{"Process", "pid"},    {"Started", "started_at"}, {"User", "user"}, {"User id", "uid"},
+	             {"Executable", "exe"}, {"SHA-256", "exe_sha256"}, {"Unit", "unit"}, {"Container", "container_id"}};
+	const json_t *holders = json_at(suspect, "holders"), *process = json_at(suspect, "process");
+	for (size_t i = 0; i < json_array_size(holders); i++) {
+		const json_t *holder = json_array_get(holders, i);
+		if (!json_is_object(holder) || json_equal(holder, process))
+			continue;
+		html_raw(to,
+		         "<p class=\"label\">Also held by: it may have been this process</p>\n<dl class=\"facts\">\n");
+		for (size_t j = 0; j < ARRAY_LENGTH(facts); j++)
+			html_term(to, facts[j].term, holder, facts[j].path);
+		html_raw(to, "</dl>\n");
+		if (json_array_size(json_at(holder, "cmdline")) > 0) {
+			html_raw(to, "<pre>");
+			html_command(to, json_at(holder, "cmdline"));
+			html_raw(to, "</pre>\n");
+		}
+	}
+}
+
 static void write_reasons(const json_t *suspect, struct html *to)
 {
 	const json_t *reasons = json_at(suspect, "reasons");
@@ -116,6 +141,11 @@ void report_suspects(const struct report *report, struct html *to)
 	                     ? "<p>The likeliest first. The points are a judgement; the reasons are there to "
 	                       "make your own.</p>\n"
 	                     : "<p>Each delivery, the first one first.</p>\n");
+	if (json_text_at(report->finding, "suspects_note") != NULL) {
+		html_raw(to, "<p>Of the ranking: ");
+		html_text(to, json_text_at(report->finding, "suspects_note"));
+		html_raw(to, ".</p>\n");
+	}
 	html_raw(to, "<ol class=\"cards\">\n");
 	for (size_t i = 0; i < count && i < SUSPECTS_SHOWN; i++) {
 		const json_t *suspect = json_array_get(list, i);
@@ -128,6 +158,7 @@ void report_suspects(const struct report *report, struct html *to)
 		html_raw(to, "</code></h3>\n");
 		write_reasons(suspect, to);
 		write_process(suspect, to);
+		write_holders(suspect, to);
 		html_raw(to, "</li>\n");
 	}
 	html_raw(to, "</ol>\n");
@@ -157,7 +188,9 @@ static void write_node(const json_t *node, int depth, struct html *to)
 		html_value(to, json_at(process, "user"));
 	}
 	if (json_array_size(suspects) > 0) {
-		html_raw(to, " <span class=\"mark\">received the key, number ");
+		html_raw(to, " <span class=\"mark\">");
+		html_raw(to, json_is_true(json_at(node, "is_certain")) ? "received" : "may have received");
+		html_raw(to, " the key, number ");
 		html_value(to, suspects);
 		html_raw(to, " above</span>");
 	}
@@ -182,8 +215,8 @@ void report_ancestors(const struct report *report, struct html *to)
 		html_raw(to, "<p>No process is known.</p>\n");
 		return;
 	}
-	html_raw(to,
-	         "<p>Parents above their children; those that received the key are marked.</p>\n<ul class=\"tree\">\n");
+	html_raw(to, "<p>Parents above their children; those that received the key, or may have, are marked.</p>\n<ul "
+	             "class=\"tree\">\n");
 	for (size_t i = 0; i < json_array_size(forest); i++)
 		write_node(json_array_get(forest, i), 0, to);
 	html_raw(to, "</ul>\n");

@@ -13,6 +13,7 @@
 #include "cli/printable.h"
 #include "common/clock.h"
 #include "common/text.h"
+#include "detector/suspects.h"
 
 #define WIDEST_TERMINAL 10000
 #define HEADING_BYTES 64
@@ -88,7 +89,9 @@ int table_new(const struct columns *columns, const struct table_look *look, stru
 	}
 	for (size_t i = 0; i < columns->count; i++) {
 		const struct column *column = &columns->column[i];
-		int flags = (column->kind == COLUMN_NUMBER || column->kind == COLUMN_AGO ? SCOLS_FL_RIGHT : 0) |
+		int flags = (column->kind == COLUMN_NUMBER || column->kind == COLUMN_PID || column->kind == COLUMN_AGO
+		                     ? SCOLS_FL_RIGHT
+		                     : 0) |
 		            (column->wraps ? SCOLS_FL_WRAP : 0) |
 		            (look->steady && column->width > 0 ? SCOLS_FL_STRICTWIDTH : 0);
 		char heading[HEADING_BYTES];
@@ -122,6 +125,31 @@ static const char *verdict_colour(const char *word)
 	return NULL;
 }
 
+/* Behind a process id that is not beyond doubt: the grade may have no room. */
+MUST_USE static int add_doubt(const json_t *delivery, struct buffer *to, struct error *err)
+{
+	const char *grade = json_text_at(delivery, "attribution.grade");
+	size_t holders = json_array_size(json_at(delivery, "holders"));
+	if (holders > 1)
+		return buffer_printf(to, err, "+%zu", holders - 1);
+	return grade != NULL && strcmp(grade, "exact") != 0 ? buffer_printf(to, err, "?") : 0;
+}
+
+/* Nobody is named who is only one of many. */
+MUST_USE static int suspect_text(const json_t *finding, struct buffer *to, struct error *err)
+{
+	const json_t *first = suspects_first(finding);
+	int64_t pid;
+	size_t count = json_array_size(json_at(finding, "suspects"));
+	if (first == NULL && suspects_note_of(finding) == SUSPECTS_NOBODY)
+		return buffer_printf(to, err, "nobody in time");
+	if (first == NULL)
+		return count == 0 ? buffer_printf(to, err, "-") : buffer_printf(to, err, "one of several");
+	if (printable_value(to, json_at(first, "process.exe"), err) < 0)
+		return -1;
+	return json_int_at(first, "process.pid", &pid) ? buffer_printf(to, err, " (%lld)", (long long)pid) : 0;
+}
+
 MUST_USE static int cell_text(const struct column *column, const json_t *object, int64_t now_us, struct buffer *to,
                               struct error *err)
 {
@@ -139,11 +167,15 @@ MUST_USE static int cell_text(const struct column *column, const json_t *object,
 		CLEANUP_FREE char *id = strndup(json_string_value(value), digits);
 		return id == NULL ? no_memory(err) : printable_text(to, id, err);
 	}
+	if (column->kind == COLUMN_SUSPECT)
+		return suspect_text(object, to, err);
 	if (column->kind == COLUMN_COMMAND && json_array_size(value) > 0)
 		return printable_command(to, value, err);
 	if (column->kind == COLUMN_AGO && json_is_string(value) && clock_parse(json_string_value(value), &at_us))
 		return buffer_append(to, ago, strlen(clock_ago(at_us, now_us, ago)), err);
-	return printable_value(to, value, err);
+	if (printable_value(to, value, err) < 0)
+		return -1;
+	return column->kind == COLUMN_PID && value != NULL ? add_doubt(object, to, err) : 0;
 }
 
 int table_add(struct table *table, const json_t *object, struct error *err)

@@ -105,7 +105,7 @@ static int complete(void *context, json_t *finding, struct error *err)
 {
 	const struct run *run = context;
 	suppressions_put(inventory_suppressions(run->setup.inventory), finding, run->setup.now_us);
-	return suspects_put(finding, run->setup.ledgers, run->setup.ledger_count, err);
+	return suspects_put(finding, run->setup.ledgers, run->setup.ledger_count, &run->setup.tracked, err);
 }
 
 static int print_finding(void *context, const json_t *finding, struct error *err)

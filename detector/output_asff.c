@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/text.h"
+#include "detector/suspects.h"
 
 #define ID_BYTES 512
 #define TITLE_BYTES 256
@@ -157,10 +158,10 @@ static json_t *action(const json_t *finding)
 	return json_pack("{s:s, s:o}", "ActionType", "AWS_API_CALL", "AwsApiCallAction", api);
 }
 
-/* The likeliest receiver. */
+/* The likeliest receiver, if there is one. */
 static json_t *process(const json_t *finding)
 {
-	const json_t *process = json_at(output_first(finding, "suspects"), "process");
+	const json_t *process = json_at(suspects_first(finding), "process");
 	const char *exe = json_text_at(process, "exe");
 	int64_t pid;
 	json_t *object = json_object();

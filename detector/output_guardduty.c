@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/text.h"
+#include "detector/suspects.h"
 
 #define TEXT_BYTES 1024
 #define DETECTOR "keytrail"
@@ -94,7 +95,7 @@ static json_t *process_core(const json_t *process)
 
 static json_t *runtime_details(const json_t *finding)
 {
-	const json_t *process = json_at(output_first(finding, "suspects"), "process");
+	const json_t *process = json_at(suspects_first(finding), "process");
 	const json_t *ancestors = json_at(process, "ancestors");
 	if (process == NULL)
 		return NULL;

@@ -1,46 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Ranking the receivers of a key. A key that everybody on a machine gets was leaked by one of them: what is unusual
- * about a receiver speaks against it, and whoever got the key only after it had been used elsewhere comes last. The
- * points are a judgement, not a measurement; the reasons are there so that a reader can make their own. */
+ * about a receiver speaks against it (suspects_weigh.c), and whoever got the key only after it had been used elsewhere
+ * comes last. Where nobody stands out, that is said, and nobody is named. */
 #include "detector/suspects.h"
 
-#include <ctype.h>
-#include <limits.h>
 #include <string.h>
 
 #include "common/array.h"
-#include "common/clock.h"
-#include "common/text.h"
-#include "detector/map.h"
+#include "detector/suspects_parts.h"
 
-#define CLOCK_SLACK_US (5 * 60 * CLOCK_SECOND_US) /* the machine's clock and CloudTrail's */
-#define PROCESSES_MAX 10000                       /* held while ranking */
-#define NEWNESS_MAX 50                            /* executables looked up in the ledger's past */
-
-enum {
-	POINTS_BEFORE = 100, /* more than all others together */
-	POINTS_NEW = 20,
-	POINTS_SHELL = 20,
-	POINTS_AGENT = 10,
-};
-
-struct suspect {
-	json_t *delivery; /* owned: the first one to this process */
-	struct ledger *ledger;
-	int64_t first_us, last_us;
-	int64_t count;
-	json_t *reasons; /* owned */
-	int64_t points;
-};
-
-struct ranking {
-	struct suspect *suspects;
-	size_t count, capacity;
-	struct map by_process;
-	struct ledger *ledger; /* being read */
-	int64_t first_delivery_us;
-};
+#define PROCESSES_MAX 10000 /* held while ranking */
 
 static void ranking_done(struct ranking *ranking)
 {
@@ -52,35 +22,47 @@ static void ranking_done(struct ranking *ranking)
 	map_done(&ranking->by_process);
 }
 
-static int64_t time_at(const json_t *object, const char *path)
-{
-	int64_t time_us = 0;
-	const char *text = json_text_at(object, path);
-	return text != NULL && clock_parse(text, &time_us) ? time_us : 0;
-}
-
 /* ---- one entry a process */
 
-/* What makes two deliveries go to the same process; without a process, to the same client. */
+/* What makes two deliveries go to the same process; without a process, to the same client. Who else held the connection
+ * counts as well: nobody is left out because the process named first had the key at another time by itself. */
 static char *identity_of(const json_t *delivery)
 {
 	static const char *const paths[] = {"host.instance_id", "process.pid", "process.started_at", "process.exe"};
 	static const char *const client_paths[] = {"host.instance_id", "attribution.grade", "client.address",
 	                                           "client.netns"};
+	static const char *const holder_paths[] = {"pid", "started_at", "exe"};
 	bool has_process = json_at(delivery, "process") != NULL;
 	CLEANUP_JSON json_t *identity = json_array();
 	for (size_t i = 0; i < ARRAY_LENGTH(paths); i++) {
 		const json_t *value = json_at(delivery, has_process ? paths[i] : client_paths[i]);
 		(void)json_array_append_new(identity, value != NULL ? json_deep_copy(value) : json_null());
 	}
+	const json_t *holders = json_at(delivery, "holders");
+	for (size_t i = 0; i < json_array_size(holders) && json_array_size(holders) > 1; i++)
+		for (size_t j = 0; j < ARRAY_LENGTH(holder_paths); j++) {
+			const json_t *value = json_at(json_array_get(holders, i), holder_paths[j]);
+			(void)json_array_append_new(identity, value != NULL ? json_deep_copy(value) : json_null());
+		}
 	return json_line(identity);
+}
+
+/* By how much AWS's clock was ahead of the machine's when it delivered. */
+static int64_t offset_of(const struct ranking *ranking, const json_t *delivery, int64_t at_us)
+{
+	const char *instance = json_text_at(delivery, "host.instance_id");
+	size_t count = 0;
+	if (ranking->tracked == NULL || instance == NULL)
+		return 0;
+	const struct placement *places = tracked_placements(ranking->tracked, instance, at_us, &count);
+	return count > 0 ? places[count - 1].clock_offset_us : 0;
 }
 
 static int take_delivery(void *context, const json_t *delivery, struct error *err)
 {
 	struct ranking *ranking = context;
 	const char *source = json_text_at(delivery, "source");
-	int64_t at_us = time_at(delivery, "delivered_at");
+	int64_t at_us = suspects_time(delivery, "delivered_at");
 	struct map_entry entry;
 	if (source != NULL && strcmp(source, "self") == 0)
 		return 0;
@@ -97,180 +79,25 @@ static int take_delivery(void *context, const json_t *delivery, struct error *er
 		if (array_reserve(&ranking->suspects, sizeof(*ranking->suspects), ranking->count, &ranking->capacity,
 		                  "suspects", err) < 0)
 			return -1;
-		ranking->suspects[ranking->count++] = (struct suspect){.delivery = json_deep_copy(delivery),
-		                                                       .ledger = ranking->ledger,
-		                                                       .first_us = at_us,
-		                                                       .last_us = at_us};
+		ranking->suspects[ranking->count++] =
+			(struct suspect){.delivery = json_deep_copy(delivery),
+		                         .ledger = ranking->ledger,
+		                         .first_us = at_us,
+		                         .last_us = at_us,
+		                         .offset_us = offset_of(ranking, delivery, at_us)};
 	}
 	struct suspect *suspect = &ranking->suspects[entry.value];
+	const char *outcome = json_text_at(delivery, "outcome");
 	suspect->count++;
+	suspect->was_delivered = suspect->was_delivered || outcome == NULL || strcmp(outcome, "delivered") == 0;
 	suspect->last_us = at_us > suspect->last_us ? at_us : suspect->last_us;
 	if (at_us < suspect->first_us) {
 		json_decref(suspect->delivery);
 		suspect->delivery = json_deep_copy(delivery);
 		suspect->first_us = at_us;
+		suspect->offset_us = offset_of(ranking, delivery, at_us);
 	}
 	return 0;
-}
-
-/* ---- reasons */
-
-static void add_reason(struct suspect *suspect, int points, const char *text)
-{
-	(void)json_array_append_new(suspect->reasons, json_from_bytes(text, strlen(text)));
-	suspect->points += points;
-}
-
-/* The first product of a user agent, in lower case: `aws-cli` of "[aws-cli/1.18.136 Python/3.8.5 ...]". */
-static void product_of(const char *agent, char to[static 40])
-{
-	size_t length = 0;
-	agent += agent[0] == '[';
-	while (length < 39 && agent[length] != '\0' && strchr("/ ]", agent[length]) == NULL) {
-		to[length] = (char)tolower((unsigned char)agent[length]);
-		length++;
-	}
-	to[length] = '\0';
-}
-
-static void weigh_agent(struct suspect *suspect, const json_t *agents)
-{
-	const char *fetched = json_text_at(suspect->delivery, "user_agent");
-	char with[40], used[40], first[40] = "", text[160];
-	product_of(fetched != NULL ? fetched : "", with);
-	for (size_t i = 0; i < json_array_size(agents); i++) {
-		const char *agent = json_text_at(json_array_get(agents, i), "user_agent");
-		product_of(agent != NULL ? agent : "", used);
-		if (strcmp(with, used) == 0) {
-			(void)snprintf(text, sizeof(text), "fetched and used with %s", with);
-			add_reason(suspect, 0, text);
-			return;
-		}
-		if (i == 0)
-			(void)text_copy(first, sizeof(first), used);
-	}
-	if (first[0] == '\0')
-		return;
-	(void)snprintf(text, sizeof(text), "fetched with %s, used with %s", with[0] != '\0' ? with : "no user agent",
-	               first);
-	add_reason(suspect, POINTS_AGENT, text);
-}
-
-static bool is_named(const char *const *names, size_t count, const char *path)
-{
-	for (size_t i = 0; i < count && path != NULL; i++)
-		if (strcmp(names[i], text_base(path)) == 0)
-			return true;
-	return false;
-}
-
-static void weigh_shell(struct suspect *suspect)
-{
-	static const char *const shells[] = {"sh",  "bash", "dash", "zsh", "fish",
-	                                     "ksh", "mksh", "tcsh", "csh", "busybox"};
-	static const char *const logins[] = {"sshd", "login", "su", "sudo", "ssm-session-worker", "screen", "tmux"};
-	const json_t *ancestors = json_at(suspect->delivery, "process.ancestors");
-	if (is_named(shells, ARRAY_LENGTH(shells), json_text_at(suspect->delivery, "process.exe"))) {
-		add_reason(suspect, POINTS_SHELL, "the process is a shell");
-		return;
-	}
-	bool has_shell = false;
-	for (size_t i = 0; i < json_array_size(ancestors); i++) {
-		const char *exe = json_text_at(json_array_get(ancestors, i), "exe");
-		has_shell = has_shell || is_named(shells, ARRAY_LENGTH(shells), exe);
-		if (has_shell && is_named(logins, ARRAY_LENGTH(logins), exe)) {
-			add_reason(suspect, POINTS_SHELL, "started from an interactive shell");
-			return;
-		}
-	}
-}
-
-static void weigh_grade(struct suspect *suspect)
-{
-	char text[80];
-	const char *name = json_text_at(suspect->delivery, "attribution.grade");
-	int grade = name_index(grade_names, GRADE_COUNT, name != NULL ? name : "none");
-	(void)snprintf(text, sizeof(text), "attribution: %s", grade >= 0 ? grade_names[grade] : "unknown");
-	add_reason(suspect, grade > 0 ? grade : 0, text);
-}
-
-struct past {
-	bool has_any;
-};
-
-/* One is enough: ends the query. */
-static int note_any(void *context, const json_t *delivery, struct error *err)
-{
-	struct past *past = context;
-	(void)delivery;
-	past->has_any = true;
-	return error_set(err, ERROR_NONE, "enough");
-}
-
-/* Did the ledger record a delivery to this executable (NULL: to anybody) of that machine (NULL: the ledger's) before
- * that time? */
-static bool has_past(struct ledger *ledger, const char *instance_id, const char *exe, int64_t before_us)
-{
-	struct past past = {0};
-	struct error ignored = {0};
-	const struct ledger_filter filter = {.exe = exe,
-	                                     .instance_id = instance_id,
-	                                     .until_us = before_us,
-	                                     .credentials_only = true,
-	                                     .oldest_first = true};
-	(void)ledger_deliveries(ledger, &filter, note_any, &past, &ignored);
-	return past.has_any;
-}
-
-/* New: nothing before this key went to that executable, on a machine whose ledger knows of earlier keys. */
-static void weigh_newness(struct ranking *ranking)
-{
-	struct map known = {0};
-	for (size_t i = 0, looked = 0; i < ranking->count && looked < NEWNESS_MAX; i++) {
-		struct suspect *suspect = &ranking->suspects[i];
-		const char *exe = json_text_at(suspect->delivery, "process.exe");
-		bool is_merged = ledger_is_merged(suspect->ledger);
-		const char *instance = is_merged ? json_text_at(suspect->delivery, "host.instance_id") : NULL;
-		char name[PATH_MAX + INSTANCE_BYTES];
-		if (exe == NULL || strpbrk(exe, "*?") != NULL)
-			continue;
-		(void)snprintf(name, sizeof(name), "%s %s", instance != NULL ? instance : "", exe);
-		uint32_t is_new = map_find(&known, name, strlen(name));
-		if (is_new == MAP_NONE) {
-			is_new = has_past(suspect->ledger, instance, NULL, ranking->first_delivery_us) &&
-			         !has_past(suspect->ledger, instance, exe, ranking->first_delivery_us);
-			looked++;
-			if (map_add(&known, name, strlen(name), is_new, NULL, NULL) < 0)
-				break;
-		}
-		if (is_new == 1)
-			add_reason(suspect, POINTS_NEW, "new executable: it had never received credentials before");
-	}
-	map_done(&known);
-}
-
-static void weigh(struct ranking *ranking, const json_t *finding)
-{
-	const json_t *derivation = json_array_get(json_at(finding, "lineage"), 1);
-	int64_t first_use_us = time_at(finding, "first_seen");
-	int64_t derived_us = time_at(derivation, "at");
-	/* What was used later was made of the key by then. */
-	if (derived_us != 0 && derived_us < first_use_us)
-		first_use_us = derived_us;
-	for (size_t i = 0; i < ranking->count; i++) {
-		struct suspect *suspect = &ranking->suspects[i];
-		suspect->reasons = json_array();
-		if (suspect->first_us <= first_use_us + CLOCK_SLACK_US)
-			add_reason(suspect, POINTS_BEFORE, "received the key before its first use");
-		else
-			add_reason(suspect, 0, "recorded after first use");
-	}
-	weigh_newness(ranking);
-	for (size_t i = 0; i < ranking->count; i++) {
-		weigh_shell(&ranking->suspects[i]);
-		weigh_agent(&ranking->suspects[i], json_at(finding, "user_agents"));
-		weigh_grade(&ranking->suspects[i]);
-	}
 }
 
 /* Of equal points the one nearer to the first use; then as the ledger has them. */
@@ -279,10 +106,9 @@ static int compare(const void *left, const void *right)
 	const struct suspect *a = left, *b = right;
 	if (a->points != b->points)
 		return a->points > b->points ? -1 : 1;
-	if (a->first_us != b->first_us) {
-		bool is_before = a->points >= POINTS_BEFORE;
-		return (a->first_us > b->first_us) == is_before ? -1 : 1;
-	}
+	int64_t a_us = a->first_us + a->offset_us, b_us = b->first_us + b->offset_us;
+	if (a_us != b_us)
+		return (a_us > b_us) == a->is_before ? -1 : 1;
 	int64_t a_pid = 0, b_pid = 0;
 	(void)json_int_at(a->delivery, "process.pid", &a_pid);
 	(void)json_int_at(b->delivery, "process.pid", &b_pid);
@@ -291,22 +117,59 @@ static int compare(const void *left, const void *right)
 
 /* ---- into the finding */
 
-/* What the ranking is worth. NULL: the first stands out by itself. */
-static const char *note_of(const struct ranking *ranking)
+static const char *const notes[SUSPECTS_NOTE_COUNT] = {
+	[SUSPECTS_ONLY] = "the only process on record that received the key before its first use",
+	[SUSPECTS_ONLY_UNSURE] =
+		"the only delivery on record before the first use; which process received it is not certain",
+	[SUSPECTS_ALIKE] = "every process that received the key before its first use: nothing sets one apart",
+	[SUSPECTS_SOME_ALIKE] = "the first ones rank alike: nothing sets one of them apart",
+	[SUSPECTS_NOBODY] = "nobody is on record as having received the key before its first use",
+};
+
+enum suspects_note suspects_note_of(const json_t *finding)
+{
+	const char *note = json_text_at(finding, "suspects_note");
+	for (int i = SUSPECTS_ONLY; i < SUSPECTS_NOTE_COUNT && note != NULL; i++)
+		if (strcmp(notes[i], note) == 0)
+			return (enum suspects_note)i;
+	return SUSPECTS_STAND_OUT;
+}
+
+bool suspects_is_before(const json_t *suspect)
+{
+	const char *reason = json_string_value(json_array_get(json_at(suspect, "reasons"), 0));
+	return reason != NULL && strcmp(reason, SUSPECTS_BEFORE) == 0;
+}
+
+static bool is_certain(const json_t *suspect)
+{
+	return json_at(suspect, "process") != NULL && json_array_size(json_at(suspect, "holders")) <= 1 &&
+	       !suspects_is_relay(suspect);
+}
+
+const json_t *suspects_first(const json_t *finding)
+{
+	const json_t *first = json_array_get(json_at(finding, "suspects"), 0);
+	enum suspects_note note = suspects_note_of(finding);
+	return (note == SUSPECTS_STAND_OUT || note == SUSPECTS_ONLY) && is_certain(first) ? first : NULL;
+}
+
+/* What the ranking is worth. How sure an attribution is says nothing against a process. */
+static enum suspects_note judge_ranking(const struct ranking *ranking)
 {
 	const struct suspect *first = &ranking->suspects[0];
-	size_t likely = 0, equal = 0;
+	size_t likely = 0, alike = 0;
 	for (size_t i = 0; i < ranking->count; i++) {
-		likely += ranking->suspects[i].points >= POINTS_BEFORE;
-		equal += ranking->suspects[i].points == first->points;
+		const struct suspect *suspect = &ranking->suspects[i];
+		likely += suspect->is_before;
+		alike += suspect->is_before &&
+		         suspect->points - suspect->grade_points == first->points - first->grade_points;
 	}
 	if (likely == 0)
-		return "nobody is on record as having received the key before its first use";
+		return SUSPECTS_NOBODY;
 	if (likely == 1)
-		return "the only process on record that received the key before its first use";
-	if (equal == likely)
-		return "every process that received the key before its first use: nothing sets one apart";
-	return NULL;
+		return is_certain(first->delivery) ? SUSPECTS_ONLY : SUSPECTS_ONLY_UNSURE;
+	return alike == likely ? SUSPECTS_ALIKE : alike > 1 ? SUSPECTS_SOME_ALIKE : SUSPECTS_STAND_OUT;
 }
 
 static json_t *object_of(const struct suspect *suspect, size_t rank)
@@ -326,9 +189,10 @@ static json_t *object_of(const struct suspect *suspect, size_t rank)
 	return object;
 }
 
-int suspects_put(json_t *finding, struct ledger *const *ledgers, size_t count, struct error *err)
+int suspects_put(json_t *finding, struct ledger *const *ledgers, size_t count, const struct tracked *tracked,
+                 struct error *err)
 {
-	CLEANUP(ranking_done) struct ranking ranking = {0};
+	CLEANUP(ranking_done) struct ranking ranking = {.tracked = tracked};
 	const json_t *root = json_array_get(json_at(finding, "lineage"), 0);
 	const char *key = json_text_at(root != NULL ? root : finding, "access_key_id");
 	const struct ledger_filter filter = {.access_key_id = key, .credentials_only = true, .oldest_first = true};
@@ -343,11 +207,11 @@ int suspects_put(json_t *finding, struct ledger *const *ledgers, size_t count, s
 	}
 	if (ranking.count == 0)
 		return 0;
-	weigh(&ranking, finding);
+	suspects_weigh(&ranking, finding);
 	qsort(ranking.suspects, ranking.count, sizeof(ranking.suspects[0]), compare);
 	for (size_t i = 0; i < ranking.count && i < SUSPECTS_MAX; i++)
 		(void)json_array_append_new(list, object_of(&ranking.suspects[i], i + 1));
-	json_put_text(finding, "suspects_note", note_of(&ranking));
+	json_put_text(finding, "suspects_note", notes[judge_ranking(&ranking)]);
 	if (ranking.count > SUSPECTS_MAX)
 		json_put_int(finding, "suspects_omitted", (json_int_t)(ranking.count - SUSPECTS_MAX));
 	return 0;

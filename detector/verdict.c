@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/text.h"
+#include "detector/suspects.h"
 
 const char *const certainty_names[CERTAINTY_COUNT] = {[CERTAINTY_NONE] = "unknown",
                                                       [CERTAINTY_WEAK] = "weak",
@@ -88,27 +89,69 @@ int verdict_sentence(const json_t *finding, struct buffer *to, struct error *err
 
 /* ---- the likeliest receiver */
 
-int verdict_suspect(const json_t *finding, struct buffer *to, struct error *err)
+MUST_USE static int say_process(const json_t *suspect, struct buffer *to, struct error *err)
 {
-	const json_t *suspects = json_at(finding, "suspects"), *first = json_array_get(suspects, 0);
-	const char *exe = json_text_at(first, "process.exe"), *unit = json_text_at(first, "process.unit");
-	const char *container = json_text_at(first, "process.container_id"),
-		   *user = json_text_at(first, "process.user");
-	int64_t pid = 0, more = 0;
-	if (first == NULL)
-		return buffer_printf(to, err, "No ledger that was read says who had received it.");
-	(void)json_int_at(finding, "suspects_omitted", &more);
-	int64_t count = (int64_t)json_array_size(suspects) + more;
-	int result = count == 1 ? buffer_printf(to, err, "Its only known receiver is ")
-	                        : buffer_printf(to, err, "The likeliest of %" PRId64 " receivers is ", count);
-	if (result < 0 || buffer_printf(to, err, "%s", exe != NULL ? exe : "a process that is not known") < 0)
-		return -1;
-	if ((json_int_at(first, "process.pid", &pid) && buffer_printf(to, err, ", process %" PRId64, pid) < 0) ||
+	const char *exe = json_text_at(suspect, "process.exe"), *unit = json_text_at(suspect, "process.unit");
+	const char *container = json_text_at(suspect, "process.container_id"),
+		   *user = json_text_at(suspect, "process.user"), *grade = json_text_at(suspect, "attribution.grade");
+	int64_t pid = 0;
+	if (buffer_printf(to, err, "%s", exe != NULL ? exe : "a process that is not known") < 0 ||
+	    (json_int_at(suspect, "process.pid", &pid) && buffer_printf(to, err, ", process %" PRId64, pid) < 0) ||
 	    (user != NULL && buffer_printf(to, err, ", user %s", user) < 0) ||
 	    (unit != NULL && buffer_printf(to, err, ", unit %s", unit) < 0) ||
 	    (container != NULL && buffer_printf(to, err, ", container %.12s", container) < 0))
 		return -1;
+	/* That it may have been somebody else. */
+	if (json_array_size(json_at(suspect, "holders")) > 1)
+		return buffer_printf(to, err, ", or another process that held the same connection.");
+	if (grade != NULL && strcmp(grade, grade_names[GRADE_RELAY]) == 0)
+		return buffer_printf(to, err, ", or somebody whose connections it passes on.");
 	return buffer_printf(to, err, ".");
+}
+
+/* The one that received the key last, but before its first use. NULL: nobody did. */
+static const json_t *last_before(const json_t *suspects)
+{
+	const json_t *last = NULL;
+	for (size_t i = 0; i < json_array_size(suspects); i++) {
+		const json_t *suspect = json_array_get(suspects, i);
+		const char *at = json_text_at(suspect, "delivered_at"), *best = json_text_at(last, "delivered_at");
+		if (suspects_is_before(suspect) && at != NULL && (best == NULL || strcmp(at, best) > 0))
+			last = suspect;
+	}
+	return last;
+}
+
+/* Nobody is to be accused by his place in a list. */
+MUST_USE static int say_nobody(const json_t *finding, int64_t count, struct buffer *to, struct error *err)
+{
+	const json_t *last = last_before(json_at(finding, "suspects"));
+	if (suspects_note_of(finding) == SUSPECTS_NOBODY)
+		return buffer_printf(to, err,
+		                     "Nobody is on record as having received it before its first use; %" PRId64
+		                     " received it later.",
+		                     count);
+	if (buffer_printf(to, err, "Nothing sets one of its %" PRId64 " receivers apart.", count) < 0)
+		return -1;
+	if (last == NULL)
+		return 0;
+	return buffer_printf(to, err, " The last before its first use was ") < 0 ? -1 : say_process(last, to, err);
+}
+
+int verdict_suspect(const json_t *finding, struct buffer *to, struct error *err)
+{
+	enum suspects_note note = suspects_note_of(finding);
+	const json_t *suspects = json_at(finding, "suspects"), *first = json_array_get(suspects, 0);
+	int64_t more = 0;
+	if (first == NULL)
+		return buffer_printf(to, err, "No ledger that was read says who had received it.");
+	(void)json_int_at(finding, "suspects_omitted", &more);
+	int64_t count = (int64_t)json_array_size(suspects) + more;
+	if (note == SUSPECTS_NOBODY || note == SUSPECTS_ALIKE || note == SUSPECTS_SOME_ALIKE)
+		return say_nobody(finding, count, to, err);
+	int result = count == 1 ? buffer_printf(to, err, "Its only known receiver is ")
+	                        : buffer_printf(to, err, "The likeliest of %" PRId64 " receivers is ", count);
+	return result < 0 ? -1 : say_process(first, to, err);
 }
 
 /* ---- whose account the other side is */

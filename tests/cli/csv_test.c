@@ -92,11 +92,29 @@ static void looks_into_lists(void **state)
 	}
 }
 
+/* A reader that goes by headings must find each once. */
+static void names_each_column_once(void **state)
+{
+	static const struct columns *const all[] = {
+		&columns_deliveries,   &columns_keys,   &columns_processes, &columns_findings, &columns_rules,
+		&columns_simulation,   &columns_who,    &columns_status,    &columns_steps,    &columns_matches,
+		&columns_verification, &columns_anchor, &columns_import,    &columns_pruning,  &columns_seal,
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(all); i++)
+		for (size_t j = 0; j < all[i]->count; j++)
+			for (size_t k = 0; k < j; k++)
+				if (all[i]->column[j].kind != COLUMN_AGO && all[i]->column[k].kind != COLUMN_AGO &&
+				    strcmp(all[i]->column[j].path, all[i]->column[k].path) == 0)
+					fail_msg("table %zu: %s twice", i, all[i]->column[j].path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(quotes_each_field),
 		cmocka_unit_test(looks_into_lists),
+		cmocka_unit_test(names_each_column_once),
 		cmocka_unit_test(has_a_heading_and_all_columns),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,7 +51,7 @@ static json_t *rank(const char *name, size_t row_count, const char *finding_text
 	struct error err = {0};
 	json_t *finding = support_json(finding_text);
 	if (ledger_open(support_ledger(name, rows, row_count), &ledger, &err) < 0 ||
-	    suspects_put(finding, &ledger, 1, &err) < 0)
+	    suspects_put(finding, &ledger, 1, NULL, &err) < 0)
 		fail_msg("%s", err.text);
 	ledger_close(ledger);
 	return finding;
@@ -145,11 +145,165 @@ static void test_note(void **state)
 		CLEANUP_JSON json_t *finding = support_json(FINDING("\"" OTRF_KEY "\""));
 		assert_int_equal(ledger_open(support_ledger(name, all + notes[i].from, notes[i].count), &ledger, &err),
 		                 0);
-		assert_int_equal(suspects_put(finding, &ledger, 1, &err), 0);
+		assert_int_equal(suspects_put(finding, &ledger, 1, NULL, &err), 0);
 		ledger_close(ledger);
 		const char *note = json_text_at(finding, "suspects_note");
 		if ((note != NULL) != (notes[i].note != NULL) || (note != NULL && strstr(note, notes[i].note) == NULL))
 			fail_msg("%zu: %s", i, note != NULL ? note : "nothing");
+	}
+}
+
+/* ---- nobody is accused who may be the wrong one */
+
+#define HELD(process, holders, grade, outcome)                                                                         \
+	"{\"access_key_id\":\"" OTRF_KEY "\",\"source\":\"imds\",\"outcome\":\"" outcome "\",\"attribution\":"         \
+	"{\"grade\":\"" grade "\"},\"process\":" process ",\"holders\":[" holders                                      \
+	"],\"host\":{\"instance_id\":\"" OTRF_INSTANCE "\"}}"
+#define WEB SUPPORT_PROCESS(10, "/usr/bin/web")
+#define ODD SUPPORT_PROCESS(66, "/tmp/odd")
+#define ROW(at, body)                                                                                                  \
+	{                                                                                                              \
+		"2020-09-14T" at "Z", "delivery", OTRF_KEY, body                                                       \
+	}
+
+static const struct doubt {
+	const char *name;
+	struct support_row rows[3];
+	int64_t clock_offset_ms;
+	enum suspects_note note;
+	int count, first; /* suspects; pid of the one to name, 0: none */
+	const char *reason;
+} doubts[] = {
+	{"one, exactly",
+         {ROW("00:50:00", HELD(WEB, WEB, "exact", "delivered"))},
+         0,
+         SUSPECTS_ONLY,
+         1,
+         10,
+         "attribution: exact"},
+	{"two held it",
+         {ROW("00:50:00", HELD(WEB, WEB "," ODD, "shared", "delivered"))},
+         0,
+         SUSPECTS_ONLY_UNSURE,
+         1,
+         0,
+         "one of 2 processes that held the connection"},
+	{"by itself, and then with another",
+         {ROW("00:50:00", HELD(WEB, WEB, "exact", "delivered")),
+          ROW("00:51:00", HELD(WEB, WEB "," ODD, "shared", "delivered"))},
+         0,
+         SUSPECTS_ALIKE,
+         2,
+         0,
+         NULL},
+	{"a relay",
+         {ROW("00:50:00", HELD(WEB, WEB, "relay", "delivered"))},
+         0,
+         SUSPECTS_ONLY_UNSURE,
+         1,
+         0,
+         "passes connections on"},
+	{"no process",
+         {ROW("00:50:00", HELD("null", "", "netns", "delivered"))},
+         0,
+         SUSPECTS_ONLY_UNSURE,
+         1,
+         0,
+         "attribution: netns"},
+	{"two, of which one is surer", /* that is nothing against it */
+         {ROW("00:50:00", HELD(WEB, WEB, "exact", "delivered")), ROW("00:51:00", HELD(ODD, ODD, "uid", "delivered"))},
+         0,
+         SUSPECTS_ALIKE,
+         2,
+         0,
+         NULL},
+	{"a shell among the holders",
+         {ROW("00:50:00", HELD(WEB, WEB, "exact", "delivered")),
+          ROW("00:51:00", HELD(ODD, ODD "," SHELL, "shared", "delivered"))},
+         0,
+         SUSPECTS_STAND_OUT,
+         2,
+         0,
+         "interactive shell"},
+	{"two shells, and one that is none",
+         {ROW("00:50:00", HELD(SUPPORT_PROCESS(1, "/bin/sh"), "", "exact", "delivered")),
+          ROW("00:51:00", HELD(SUPPORT_PROCESS(2, "/bin/sh"), "", "exact", "delivered")),
+          ROW("00:52:00", HELD(WEB, "", "exact", "delivered"))},
+         0,
+         SUSPECTS_SOME_ALIKE,
+         3,
+         0,
+         NULL},
+	{"cut off",
+         {ROW("00:50:00", HELD(WEB, WEB, "exact", "aborted"))},
+         0,
+         SUSPECTS_ONLY,
+         1,
+         10,
+         "not known to have received all"},
+	{"nobody said what became of it",
+         {ROW("00:50:00", HELD(WEB, WEB, "exact", "recorded"))},
+         0,
+         SUSPECTS_ONLY,
+         1,
+         10,
+         "not known to have received all"},
+	{"later", {ROW("03:00:00", HELD(WEB, WEB, "exact", "delivered"))}, 0, SUSPECTS_NOBODY, 1, 0, "after first use"},
+	{"by a fast clock",
+         {ROW("03:00:00", HELD(WEB, WEB, "exact", "delivered"))},
+         -2 * 3600 * 1000,
+         SUSPECTS_ONLY,
+         1,
+         10,
+         "clock was 7200 s fast"},
+	{"by a slow clock",
+         {ROW("00:50:00", HELD(WEB, WEB, "exact", "delivered"))},
+         3600 * 1000,
+         SUSPECTS_NOBODY,
+         1,
+         0,
+         "clock was 3600 s slow"},
+};
+
+static json_t *rank_doubt(const struct doubt *doubt)
+{
+	struct support_row all[4];
+	struct ledger *ledger;
+	struct tracked tracked = {0};
+	struct error err = {0};
+	char name[40], place[400];
+	size_t count = 1;
+	json_t *finding = support_json(FINDING("\"" OTRF_KEY "\""));
+	(void)snprintf(place, sizeof(place), "{\"instance_id\":\"%s\",\"addresses\":[],\"clock_offset_ms\":%lld}",
+	               OTRF_INSTANCE, (long long)doubt->clock_offset_ms);
+	all[0] = (struct support_row){"2020-09-14T00:40:00Z", "placement", NULL, place};
+	for (size_t i = 0; i < ARRAY_LENGTH(doubt->rows) && doubt->rows[i].at != NULL; i++)
+		all[count++] = doubt->rows[i];
+	(void)snprintf(name, sizeof(name), "doubt%td.db", doubt - doubts);
+	if (ledger_open(support_ledger(name, all, count), &ledger, &err) < 0 ||
+	    tracked_load(&tracked, ledger, &err) < 0 || tracked_seal(&tracked, &err) < 0 ||
+	    suspects_put(finding, &ledger, 1, &tracked, &err) < 0)
+		fail_msg("%s", err.text);
+	ledger_close(ledger);
+	tracked_done(&tracked);
+	return finding;
+}
+
+static void test_doubts(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(doubts); i++) {
+		const struct doubt *doubt = &doubts[i];
+		CLEANUP_JSON json_t *finding = rank_doubt(doubt);
+		const json_t *list = json_at(finding, "suspects");
+		int64_t first = 0;
+		(void)json_int_at(suspects_first(finding), "process.pid", &first);
+		if (suspects_note_of(finding) != doubt->note || (int)json_array_size(list) != doubt->count ||
+		    first != doubt->first)
+			fail_msg("%s: %s; %zu suspects, first %lld", doubt->name,
+			         json_text_at(finding, "suspects_note"), json_array_size(list), (long long)first);
+		if (doubt->reason != NULL && !has_reason(json_array_get(list, 0), doubt->reason))
+			fail_msg("%s: not said: %s", doubt->name, doubt->reason);
 	}
 }
 
@@ -183,7 +337,7 @@ static void test_form(void **state)
 	CLEANUP_JSON json_t *finding = support_json(FINDING("\"" OTRF_KEY "\""));
 	(void)state;
 	assert_int_equal(ledger_open(support_ledger("bare.db", bare, 1), &ledger, &err), 0);
-	assert_int_equal(suspects_put(finding, &ledger, 1, &err), 0);
+	assert_int_equal(suspects_put(finding, &ledger, 1, NULL, &err), 0);
 	ledger_close(ledger);
 	const json_t *suspect = json_array_get(json_at(finding, "suspects"), 0);
 	for (size_t i = 0; i < ARRAY_LENGTH(fields); i++)
@@ -196,7 +350,7 @@ static void test_form(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_nobody), cmocka_unit_test(test_ranking),
-	                                   cmocka_unit_test(test_note), cmocka_unit_test(test_derived),
-	                                   cmocka_unit_test(test_form)};
+	                                   cmocka_unit_test(test_note),   cmocka_unit_test(test_derived),
+	                                   cmocka_unit_test(test_form),   cmocka_unit_test(test_doubts)};
 	return cmocka_run_group_tests(tests, support_setup, support_teardown);
 }

@@ -59,6 +59,28 @@ static void test_suspects(void **state)
 		{"{\"suspects\":[{\"process\":{\"exe\":\"/bin/x\",\"pid\":7,\"user\":\"u\",\"unit\":\"x.service\","
 	         "\"container_id\":\"0123456789abcdef\"}}],\"suspects_omitted\":4}",
 	         "The likeliest of 5 receivers is /bin/x, process 7, user u, unit x.service, container 0123456789ab."},
+		{"{\"suspects\":[{\"process\":{\"exe\":\"/bin/x\"},\"holders\":[{},{}]}]}",
+	         "Its only known receiver is /bin/x, or another process that held the same connection."},
+		{"{\"suspects\":[{\"process\":{\"exe\":\"/bin/x\"},\"attribution\":{\"grade\":\"relay\"}}]}",
+	         "Its only known receiver is /bin/x, or somebody whose connections it passes on."},
+		{"{\"suspects\":[{\"process\":{\"exe\":\"/bin/x\"}},{}],\"suspects_note\":\"every process that "
+	         "received the key "
+	         "before its first use: nothing sets one apart\"}",
+	         "Nothing sets one of its 2 receivers apart."},
+		{"{\"suspects\":[{\"process\":{\"exe\":\"/bin/"
+	         "x\"},\"delivered_at\":\"2026-01-01T\",\"reasons\":[\"received the key before "
+	         "its first "
+	         "use\"]},{\"process\":{\"exe\":\"/bin/"
+	         "y\",\"pid\":7},\"delivered_at\":\"2026-01-02T\",\"reasons\":[\"received "
+	         "the key before its first "
+	         "use\"]},{\"process\":{\"exe\":\"/bin/z\"},\"delivered_at\":\"2026-01-03T\",\"reasons\":["
+	         "\"recorded after first use\"]}],\"suspects_note\":\"the first ones rank alike: nothing sets one of "
+	         "them apart\"}",
+	         "Nothing sets one of its 3 receivers apart. The last before its first use was /bin/y, process 7."},
+		{"{\"suspects\":[{\"process\":{\"exe\":\"/bin/x\"}}],\"suspects_note\":\"nobody is on record as having "
+	         "received "
+	         "the key before its first use\"}",
+	         "Nobody is on record as having received it before its first use; 1 received it later."},
 	};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
