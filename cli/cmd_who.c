@@ -58,6 +58,26 @@ MUST_USE static int show_heading(struct who *who, const char *key, struct error 
 	return who->has_heading ? 0 : who_text_key(bare, &who->look, err);
 }
 
+/* What "nothing" is worth: the ledger may be younger than the key. */
+MUST_USE static int say_nothing(const struct who *who, const char *key, struct error *err)
+{
+	CLEANUP_JSON json_t *summary = NULL;
+	if (who->arguments->rows.since_us != 0 || who->arguments->rows.until_us != 0) {
+		complain("%s: nothing was delivered under this key in that time by this ledger", key);
+		return 0;
+	}
+	if (ledger_summary(who->ledger, &summary, err) < 0)
+		return -1;
+	const char *first = json_text_at(summary, "first_at"), *last = json_text_at(summary, "last_at");
+	if (first == NULL || last == NULL)
+		complain("%s: nothing was delivered under this key by this ledger, which is empty", key);
+	else
+		complain("%s: nothing was delivered under this key by this ledger, which has rows from %.40s to %.40s; "
+		         "`--since TIME` says what of that time it did not see",
+		         key, first, last);
+	return 0;
+}
+
 MUST_USE static int show_deliveries(struct who *who, const char *key, struct error *err)
 {
 	const struct ledger_filter *rows = &who->arguments->rows;
@@ -65,9 +85,7 @@ MUST_USE static int show_deliveries(struct who *who, const char *key, struct err
 	who->shown = 0;
 	if (ledger_deliveries(who->ledger, &filter, show_delivery, who, err) < 0)
 		return -1;
-	if (who->shown == 0)
-		complain("%s: nothing was delivered under this key by this ledger", key);
-	return 0;
+	return who->shown > 0 ? 0 : say_nothing(who, key, err);
 }
 
 MUST_USE static int show_findings(const struct who *who, const char *key, struct error *err)

@@ -72,6 +72,8 @@ int coverage_of_key(struct ledger *ledger, const char *key, int64_t from_us, int
 	if (from_us != 0) {
 		span.from_us = from_us;
 		span.until_us = until_us;
+	} else if (until_us != 0 && until_us < span.until_us) {
+		span.until_us = until_us;
 	}
 	if (span.until_us == 0 || span.until_us > now_us)
 		span.until_us = now_us;

@@ -20,6 +20,7 @@ static void ranking_done(struct ranking *ranking)
 	}
 	free(ranking->suspects);
 	map_done(&ranking->by_process);
+	map_done(&ranking->seen);
 }
 
 /* ---- one entry a process */
@@ -58,13 +59,36 @@ static int64_t offset_of(const struct ranking *ranking, const json_t *delivery, 
 	return count > 0 ? places[count - 1].clock_offset_us : 0;
 }
 
+/* A machine's own ledger, and its rows once more in an export or a merged one. Clones of an image have equal row ids.
+ */
+MUST_USE static int is_repeated(struct ranking *ranking, const json_t *delivery, bool *ret, struct error *err)
+{
+	const char *id = json_text_at(delivery, "id"), *at = json_text_at(delivery, "delivered_at");
+	const char *instance = json_text_at(delivery, "host.instance_id");
+	char name[160];
+	*ret = false;
+	if (!ranking->may_repeat || id == NULL || at == NULL)
+		return 0;
+	int length = snprintf(name, sizeof(name), "%.40s %.40s %.40s", id, at, instance != NULL ? instance : "");
+	if (map_find(&ranking->seen, name, (size_t)length) != MAP_NONE) {
+		*ret = true;
+		return 0;
+	}
+	return map_add(&ranking->seen, name, (size_t)length, 1, NULL, err);
+}
+
 static int take_delivery(void *context, const json_t *delivery, struct error *err)
 {
 	struct ranking *ranking = context;
 	const char *source = json_text_at(delivery, "source");
 	int64_t at_us = suspects_time(delivery, "delivered_at");
 	struct map_entry entry;
+	bool is_known = false;
 	if (source != NULL && strcmp(source, "self") == 0)
+		return 0;
+	if (is_repeated(ranking, delivery, &is_known, err) < 0)
+		return -1;
+	if (is_known)
 		return 0;
 	if (ranking->first_delivery_us == 0 || at_us < ranking->first_delivery_us)
 		ranking->first_delivery_us = at_us;
@@ -192,7 +216,7 @@ static json_t *object_of(const struct suspect *suspect, size_t rank)
 int suspects_put(json_t *finding, struct ledger *const *ledgers, size_t count, const struct tracked *tracked,
                  struct error *err)
 {
-	CLEANUP(ranking_done) struct ranking ranking = {.tracked = tracked};
+	CLEANUP(ranking_done) struct ranking ranking = {.tracked = tracked, .may_repeat = count > 1};
 	const json_t *root = json_array_get(json_at(finding, "lineage"), 0);
 	const char *key = json_text_at(root != NULL ? root : finding, "access_key_id");
 	const struct ledger_filter filter = {.access_key_id = key, .credentials_only = true, .oldest_first = true};

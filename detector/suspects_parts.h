@@ -22,6 +22,8 @@ struct ranking {
 	struct suspect *suspects;
 	size_t count, capacity;
 	struct map by_process;
+	struct map seen; /* deliveries, where several ledgers may hold the same one */
+	bool may_repeat;
 	struct ledger *ledger; /* being read */
 	const struct tracked *tracked;
 	int64_t first_delivery_us;

@@ -4,6 +4,7 @@
  * lines of JSON that log shippers carried away, through a private merged ledger. */
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "store/import.h"
 #include "store/ledger_handle.h"
@@ -21,16 +22,35 @@ static const char *const exe_sqls[] = {
 	" AND json_extract(body,'$.exe_file')=?1 AND +origin=?2 LIMIT 1",
 };
 
-/* Does the file begin as a line of JSON does? */
-static bool is_lines(const char *path)
+enum look { LOOKS_OTHER, LOOKS_LINES, LOOKS_PACKED, LOOKS_FOLDER };
+
+/* What is it, by its first bytes? A pipe can be read once only, and nothing but lines comes through one. */
+static enum look look_at(const char *path)
 {
 	char head[512];
+	struct stat status;
+	if (stat(path, &status) < 0)
+		return LOOKS_OTHER;
+	if (S_ISDIR(status.st_mode) || S_ISFIFO(status.st_mode))
+		return S_ISDIR(status.st_mode) ? LOOKS_FOLDER : LOOKS_LINES;
 	CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t got = fd >= 0 ? read(fd, head, sizeof(head)) : -1;
+	if (got > 2 && memcmp(head, "\x1f\x8b", 2) == 0)
+		return LOOKS_PACKED;
 	for (ssize_t i = 0; i < got; i++)
 		if (strchr(" \t\r\n", head[i]) == NULL)
-			return head[i] == '{';
-	return false;
+			return head[i] == '{' ? LOOKS_LINES : LOOKS_OTHER;
+	return LOOKS_OTHER;
+}
+
+/* Is it no database at all? */
+static bool has_other_head(const char *path)
+{
+	static const char magic[] = "SQLite format 3";
+	char head[sizeof(magic)];
+	CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd >= 0 ? read(fd, head, sizeof(head)) : -1;
+	return got > 0 && (got < (ssize_t)sizeof(head) || memcmp(head, magic, sizeof(head)) != 0);
 }
 
 MUST_USE static int load_lines(const char *path, const char *to, struct error *err)
@@ -65,7 +85,8 @@ MUST_USE static int open_database(const char *path, struct ledger *ledger, struc
 	}
 	if (merged.code == ERROR_NEWER)
 		problem = merged;
-	(void)error_set(err, problem.code, "%s", problem.text);
+	(void)error_set(err, problem.code, "%s%s", problem.text,
+	                has_other_head(path) ? ": neither a ledger of keytrail nor lines of JSON" : "");
 	if (problem.code != ERROR_SYSTEM || snapshot_make(path, &ledger->snapshot, err) < 0)
 		return -1;
 	if (store_open_read(snapshot_path(ledger->snapshot), &ledger_schema, &ledger->db, err) == 0)
@@ -83,6 +104,24 @@ MUST_USE static int prepare_lookups(struct ledger *ledger, struct error *err)
 	return 0;
 }
 
+MUST_USE static int open_as(enum look look, struct ledger *ledger, struct error *err)
+{
+	switch (look) {
+	case LOOKS_LINES:
+		return open_lines(ledger->path, ledger, err);
+	case LOOKS_PACKED:
+		return error_set(err, ERROR_INPUT,
+		                 "%.200s: packed with gzip, expected what is in it: --ledger <(zcat FILE)",
+		                 ledger->path);
+	case LOOKS_FOLDER:
+		return error_set(err, ERROR_INPUT, "%.200s: a folder, expected a file, such as ledger.db in it",
+		                 ledger->path);
+	case LOOKS_OTHER:
+		break;
+	}
+	return open_database(ledger->path, ledger, err);
+}
+
 int ledger_open(const char *path, struct ledger **ret, struct error *err)
 {
 	struct ledger *ledger = calloc(1, sizeof(*ledger));
@@ -90,7 +129,7 @@ int ledger_open(const char *path, struct ledger **ret, struct error *err)
 		free(ledger);
 		return error_set(err, ERROR_MEMORY, "no memory for a ledger");
 	}
-	int result = is_lines(path) ? open_lines(path, ledger, err) : open_database(path, ledger, err);
+	int result = open_as(look_at(path), ledger, err);
 	if (result == 0)
 		result = prepare_lookups(ledger, err);
 	if (result < 0) {

@@ -307,6 +307,23 @@ static void test_doubts(void **state)
 	}
 }
 
+/* The same rows in two ledgers are the same deliveries. */
+static void test_ledgers_overlap(void **state)
+{
+	struct ledger *ledgers[2];
+	(void)state;
+	CLEANUP_JSON json_t *finding = support_json(FINDING("\"" OTRF_KEY "\""));
+	const char *path = support_ledger("overlap.db", rows, ARRAY_LENGTH(rows));
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(ledger_open(path, &ledgers[i], NULL), 0);
+	assert_int_equal(suspects_put(finding, ledgers, 2, NULL, NULL), 0);
+	const json_t *twice = json_array_get(json_at(finding, "suspects"), 4);
+	assert_int_equal(json_integer_value(json_at(twice, "process.pid")), 10);
+	assert_int_equal(json_integer_value(json_at(twice, "deliveries")), 2);
+	for (int i = 0; i < 2; i++)
+		ledger_close(ledgers[i]);
+}
+
 /* Of a derived key, by the one that it descends from and the time at which it was made. */
 static void test_derived(void **state)
 {
@@ -349,8 +366,9 @@ static void test_form(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_nobody), cmocka_unit_test(test_ranking),
-	                                   cmocka_unit_test(test_note),   cmocka_unit_test(test_derived),
-	                                   cmocka_unit_test(test_form),   cmocka_unit_test(test_doubts)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_nobody),         cmocka_unit_test(test_ranking),
+	                                   cmocka_unit_test(test_note),           cmocka_unit_test(test_derived),
+	                                   cmocka_unit_test(test_form),           cmocka_unit_test(test_doubts),
+	                                   cmocka_unit_test(test_ledgers_overlap)};
 	return cmocka_run_group_tests(tests, support_setup, support_teardown);
 }

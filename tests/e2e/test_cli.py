@@ -418,7 +418,42 @@ def test_who_for_programs(ledger):
 def test_who_of_an_unknown_key(ledger, form):
     result = run("who", "ASIAIOSFODNN7NOTHERE", "--ledger", ledger, "-o", form)
     assert result.returncode == 0
-    assert result.stderr == "keytrail: ASIAIOSFODNN7NOTHERE: nothing was delivered under this key by this ledger\n"
+    assert re.fullmatch(r"keytrail: ASIAIOSFODNN7NOTHERE: nothing was delivered under this key by this ledger, which has rows from "
+                        r"2026-01-02T\S+Z to \S+Z; `--since TIME` says what of that time it did not see\n", result.stderr)
+
+
+def test_who_of_another_time_does_not_say_never(ledger):
+    result = run("who", KEYS[0], "--ledger", ledger, "--since", "2027-01-01", "-o", "json")
+    assert (result.returncode, json.loads(result.stdout)["deliveries"]) == (0, [])
+    assert result.stderr == f"keytrail: {KEYS[0]}: nothing was delivered under this key in that time by this ledger\n"
+
+
+def test_who_of_an_empty_ledger(tmp_path):
+    make_ledger(tmp_path / "empty.db", [])
+    result = run("who", KEYS[0], "--ledger", tmp_path / "empty.db")
+    assert result.stderr == f"keytrail: {KEYS[0]}: nothing was delivered under this key by this ledger, which is empty\n"
+
+
+def test_a_ledger_comes_through_a_pipe(ledger):
+    """As of `--ledger <(zcat rows.jsonl.gz)`: it can be read once only."""
+    lines_of = run("ledger", "export", "--ledger", ledger).stdout
+    assert run("deliveries", "--ledger", "/dev/stdin", stdin=lines_of).stdout.count("\n") == \
+        run("deliveries", "--ledger", ledger).stdout.count("\n") > 0
+
+
+def test_a_shared_socket_accuses_nobody_alone(tmp_path):
+    """Each that held the socket is found; no table names one as if it were the only one."""
+    web, odd = process(pid=11, exe="/usr/sbin/web"), process(pid=66, exe="/tmp/odd")
+    shared = row(1, KEYS[0], web)
+    shared["body"].update(holders=[web, odd], attribution=dict(shared["body"]["attribution"], grade="shared"))
+    path = tmp_path / "shared.db"
+    make_ledger(path, [shared])
+    assert sorted(found["pid"] for found in lines(run("processes", "--ledger", path))) == [11, 66]
+    assert len(lines(run("deliveries", "--exe", "/tmp/odd", "--ledger", path))) == 1
+    assert "11+1" in run("deliveries", "--ledger", path, "-o", "table", env={"COLUMNS": "80"}).stdout
+    [table] = csv.DictReader(io.StringIO(run("deliveries", "--ledger", path, "-o", "csv").stdout))
+    assert [holder["pid"] for holder in json.loads(table["holders"])] == [11, 66]
+    assert "/tmp/odd" in run("report", KEYS[0], "--ledger", path).stdout
 
 
 def guardduty(key):

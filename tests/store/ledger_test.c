@@ -689,9 +689,40 @@ static void migrates_the_first_version(void **state)
 	assert_int_equal(rows_number(file, "SELECT count(*) FROM sqlite_schema WHERE name='record_by_exe_file'"), 1);
 }
 
+/* What lies around under a ledger's name, and what is said of it. */
+static void says_what_it_is_instead(void **state)
+{
+	static const struct {
+		const char *name, *bytes, *says;
+		size_t length;
+	} files[] = {
+		{"packed", "\x1f\x8b\x08\0", "packed with gzip", 4},
+		{"text", "hello\n", "neither a ledger", 6},
+		{"folder", NULL, "a folder", 0},
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(files); i++) {
+		char file[PATH_MAX];
+		struct ledger *ledger = NULL;
+		struct error problem = {0};
+		FILE *stream = NULL;
+		(void)unit_path(file, folder, files[i].name);
+		if (files[i].bytes == NULL)
+			assert_int_equal(mkdir(file, 0700), 0);
+		else if ((stream = fopen(file, "wb")) == NULL ||
+		         fwrite(files[i].bytes, 1, files[i].length, stream) != files[i].length || fclose(stream) != 0)
+			fail_msg("%s", file);
+		CHECK_NUMBER(files[i].name, ledger_open(file, &ledger, &problem), -1);
+		CHECK_NUMBER(files[i].name, problem.code, ERROR_INPUT);
+		if (strstr(problem.text, files[i].says) == NULL)
+			fail_msg("%s: %s", files[i].name, problem.text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(says_what_it_is_instead),
 		cmocka_unit_test(says_what_is_no_ledger),
 		cmocka_unit_test(refuses_a_newer_ledger),
 		cmocka_unit_test(opens_without_an_error_to_fill),
