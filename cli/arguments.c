@@ -146,6 +146,7 @@ void arguments_done(struct arguments *arguments)
 	free(arguments->regions);
 	free(arguments->profiles);
 	free(arguments->operands);
+	free(arguments->pattern);
 	*arguments = (struct arguments){0};
 }
 

@@ -48,6 +48,7 @@ struct arguments {
 	const char *findings;         /* --findings FILE; NULL: beside the ledger; "": none */
 	struct ledger_filter rows;    /* the filters, for lists of deliveries */
 	struct findings_filter found; /* the same, for lists of findings */
+	char *pattern;                /* made of what was given short, for --container or --type; owned */
 	bool follow;
 	const char *anchor;   /* --anchor FILE|- */
 	int64_t before_us;    /* --before TIME; 0: not given */

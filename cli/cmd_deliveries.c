@@ -80,6 +80,8 @@ MUST_USE static int follow(const struct arguments *arguments, struct error *err)
 	struct output_options options = {
 		.form = arguments->form, .columns = &columns_deliveries, .stream = stdout, .steady = true};
 	struct sigaction action = {.sa_handler = on_signal};
+	if (arguments->rows.until_us != 0)
+		return error_set(err, ERROR_USAGE, "--until: new rows are waited for, expected no end, or no --follow");
 	if (place_find(arguments, &place, err) < 0 || place_open_ledger(&place, &ledger, err) < 0 ||
 	    output_open(&options, &output, err) < 0)
 		return -1;

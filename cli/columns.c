@@ -34,7 +34,7 @@
 static const struct column deliveries[] = {
 	{.path = "delivered_at", .heading = "DELIVERED AT", .width = 27},
 	{.path = "access_key_id", .heading = "ACCESS KEY", .width = 20},
-	{.path = "process.pid", .heading = "PID", .kind = COLUMN_PID, .width = 7},
+	{.path = "process.pid", .heading = "PID", .kind = COLUMN_PID, .width = 9},
 	{.path = "process.user",
          .heading = "USER",
          .from_width = 100,
@@ -113,7 +113,7 @@ static const struct column findings[] = {
 	{.path = "access_key_id", .heading = "ACCESS KEY"},
 	{.path = "remote.account_id", .heading = "REMOTE", .wraps = true, .otherwise = "remote.address"},
 	{.path = "count", .heading = "COUNT", .kind = COLUMN_NUMBER},
-	{.path = "state", .heading = "STATE", .kind = COLUMN_VERDICT, .from_width = 90},
+	{.path = "state", .heading = "STATE", .kind = COLUMN_STATE, .from_width = 90},
 	{.path = "suppression.reason", .heading = "SUPPRESSED", .from_width = 132, .wraps = true},
 	{.path = "last_seen", .heading = "LAST SEEN", .from_width = 146},
 	{.path = "last_seen", .heading = "AGO", .kind = COLUMN_AGO, .from_width = 158},

@@ -17,6 +17,7 @@ enum column_kind {
 	COLUMN_ID,      /* the first `width` digits of an id, else 8, as commands take them; in tables only */
 	COLUMN_PID, /* of a delivery: with +N where N more held the connection, ? where it is not certain otherwise */
 	COLUMN_SUSPECT, /* of a finding: the one receiver that stands out, or why there is none */
+	COLUMN_STATE,   /* of a finding: with +N uses that came after it was set */
 	COLUMN_VERDICT, /* a grade, outcome or severity: coloured where it wants attention */
 };
 

@@ -3,6 +3,7 @@
 /* What is wrong with a value is said here, in one line, with what was expected: everything behind may trust it. */
 #include "cli/option_take.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -11,6 +12,8 @@
 #include "common/text.h"
 
 #define WORKERS_MAX 256
+#define CONTAINER_SHORT 12
+#define CONTAINER_DIGITS 64
 
 static void *place(const struct option_reading *reading, size_t offset)
 {
@@ -82,6 +85,33 @@ static int check_account(const struct option_reading *reading, const struct opti
 {
 	bool is_account = strlen(value) == 12 && strspn(value, "0123456789") == 12;
 	return is_account ? 0 : refuse(reading, row, value, "no account, expected 12 digits");
+}
+
+/* What was given short, as a pattern. No command takes two such options. */
+static int take_pattern(struct option_reading *reading, const struct option_row *row, const char *before,
+                        const char *value, const char *behind)
+{
+	struct arguments *arguments = reading->arguments;
+	free(arguments->pattern);
+	if (asprintf(&arguments->pattern, "%s%s%s", before, value, behind) < 0) {
+		arguments->pattern = NULL;
+		return error_set(reading->err, ERROR_MEMORY, "no memory for the command line");
+	}
+	return option_take_text(reading, row, arguments->pattern);
+}
+
+int option_take_container(struct option_reading *reading, const struct option_row *row, const char *value)
+{
+	size_t length = strlen(value);
+	bool is_short =
+		length >= CONTAINER_SHORT && length < CONTAINER_DIGITS && strspn(value, "0123456789abcdef") == length;
+	return is_short ? take_pattern(reading, row, "", value, "*") : option_take_text(reading, row, value);
+}
+
+int option_take_type(struct option_reading *reading, const struct option_row *row, const char *value)
+{
+	bool is_short = value[0] != '\0' && strpbrk(value, ".*?") == NULL;
+	return is_short ? take_pattern(reading, row, "*.", value, "") : option_take_text(reading, row, value);
 }
 
 int option_take_account(struct option_reading *reading, const struct option_row *row, const char *value)

@@ -18,6 +18,9 @@ option_taker option_take_key;     /* an access key id, or a pattern */
 option_taker option_take_sha256;  /* a digest, or a pattern */
 option_taker option_take_account; /* 12 digits */
 
+option_taker option_take_container; /* `docker ps` prints the beginning of an id, which is enough */
+option_taker option_take_type;      /* what stands behind the dot is enough */
+
 /* These know the field that they are for. */
 option_taker option_take_form;     /* which forms there are depends on the command */
 option_taker option_take_ledger;   /* several, or `none`, where the command is the detector's */

@@ -135,6 +135,14 @@ MUST_USE static int add_doubt(const json_t *delivery, struct buffer *to, struct 
 	return grade != NULL && strcmp(grade, "exact") != 0 ? buffer_printf(to, err, "?") : 0;
 }
 
+/* A finding that was closed and goes on must not look as if it were over. */
+MUST_USE static int add_new_uses(const json_t *finding, struct buffer *to, struct error *err)
+{
+	int64_t count = 0;
+	(void)json_int_at(finding, "new_uses", &count);
+	return count > 0 ? buffer_printf(to, err, " +%lld", (long long)count) : 0;
+}
+
 /* Nobody is named who is only one of many. */
 MUST_USE static int suspect_text(const json_t *finding, struct buffer *to, struct error *err)
 {
@@ -175,6 +183,8 @@ MUST_USE static int cell_text(const struct column *column, const json_t *object,
 		return buffer_append(to, ago, strlen(clock_ago(at_us, now_us, ago)), err);
 	if (printable_value(to, value, err) < 0)
 		return -1;
+	if (column->kind == COLUMN_STATE)
+		return add_new_uses(object, to, err);
 	return column->kind == COLUMN_PID && value != NULL ? add_doubt(object, to, err) : 0;
 }
 

@@ -69,6 +69,10 @@ static const struct line finding_lines[] = {
 	{.heading = "  first seen", .path = "first_seen", .always = true},
 	{.heading = "  last seen", .path = "last_seen", .always = true},
 	{.heading = "  times", .path = "count", .always = true},
+	{.heading = "  state", .path = "state"},
+	{.heading = "  since", .path = "state_at"},
+	{.heading = "  new uses", .path = "new_uses"},
+	{.heading = "  suppressed", .path = "suppression.reason"},
 };
 
 static const struct line key_lines[] = {

@@ -107,6 +107,36 @@ static void refuses_bad_usage(void **state)
 	}
 }
 
+/* An id as `docker ps` prints it, and a type without what all types begin with. */
+static void takes_short_forms(void **state)
+{
+	static const struct {
+		const struct command *command;
+		const char *word, *taken;
+	} cases[] = {
+		{&command_deliveries, "--container=0123456789ab", "0123456789ab*"},
+		{&command_deliveries, "--container=0123456789abc", "0123456789abc*"},
+		{&command_deliveries, "--container=0123456789a", "0123456789a"}, /* too little to be one */
+		{&command_deliveries, "--container=0123456789AB", "0123456789AB"},
+		{&command_deliveries, "--container=pod-0123456789ab", "pod-0123456789ab"},
+		{&command_deliveries, "--container=0123456789ab*", "0123456789ab*"},
+		{&command_deliveries, "--container=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+	         "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"},
+		{&command_findings, "--type=OutsideAWS", "*.OutsideAWS"},
+		{&command_findings, "--type=*AWS", "*AWS"},
+		{&command_findings, "--type=InstanceCredentialUse.AfterExpiry", "InstanceCredentialUse.AfterExpiry"},
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		const char *const words[] = {cases[i].word, NULL};
+		CLEANUP_ARGUMENTS struct arguments arguments = {0};
+		assert_int_equal(parse(cases[i].command, words, &arguments, NULL), 0);
+		const char *taken = arguments.rows.container != NULL ? arguments.rows.container : arguments.found.type;
+		if (taken == NULL || strcmp(taken, cases[i].taken) != 0)
+			fail_msg("%s: %s", cases[i].word, taken != NULL ? taken : "nothing");
+	}
+}
+
 static void reads_every_filter(void **state)
 {
 	static const char *const words[] = {"--since=6h", "--until", "2026-01-02T03:00:00Z", "--role=r*", NULL};
@@ -151,7 +181,7 @@ static void reads_filters_of_findings(void **state)
 	(void)state;
 	assert_int_equal(parse(&command_findings, words, &arguments, NULL), 0);
 	assert_string_equal(arguments.found.severity, "HIGH");
-	assert_string_equal(arguments.found.type, "t");
+	assert_string_equal(arguments.found.type, "*.t");
 	assert_string_equal(arguments.found.id, "x");
 	assert_string_equal(arguments.found.remote_account, "210987654321");
 	assert_string_equal(arguments.found.access_key_id, KEY);
@@ -217,11 +247,9 @@ static void helps_with_every_command(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(refuses_bad_usage),
-		cmocka_unit_test(reads_every_filter),
-		cmocka_unit_test(reads_filters_of_findings),
-		cmocka_unit_test(reads_what_detect_takes),
-		cmocka_unit_test(takes_help_before_anything_is_missing),
+		cmocka_unit_test(refuses_bad_usage),        cmocka_unit_test(takes_short_forms),
+		cmocka_unit_test(reads_every_filter),       cmocka_unit_test(reads_filters_of_findings),
+		cmocka_unit_test(reads_what_detect_takes),  cmocka_unit_test(takes_help_before_anything_is_missing),
 		cmocka_unit_test(helps_with_every_command),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,10 +99,11 @@ static void writes_an_array_of_all_rows(void **state)
 static void fits_eighty_columns(void **state)
 {
 	static const char golden[] =
-		"DELIVERED AT                ACCESS KEY               PID EXECUTABLE    OUTCOME\n"
-		"2026-01-02T03:04:05.678901Z ASIAIOSFODNN7EXAMPLE      42 /usr/bin/curl delivered\n"
-		"2026-01-02T03:04:04.000000Z -                    4194304 /tmp/\\x1b[2Ja refused\n"
-		"                                                         bc            \n";
+		"DELIVERED AT                ACCESS KEY                PID EXECUTABLE   OUTCOME\n"
+		"2026-01-02T03:04:05.678901Z ASIAIOSFODNN7EXAMPLE       42 /usr/bin/cur delivered\n"
+		"                                                          l            \n"
+		"2026-01-02T03:04:04.000000Z -                    4194304? /tmp/\\x1b[2J refused\n"
+		"                                                          abc          \n";
 	CLEANUP_FREE char *text = written(FORM_TABLE, &columns_deliveries, 2, "80");
 	(void)state;
 	assert_string_equal(text, golden);

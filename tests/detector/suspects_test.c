@@ -281,11 +281,11 @@ static json_t *rank_doubt(const struct doubt *doubt)
 		all[count++] = doubt->rows[i];
 	(void)snprintf(name, sizeof(name), "doubt%td.db", doubt - doubts);
 	if (ledger_open(support_ledger(name, all, count), &ledger, &err) < 0 ||
-	    tracked_load(&tracked, ledger, &err) < 0 || tracked_seal(&tracked, &err) < 0 ||
+	    tracked_load(&tracked, ledger, &err) < 0 || tracked_seal(&tracked, NULL, &err) < 0 ||
 	    suspects_put(finding, &ledger, 1, &tracked, &err) < 0)
 		fail_msg("%s", err.text);
-	ledger_close(ledger);
 	tracked_done(&tracked);
+	ledger_close(ledger);
 	return finding;
 }
 
