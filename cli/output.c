@@ -5,6 +5,7 @@
 #include "cli/output.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -189,6 +190,13 @@ int output_object(FILE *stream, const json_t *object, struct error *err)
 	return 0;
 }
 
+/* Of a pipe: is nobody there to read it? */
+static bool has_lost_reader(FILE *stream)
+{
+	struct pollfd watched = {.fd = fileno(stream), .events = POLLOUT};
+	return poll(&watched, 1, 0) == 1 && (watched.revents & POLLERR) != 0;
+}
+
 int output_finish(FILE *stream, struct error *err)
 {
 	/* A stream that failed earlier (libsmartcols does not say so) has lost its reason: try for a new one. */
@@ -197,6 +205,6 @@ int output_finish(FILE *stream, struct error *err)
 	if (fflush(stream) == 0 && !failed)
 		return 0;
 	if (errno == 0)
-		errno = EIO;
+		errno = has_lost_reader(stream) ? EPIPE : EIO;
 	return write_failed(err);
 }

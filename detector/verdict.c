@@ -149,7 +149,9 @@ int verdict_suspect(const json_t *finding, struct buffer *to, struct error *err)
 	int64_t count = (int64_t)json_array_size(suspects) + more;
 	if (note == SUSPECTS_NOBODY || note == SUSPECTS_ALIKE || note == SUSPECTS_SOME_ALIKE)
 		return say_nobody(finding, count, to, err);
+	bool is_only = note == SUSPECTS_ONLY || note == SUSPECTS_ONLY_UNSURE;
 	int result = count == 1 ? buffer_printf(to, err, "Its only known receiver is ")
+	             : is_only  ? buffer_printf(to, err, "Its only known receiver before its first use is ")
 	                        : buffer_printf(to, err, "The likeliest of %" PRId64 " receivers is ", count);
 	return result < 0 ? -1 : say_process(first, to, err);
 }

@@ -63,6 +63,10 @@ static void test_suspects(void **state)
 	         "Its only known receiver is /bin/x, or another process that held the same connection."},
 		{"{\"suspects\":[{\"process\":{\"exe\":\"/bin/x\"},\"attribution\":{\"grade\":\"relay\"}}]}",
 	         "Its only known receiver is /bin/x, or somebody whose connections it passes on."},
+		{"{\"suspects\":[{\"process\":{\"exe\":\"/bin/x\"}},{}],\"suspects_note\":\"the only process on record "
+	         "that received the "
+	         "key before its first use\"}",
+	         "Its only known receiver before its first use is /bin/x."},
 		{"{\"suspects\":[{\"process\":{\"exe\":\"/bin/x\"}},{}],\"suspects_note\":\"every process that "
 	         "received the key "
 	         "before its first use: nothing sets one apart\"}",

@@ -212,6 +212,20 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path):
         assert child.wait(timeout=30) == 0
 
 
+@pytest.mark.parametrize("words", [["report", KEYS[0]], ["contain", KEYS[0], "-o", "table"], ["who", KEYS[0], "-o", "table"],
+                                   ["completion", "bash"], ["sql", "--engine", "athena"]])
+def test_nor_is_one_that_was_never_there(tmp_path, words):
+    """Of texts, too, that are longer than what is written at once."""
+    make_ledger(tmp_path / "l.db", [row(n, KEYS[0], process(pid=n)) for n in range(100)])
+    if words[0] in ("report", "contain", "who"):
+        words = [*words, "--ledger", str(tmp_path / "l.db")]
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as gone:
+        result = subprocess.run([KEYTRAIL, *words], stdout=gone, stderr=subprocess.PIPE, timeout=30)
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
 def test_policy_simulate_in_every_form(ledger, tmp_path):
     file = tmp_path / "new.conf"
     file.write_text('[deny "it"]\nfamily = imds\n')
