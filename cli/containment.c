@@ -54,18 +54,31 @@ static json_t *all_steps(const struct subject *subject, const struct target *roo
 
 /* ---- what to collect before anything is changed */
 
-static void collect(json_t *list, const char *what, const char *const *words)
+#define WORDS_MAX 10
+
+/* Our own commands read the ledger that this one was told to read. */
+static void collect(json_t *list, const char *ledger, const char *what, const char *const *words)
 {
 	CLEANUP_JSON json_t *commands = json_array();
-	steps_add_command(commands, words);
+	const char *with_ledger[WORDS_MAX + 3] = {NULL};
+	size_t count = 0;
+	while (words[count] != NULL && count < WORDS_MAX) {
+		with_ledger[count] = words[count];
+		count++;
+	}
+	if (ledger != NULL && strcmp(words[0], "keytrail") == 0) {
+		with_ledger[count++] = "--ledger";
+		with_ledger[count] = ledger;
+	}
+	steps_add_command(commands, with_ledger);
 	(void)json_array_append_new(list,
 	                            json_pack("{s:s, s:O?}", "what", what, "command", json_array_get(commands, 0)));
 }
-#define COLLECT(list, what, ...) collect((list), (what), (const char *const[]){__VA_ARGS__, NULL})
+#define COLLECT(list, what, ...) collect((list), subject->ledger, (what), (const char *const[]){__VA_ARGS__, NULL})
 #define RECEIVERS_MAX 3
 
 /* The likeliest; where nobody stands out, the first ones. */
-static void collect_receivers(json_t *list, const json_t *finding)
+static void collect_receivers(json_t *list, const struct subject *subject, const json_t *finding)
 {
 	const json_t *suspects = json_at(finding, "suspects"), *first = suspects_first(finding);
 	char pid_text[24];
@@ -94,7 +107,7 @@ static json_t *collection(const struct subject *subject, const json_t *finding, 
 		        "jsonl");
 	}
 	COLLECT(list, "Proof that the ledger is not rewritten later", "keytrail", "ledger", "anchor");
-	collect_receivers(list, finding);
+	collect_receivers(list, subject, finding);
 	if (root->instance != NULL && target_is_plain(root->instance, "") && root->kind != TARGET_USER) {
 		(void)snprintf(specification, sizeof(specification), "InstanceId=%.32s", root->instance);
 		COLLECT(list, "The disks, before the machine changes", "aws", "ec2", "create-snapshots",

@@ -163,8 +163,11 @@ MUST_USE static int search(const struct arguments *arguments, const char *text, 
 int subject_find(const struct arguments *arguments, const char *text, int64_t now_us, struct subject *ret,
                  struct error *err)
 {
-	CLEANUP_SUBJECT struct subject subject = {
-		.findings = json_array(), .delivered = json_null(), .deliveries = json_array(), .uses = json_array()};
+	CLEANUP_SUBJECT struct subject subject = {.findings = json_array(),
+	                                          .delivered = json_null(),
+	                                          .deliveries = json_array(),
+	                                          .uses = json_array(),
+	                                          .ledger = arguments->ledger_count > 0 ? arguments->ledgers[0] : NULL};
 	if (subject.findings == NULL || subject.deliveries == NULL || subject.uses == NULL)
 		return error_set(err, ERROR_MEMORY, "no memory for a key");
 	if (search(arguments, text, now_us, &subject, err) < 0)

@@ -15,7 +15,8 @@ struct subject {
 	size_t deliveries_omitted;
 	json_t *uses; /* of all those findings: store/findings.h's, by time, at most SUBJECT_ROWS_MAX */
 	int64_t uses_omitted;
-	json_t *coverage; /* of the life of `root`, or null */
+	json_t *coverage;   /* of the life of `root`, or null */
+	const char *ledger; /* as the command line names it; NULL: the system's */
 };
 
 #define SUBJECT_ROWS_MAX 2000 /* what a page or a list for people can hold */
