@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/buffer.h"
+#include "store/model.h"
 
 /* At one moment: a key is issued before it is delivered, delivered before it is used. */
 static const char *const kinds[] = {"issued", "delivered", "derived", "used", "expires"};
@@ -41,14 +42,19 @@ static void add_deliveries(json_t *list, const struct subject *subject)
 {
 	for (size_t i = 0; i < json_array_size(subject->deliveries); i++) {
 		const json_t *row = json_array_get(subject->deliveries, i);
-		const char *exe = json_text_at(row, "process.exe");
-		char pid_text[24] = "";
+		const char *exe = json_text_at(row, "process.exe"), *outcome = json_text_at(row, "outcome");
+		size_t holders = json_array_size(json_at(row, "holders"));
+		bool is_delivered = outcome == NULL || strcmp(outcome, outcome_names[OUTCOME_DELIVERED]) == 0;
+		char pid_text[24] = "", others[64] = "";
 		int64_t pid;
+		if (holders > 1)
+			(void)snprintf(others, sizeof(others), "%zu other(s) that held the connection", holders - 1);
 		if (json_int_at(row, "process.pid", &pid))
 			(void)snprintf(pid_text, sizeof(pid_text), "%" PRId64, pid);
-		SAY(list, json_text_at(row, "delivered_at"), "delivered", row, "handed to ",
-		    exe != NULL ? exe : "a process that is not known", ", process ",
-		    pid_text[0] != '\0' ? pid_text : NULL, ", ", json_text_at(row, "outcome"));
+		SAY(list, json_text_at(row, "delivered_at"), "delivered", row,
+		    is_delivered ? "handed to " : "asked for by ", exe != NULL ? exe : "a process that is not known",
+		    ", process ", pid_text[0] != '\0' ? pid_text : NULL, ", or ", others[0] != '\0' ? others : NULL,
+		    ", ", outcome);
 	}
 }
 

@@ -5,11 +5,20 @@
 #include "detector/output_form.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "common/clock.h"
 #include "detector/verdict.h"
+#include "store/model.h"
 
 #define TEXT_BYTES 4096
+
+/* What was handed out is the key that a derived one goes back to. */
+static const char *delivered_key(const json_t *finding)
+{
+	const json_t *root = json_array_get(json_at(finding, "lineage"), 0);
+	return json_text_at(root != NULL ? root : finding, "access_key_id");
+}
 
 /* One line, about a finding and, maybe, one receiver. */
 MUST_USE static int add(const json_t *finding, const json_t *suspect, const char *at, const char *what, json_t *message,
@@ -50,6 +59,8 @@ MUST_USE static int add(const json_t *finding, const json_t *suspect, const char
 	json_put_text(line, "data_type", "keytrail:finding");
 	for (size_t i = 0; i < ARRAY_LENGTH(of_finding); i++)
 		output_put(line, of_finding[i].to, output_text(json_text_at(finding, of_finding[i].path), TEXT_BYTES));
+	if (suspect != NULL)
+		output_put(line, "access_key_id", output_text(delivered_key(finding), TEXT_BYTES));
 	for (size_t i = 0; i < ARRAY_LENGTH(of_suspect); i++)
 		output_put(line, of_suspect[i].to, output_text(json_text_at(suspect, of_suspect[i].path), TEXT_BYTES));
 	if (json_int_at(suspect, "process.pid", &pid))
@@ -60,12 +71,17 @@ MUST_USE static int add(const json_t *finding, const json_t *suspect, const char
 
 static json_t *delivery_message(const json_t *finding, const json_t *suspect)
 {
-	const char *key = json_text_at(finding, "access_key_id"), *exe = json_text_at(suspect, "process.exe");
+	const char *key = delivered_key(finding), *exe = json_text_at(suspect, "process.exe");
+	const char *outcome = json_text_at(suspect, "outcome");
+	size_t holders = json_array_size(json_at(suspect, "holders"));
+	bool is_delivered = outcome == NULL || strcmp(outcome, outcome_names[OUTCOME_DELIVERED]) == 0;
 	int64_t pid = 0;
-	(void)json_int_at(suspect, "process.pid", &pid);
 	CLEANUP_BUFFER struct buffer text = {0};
-	if (buffer_printf(&text, NULL, "Key %s was handed to %s, process %" PRId64, key != NULL ? key : OUTPUT_UNKNOWN,
-	                  exe != NULL ? exe : "a process that is not known", pid) < 0)
+	if (buffer_printf(&text, NULL, "Key %s was %s %s", key != NULL ? key : OUTPUT_UNKNOWN,
+	                  is_delivered ? "handed to" : "asked for by",
+	                  exe != NULL ? exe : "a process that is not known") < 0 ||
+	    (json_int_at(suspect, "process.pid", &pid) && buffer_printf(&text, NULL, ", process %" PRId64, pid) < 0) ||
+	    (holders > 1 && buffer_printf(&text, NULL, ", or another that held the same connection") < 0))
 		return NULL;
 	return output_text(text.bytes, TEXT_BYTES);
 }

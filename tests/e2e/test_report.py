@@ -107,6 +107,23 @@ def test_says_what_it_has_to(found):  # noqa: F811
     assert f"Suspected AWS account: {THIEF}" in text
 
 
+def test_names_nobody_who_may_be_the_wrong_one(found):  # noqa: F811
+    web, odd = process(7, "/usr/bin/web", [INIT]), process(8, "/tmp/odd", [INIT])
+    path, [finding] = found(INSIDE, delivery("2020-09-14T00:50:00Z", process=web, holders=[web, odd], outcome="aborted",
+                                             attribution=dict(grade="shared", method="ebpf", evidence=[])))
+    text = page_of(path, finding["id"][:8]).text
+    assert "asked for by /usr/bin/web, process 7, or 1 other(s) that held the connection, aborted" in text
+    assert "which process received it is not certain" in text and "not known to have received all of the answer" in text
+    assert text.count("may have received the key, number 1 above") == 2 and "Also held by" in text
+    plan = json.loads(run("contain", "-o", "json", "--ledger", path, finding["id"][:8]).stdout)
+    assert plan["suspect"] == ("Its only known receiver is /usr/bin/web, process 7, user www-data, or another process that held the "
+                               "same connection.")
+    lines = [json.loads(line) for line in run("findings", "-o", "timesketch", "--ledger", path).stdout.splitlines()]
+    assert lines[0]["message"] == f"Key {KEY} was asked for by /usr/bin/web, process 7, or another that held the same connection"
+    [asff] = json.loads(run("findings", "-o", "asff", "--ledger", path).stdout)
+    assert "Process" not in asff
+
+
 def test_lineage(found):  # noqa: F811
     made = record(1, "2020-09-14T02:00:00Z", "sts.amazonaws.com", "AssumeRole", KEY, PRINCIPAL,
                   responseElements=dict(credentials=dict(accessKeyId=CHILD, expiration="Sep 14, 2020 3:00:00 AM"),
