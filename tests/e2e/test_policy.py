@@ -125,6 +125,7 @@ def test_an_executable_is_the_file_that_the_machine_has_at_that_path():
         done = instance.bytes_of("host", ["unshare", "-m", "sh", "-c", f'mount --bind {other} {CURL}; exec "$@"', "sh",
                                           CURL, *words])
         assert done.stdout.startswith("HTTP/1.1 403 "), done.stdout + done.stderr
+        assert eventually(lambda: len(instance.rows(settle=False)) == 2)  # nobody waits for a refusal's row
         processes = [one["process"] for one in map(json.loads, instance.keytrail("deliveries", "--path", KEYS).stdout.splitlines())]
         assert [(one["exe"], one["exe_foreign_mount"]) for one in processes] == [(CURL, True), (CURL, False)]
 
