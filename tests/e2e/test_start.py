@@ -41,9 +41,9 @@ def refusal(instance, **more):
 
 
 def refused_at_first(instance):
-    with pytest.raises(AssertionError) as caught, instance:
-        pass
-    return str(caught.value)
+    instance.start = lambda: None  # nobody asks it whether it listens while it ends
+    with instance:
+        return refusal(instance)
 
 
 # ---- another daemon
