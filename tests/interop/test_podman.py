@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Containers of Debian's Podman, run by root with cgroupfs and runc: the host's Keytrail names each by its id."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -45,10 +46,16 @@ class Podman:
 
     def __exit__(self, *_):
         self.call("rm", "-a", "-f", "-t", "1", check=False)
+        eventually(self.remove_groups, 10)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def remove_groups(self):
+        """Whether all that Podman made is gone: its monitors end a moment after their containers."""
         for group in self.groups:
             for folder, _, _ in os.walk(group, topdown=False):
-                os.rmdir(folder)
-        shutil.rmtree(self.folder, ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    os.rmdir(folder)
+        return not any(group.exists() for group in self.groups)
 
 
 @pytest.fixture(scope="module")
