@@ -119,7 +119,7 @@ static void note_result(struct upstream *upstream, bool good, const struct error
 {
 	(void)pthread_mutex_lock(&upstream->mutex);
 	upstream->is_reachable = good;
-	(void)text_copy(upstream->reason, sizeof(upstream->reason), good ? "" : problem->text);
+	(void)text_copy(upstream->reason, sizeof(upstream->reason), good || problem == NULL ? "" : problem->text);
 	(void)pthread_mutex_unlock(&upstream->mutex);
 }
 

@@ -173,6 +173,7 @@ static void says_that_nobody_listens(void **state)
 	without.socket_context = &no_socket;
 	assert_int_equal(upstream_fetch(upstream, &without, &answer, &problem), -1);
 	assert_string_equal(problem.text, "upstream: no socket");
+	assert_int_equal(upstream_fetch(upstream, &get, &answer, NULL), -1); /* for who does not ask why */
 	upstream_close(upstream);
 }
 
