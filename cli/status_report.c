@@ -6,7 +6,8 @@
 #include <stdarg.h>
 #include <string.h>
 
-#define CHECK_STANDS_S 900 /* as for coverage (store/coverage.h) */
+#include "common/clock.h"
+#include "store/coverage.h"
 
 /* Says one thing: `known` false means that it could not be looked at. */
 static void add_point(json_t *list, const char *id, bool known, const char *format, ...) PRINTF_LIKE(4, 5);
@@ -126,7 +127,8 @@ static int daemon_says_whole(const struct status_parts *parts)
 {
 	int64_t age_s;
 	bool whole;
-	if (!json_int_at(parts->daemon, "redirect.age_s", &age_s) || age_s > CHECK_STANDS_S ||
+	if (!json_int_at(parts->daemon, "redirect.age_s", &age_s) ||
+	    age_s > COVERAGE_CHECK_STANDS_US / CLOCK_SECOND_US ||
 	    !json_bool_at(parts->daemon, "redirect.whole", &whole))
 		return -1;
 	return whole;

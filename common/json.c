@@ -76,46 +76,6 @@ bool json_bool_at(const json_t *value, const char *path, bool *ret)
 	return true;
 }
 
-MUST_USE static int field_read(const json_t *value, const struct json_field *field, void *to, struct error *err)
-{
-	switch (field->type) {
-	case JSON_FIELD_TEXT:
-		if (!json_is_string(value))
-			return error_set(err, ERROR_INPUT, "%s: expected a string", field->path);
-		if (strlen(json_string_value(value)) != json_string_length(value))
-			return error_set(err, ERROR_INPUT, "%s: a NUL byte in it", field->path);
-		if (!text_copy(to, field->size, json_string_value(value)))
-			return error_set(err, ERROR_INPUT, "%s: longer than %zu bytes", field->path, field->size - 1);
-		return 0;
-	case JSON_FIELD_INT:
-		if (!json_is_integer(value))
-			return error_set(err, ERROR_INPUT, "%s: expected an integer", field->path);
-		*(int64_t *)to = json_integer_value(value);
-		return 0;
-	case JSON_FIELD_BOOL:
-		if (!json_is_boolean(value))
-			return error_set(err, ERROR_INPUT, "%s: expected true or false", field->path);
-		*(bool *)to = json_is_true(value);
-		return 0;
-	case JSON_FIELD_TREE:
-		*(const json_t **)to = value;
-		return 0;
-	}
-	return error_set(err, ERROR_INPUT, "%s: unknown kind of field", field->path);
-}
-
-int json_fields_read(const json_t *object, const struct json_field *fields, size_t count, void *ret, struct error *err)
-{
-	for (size_t i = 0; i < count; i++) {
-		const json_t *value = json_at(object, fields[i].path);
-		if (value == NULL && fields[i].required)
-			return error_set(err, ERROR_INPUT, "%s: missing", fields[i].path);
-		if (value != NULL && field_read(value, &fields[i], (char *)ret + fields[i].offset, err) < 0)
-			return -1;
-	}
-	return 0;
-}
-
 void json_put(json_t *object, const char *key, json_t *value)
 {
 	/* Fails only without memory; a missing field then shows in the line that is written. */

@@ -31,25 +31,6 @@ const char *json_text_at(const json_t *value, const char *path);
 bool json_int_at(const json_t *value, const char *path, int64_t *ret);
 bool json_bool_at(const json_t *value, const char *path, bool *ret);
 
-/* Table-driven reading of an object into a struct: one row a field. */
-enum json_field_type {
-	JSON_FIELD_TEXT, /* char[size]; ERROR_INPUT when longer */
-	JSON_FIELD_INT,  /* int64_t */
-	JSON_FIELD_BOOL, /* bool */
-	JSON_FIELD_TREE, /* const json_t *, borrowed */
-};
-struct json_field {
-	const char *path;
-	enum json_field_type type;
-	size_t offset;
-	size_t size; /* of a text field */
-	bool required;
-};
-
-/* Absent and null leave the target as it is (set it to its default first). A wrong type names the field. */
-MUST_USE int json_fields_read(const json_t *object, const struct json_field *fields, size_t count, void *ret,
-                              struct error *err);
-
 /* Builders that write null for NULL, so that a named field is always present. They steal nothing but `value`, and
  * report running out of memory as -1 of json_object_set_new. */
 void json_put_text(json_t *object, const char *key, const char *text);

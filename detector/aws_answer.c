@@ -102,7 +102,7 @@ static void reading_done(struct reading *reading)
 		XML_ParserFree(reading->parser);
 }
 
-int aws_answer_xml(const char *bytes, size_t length, json_t **ret, struct error *err)
+MUST_USE static int read_xml(const char *bytes, size_t length, json_t **ret, struct error *err)
 {
 	CLEANUP(reading_done) struct reading reading = {.text.limit = AWS_XML_TEXT_BYTES};
 	json_t *root;
@@ -141,7 +141,7 @@ int aws_answer_read(const char *bytes, size_t length, json_t **ret, struct error
 		*ret = json_object();
 		return *ret != NULL ? 0 : error_set(err, ERROR_MEMORY, "no memory for an answer");
 	}
-	return *bytes == '<' ? aws_answer_xml(bytes, length, ret, err) : json_read(bytes, length, ret, err);
+	return *bytes == '<' ? read_xml(bytes, length, ret, err) : json_read(bytes, length, ret, err);
 }
 
 const json_t *aws_answer_list(const json_t *answer, const char *path, size_t index)

@@ -10,10 +10,8 @@
 #define AWS_XML_DEPTH 32
 #define AWS_XML_TEXT_BYTES ((size_t)64 << 10) /* of one element */
 
-/* XML with a document type is refused: nothing of AWS's has one. The root element's name is left out. */
-MUST_USE int aws_answer_xml(const char *bytes, size_t length, json_t **ret, struct error *err);
-
-/* By the first byte, XML or JSON; an empty answer is an empty object. */
+/* By the first byte, XML or JSON; an empty answer is an empty object. XML with a document type is refused: nothing of
+ * AWS's has one. The root element's name is left out. */
 MUST_USE int aws_answer_read(const char *bytes, size_t length, json_t **ret, struct error *err);
 
 /* Entry `index` of what stands at a path, be it an array or a single value; NULL behind the last. Borrowed. */

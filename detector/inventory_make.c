@@ -164,7 +164,8 @@ static const struct question {
 	{"DescribeNetworkInterfaces", "networkInterfaceSet.item", take_interface, true},
 };
 
-void inventory_make_take(json_t *account, const char *action, const json_t *answer)
+/* What one answer of EC2 says of an account: adds it to `account`. `action` is a name in the table. */
+static void take_answer(json_t *account, const char *action, const json_t *answer)
 {
 	for (size_t i = 0; i < ARRAY_LENGTH(questions); i++) {
 		const json_t *resource;
@@ -198,7 +199,7 @@ MUST_USE static int ask_pages(json_t *account, const struct inventory_maker *mak
 		    sigv4_encode(&form, token, false, err) < 0 ||
 		    ask_form(maker, "ec2", region, form.bytes, &answer, err) < 0)
 			return -1;
-		inventory_make_take(account, question->action, answer);
+		take_answer(account, question->action, answer);
 		const char *next = json_text_at(answer, "nextToken");
 		free(token);
 		token = next != NULL && next[0] != '\0' ? strdup(next) : NULL;

@@ -27,6 +27,3 @@ MUST_USE int inventory_make_add(json_t *inventory, const struct inventory_maker 
 
 /* Puts lists in order, and holds the result against what the detector takes: two owners of one address are an error. */
 MUST_USE int inventory_make_end(json_t *inventory, struct error *err);
-
-/* What one answer of EC2 says of an account: adds it to `account`. Pure; `action` is a name in the table. */
-void inventory_make_take(json_t *account, const char *action, const json_t *answer);

@@ -38,7 +38,9 @@ struct call {
 	struct origin *origin;
 };
 
-void origin_say(struct origin *origin, const char *format, ...)
+/* Adds a line of evidence while there is room. */
+static void say(struct origin *origin, const char *format, ...) PRINTF_LIKE(2, 3);
+static void say(struct origin *origin, const char *format, ...)
 {
 	if (origin->evidence_count == ORIGIN_EVIDENCE_MAX)
 		return;
@@ -70,13 +72,13 @@ static bool judge_aws(const struct call *c)
 {
 	const struct event *event = c->event;
 	if (event->is_infrastructure)
-		origin_say(c->origin, "the role aws:ec2-infrastructure is used by EC2 itself");
+		say(c->origin, "the role aws:ec2-infrastructure is used by EC2 itself");
 	else if (event->is_invoked_by_aws)
-		origin_say(c->origin, "an AWS service made the call (invokedBy)");
+		say(c->origin, "an AWS service made the call (invokedBy)");
 	else if (event->endpoint == EVENT_ENDPOINT_AWS)
-		origin_say(c->origin, "the call came through a network of AWS's own: %s", event->endpoint_id);
+		say(c->origin, "the call came through a network of AWS's own: %s", event->endpoint_id);
 	else if (event->endpoint == EVENT_ENDPOINT_NONE && event->source == EVENT_SOURCE_AWS)
-		origin_say(c->origin, "the source is an AWS service: %s", event->source_text);
+		say(c->origin, "the source is an AWS service: %s", event->source_text);
 	else
 		return false;
 	return decide(c, VERDICT_AWS, -1, SURE_HOME);
@@ -111,14 +113,13 @@ static bool judge_endpoint_owner(const struct call *c)
 	if (owner[0] == '\0' || home[0] == '\0')
 		return false;
 	if (is_home(c, owner)) {
-		origin_say(c->origin, "endpoint %s belongs to account %s, where the instance is", event->endpoint_id,
-		           owner);
+		say(c->origin, "endpoint %s belongs to account %s, where the instance is", event->endpoint_id, owner);
 		return decide(c, VERDICT_HOME, 0, SURE_HOME);
 	}
-	origin_say(c->origin,
-	           "the call came through VPC endpoint %s, which CloudTrail says belongs to account %s; the key "
-	           "is at home in account %s",
-	           event->endpoint_id, owner, home);
+	say(c->origin,
+	    "the call came through VPC endpoint %s, which CloudTrail says belongs to account %s; the key "
+	    "is at home in account %s",
+	    event->endpoint_id, owner, home);
 	return decide_account(c, owner, rung, SURE_ENDPOINT_OWNER);
 }
 
@@ -129,8 +130,8 @@ static bool judge_activity(const struct call *c)
 	if (passage == NULL || c->home->account_id[0] == '\0')
 		return false;
 	(void)text_copy(c->origin->endpoint_id, sizeof(c->origin->endpoint_id), passage->endpoint_id);
-	origin_say(c->origin, "account %s logged the same call as network activity of its endpoint %s (event %s)",
-	           passage->owner, passage->endpoint_id, passage->event_id);
+	say(c->origin, "account %s logged the same call as network activity of its endpoint %s (event %s)",
+	    passage->owner, passage->endpoint_id, passage->event_id);
 	if (is_home(c, passage->owner))
 		return decide(c, VERDICT_HOME, 0, SURE_HOME);
 	return decide_account(c, passage->owner, 3, SURE_INVENTORY);
@@ -143,7 +144,7 @@ static bool judge_endpoint_made(const struct call *c)
 	const char *owner = c->world->owners != NULL ? owners_endpoint(c->world->owners, id, &event) : NULL;
 	if (owner == NULL || c->home->account_id[0] == '\0')
 		return false;
-	origin_say(c->origin, "endpoint %s was made in account %s (event %s)", id, owner, event);
+	say(c->origin, "endpoint %s was made in account %s (event %s)", id, owner, event);
 	if (is_home(c, owner))
 		return decide(c, VERDICT_HOME, 0, SURE_HOME);
 	return decide_account(c, owner, 2, SURE_LEARNED);
@@ -166,29 +167,29 @@ static bool judge_endpoint(const struct call *c)
 		return false;
 	(void)text_copy(c->origin->endpoint_id, sizeof(c->origin->endpoint_id), event->endpoint_id);
 	if (event->endpoint != EVENT_ENDPOINT_ID) {
-		origin_say(c->origin, "the endpoint is unreadable; behind an endpoint an address says nothing");
+		say(c->origin, "the endpoint is unreadable; behind an endpoint an address says nothing");
 		return decide(c, VERDICT_UNKNOWN, 7, SURE_NOTHING);
 	}
 	if (account != NULL && strcmp(account->id, c->home->account_id) == 0) {
-		origin_say(c->origin, "endpoint %s is the home account's in the inventory", event->endpoint_id);
+		say(c->origin, "endpoint %s is the home account's in the inventory", event->endpoint_id);
 		return decide(c, VERDICT_HOME, 0, SURE_HOME);
 	}
 	if (judge_endpoint_owner(c))
 		return true;
 	if (account != NULL) {
-		origin_say(c->origin, "endpoint %s is account %s's in the inventory", event->endpoint_id, account->id);
+		say(c->origin, "endpoint %s is account %s's in the inventory", event->endpoint_id, account->id);
 		return decide_account(c, account->id, 2, SURE_INVENTORY);
 	}
 	if (judge_endpoint_made(c) || judge_activity(c))
 		return true;
 	if (is_aws_endpoint(event)) {
-		origin_say(c->origin, "endpoint %s is one of AWS's own", event->endpoint_id);
+		say(c->origin, "endpoint %s is one of AWS's own", event->endpoint_id);
 		return decide(c, VERDICT_AWS, -1, SURE_HOME);
 	}
-	origin_say(c->origin,
-	           "the call came through VPC endpoint %s, which is in no inventory; the record (version %s) "
-	           "does not say whose it is",
-	           event->endpoint_id, event->version[0] != '\0' ? event->version : "unknown");
+	say(c->origin,
+	    "the call came through VPC endpoint %s, which is in no inventory; the record (version %s) "
+	    "does not say whose it is",
+	    event->endpoint_id, event->version[0] != '\0' ? event->version : "unknown");
 	return decide(c, VERDICT_INSIDE, 2, SURE_ENDPOINT_UNKNOWN);
 }
 
@@ -220,11 +221,11 @@ static bool judge_tenures(const struct call *c)
 		if (strcmp(tenure->account, home->account_id) != 0) {
 			other = tenure;
 		} else if (is_own || !is_machine) {
-			origin_say(c->origin, "by CloudTrail, %s was the home account's then, %s%s (event %s)", text,
-			           is_own                      ? "of the instance itself"
-			           : tenure->holder[0] != '\0' ? "of "
-			                                       : "of no one machine",
-			           is_own ? "" : tenure->holder, tenure->event_id);
+			say(c->origin, "by CloudTrail, %s was the home account's then, %s%s (event %s)", text,
+			    is_own                      ? "of the instance itself"
+			    : tenure->holder[0] != '\0' ? "of "
+			                                : "of no one machine",
+			    is_own ? "" : tenure->holder, tenure->event_id);
 			return decide(c, VERDICT_HOME, is_own || tenure->holder[0] != '\0' ? 0 : 4, SURE_LEARNED);
 		} else {
 			elsewhere = tenure;
@@ -233,15 +234,13 @@ static bool judge_tenures(const struct call *c)
 	if (elsewhere != NULL) {
 		(void)text_copy(c->origin->account_id, sizeof(c->origin->account_id), home->account_id);
 		c->origin->relation = RELATION_AFFILIATED;
-		origin_say(c->origin,
-		           "by CloudTrail, %s was then that of %s, another machine of the home account (event %s)",
-		           text, elsewhere->holder, elsewhere->event_id);
+		say(c->origin, "by CloudTrail, %s was then that of %s, another machine of the home account (event %s)",
+		    text, elsewhere->holder, elsewhere->event_id);
 		return decide(c, VERDICT_ELSEWHERE, 4, SURE_LEARNED);
 	}
 	if (other == NULL)
 		return false;
-	origin_say(c->origin, "by CloudTrail, %s was account %s's then (event %s)", text, other->account,
-	           other->event_id);
+	say(c->origin, "by CloudTrail, %s was account %s's then (event %s)", text, other->account, other->event_id);
 	return decide_account(c, other->account, 4, SURE_LEARNED);
 }
 
@@ -255,8 +254,8 @@ static bool judge_machine(const struct call *c)
 			: NULL;
 	if (other == NULL || other->account_id[0] == '\0')
 		return false;
-	origin_say(c->origin, "%s was then that of %s in account %s, by the ledger", c->origin->address,
-	           other->instance_id, other->account_id);
+	say(c->origin, "%s was then that of %s in account %s, by the ledger", c->origin->address, other->instance_id,
+	    other->account_id);
 	if (strcmp(other->account_id, c->home->account_id) != 0)
 		return decide_account(c, other->account_id, 4, SURE_INVENTORY);
 	(void)text_copy(c->origin->account_id, sizeof(c->origin->account_id), other->account_id);
@@ -271,35 +270,34 @@ static bool judge_home(const struct call *c)
 	const char *text = c->origin->address, *home = c->home->account_id;
 	enum inventory_use use;
 	if (is_own_place(c->home, address)) {
-		origin_say(c->origin, "%s was the instance's own address or network at that time", text);
+		say(c->origin, "%s was the instance's own address or network at that time", text);
 		return decide(c, VERDICT_HOME, 0, SURE_HOME);
 	}
 	if (inventory_is_trusted(c->world->inventory, address)) {
-		origin_say(c->origin, "%s is trusted egress in the inventory", text);
+		say(c->origin, "%s is trusted egress in the inventory", text);
 		return decide(c, VERDICT_HOME, 0, SURE_HOME);
 	}
 	if (!inventory_use(c->world->inventory, home, address, &use))
 		return false;
 	if (use != INVENTORY_ADDRESS || c->home->placement_count == 0) {
-		origin_say(c->origin, "%s is the home account's in the inventory", text);
+		say(c->origin, "%s is the home account's in the inventory", text);
 		return decide(c, VERDICT_HOME, use == INVENTORY_ADDRESS ? 4 : 0, SURE_INVENTORY);
 	}
 	(void)text_copy(c->origin->account_id, sizeof(c->origin->account_id), home);
 	c->origin->relation = RELATION_AFFILIATED;
-	origin_say(c->origin,
-	           "%s belongs to another machine of the home account in the inventory, and was not the "
-	           "instance's own at that time",
-	           text);
+	say(c->origin,
+	    "%s belongs to another machine of the home account in the inventory, and was not the "
+	    "instance's own at that time",
+	    text);
 	return decide(c, VERDICT_ELSEWHERE, 4, SURE_INVENTORY);
 }
 
 static bool judge_private(const struct call *c, const char *what)
 {
 	bool is_place_known = c->home->placement_count > 0;
-	origin_say(c->origin, "%s without an endpoint: %s", what, c->origin->address);
+	say(c->origin, "%s without an endpoint: %s", what, c->origin->address);
 	if (is_place_known)
-		origin_say(c->origin,
-		           "it is not among the addresses and networks that the ledger knows of the instance");
+		say(c->origin, "it is not among the addresses and networks that the ledger knows of the instance");
 	return decide(c, is_place_known ? VERDICT_ELSEWHERE : VERDICT_UNKNOWN, 7, SURE_PRIVATE);
 }
 
@@ -312,27 +310,26 @@ static bool judge_public(const struct call *c)
 	if (is_aws)
 		(void)snprintf(origin->network, sizeof(origin->network), "AWS %s %s", range.service, range.region);
 	if (owner != NULL && strcmp(owner->id, c->home->account_id) != 0) {
-		origin_say(origin, "%s is account %s's in the inventory", origin->address, owner->id);
+		say(origin, "%s is account %s's in the inventory", origin->address, owner->id);
 		return decide_account(c, owner->id, 4, SURE_INVENTORY);
 	}
 	if (judge_machine(c) || judge_tenures(c))
 		return true;
 	bool is_place_known = c->home->placement_count > 0;
 	if (!is_place_known)
-		origin_say(origin, "where the instance was at that time is not known");
+		say(origin, "where the instance was at that time is not known");
 	if (range.is_ec2) {
-		origin_say(origin, "%s is an address of %s in %s (ranges of %s) that belongs to nobody known",
-		           origin->address, range.service[0] == 'E' ? "EC2" : "CodeBuild", range.region,
-		           ranges_date(c->world->ranges));
-		origin_say(origin, "unexplained egress: a NAT gateway missing from the inventory?");
+		say(origin, "%s is an address of %s in %s (ranges of %s) that belongs to nobody known", origin->address,
+		    range.service[0] == 'E' ? "EC2" : "CodeBuild", range.region, ranges_date(c->world->ranges));
+		say(origin, "unexplained egress: a NAT gateway missing from the inventory?");
 		return decide(c, VERDICT_INSIDE, 5, SURE_RANGE);
 	}
 	if (is_aws)
-		origin_say(origin, "%s is one of AWS's addresses (%s), but not one that EC2 instances have",
-		           origin->address, range.service);
+		say(origin, "%s is one of AWS's addresses (%s), but not one that EC2 instances have", origin->address,
+		    range.service);
 	else
-		origin_say(origin, "%s is in none of AWS's address ranges of %s", origin->address,
-		           ranges_date(c->world->ranges));
+		say(origin, "%s is in none of AWS's address ranges of %s", origin->address,
+		    ranges_date(c->world->ranges));
 	return decide(c, VERDICT_OUTSIDE, 6, is_place_known ? SURE_OUTSIDE : SURE_OUTSIDE_NO_PLACE);
 }
 
@@ -341,7 +338,7 @@ static bool judge_address(const struct call *c)
 	const struct event *event = c->event;
 	(void)text_copy(c->origin->address, sizeof(c->origin->address), event->source_text);
 	if (event->source == EVENT_SOURCE_ABSENT) {
-		origin_say(c->origin, "the record names no source");
+		say(c->origin, "the record names no source");
 		return decide(c, VERDICT_UNKNOWN, 7, SURE_NOTHING);
 	}
 	if (event->source != EVENT_SOURCE_ADDRESS)

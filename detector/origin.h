@@ -59,6 +59,3 @@ void origin_judge(const struct event *event, const struct origin_home *home, con
 
 /* Does it rest on what the logs themselves say of that moment? */
 bool origin_is_learned(const struct origin *origin);
-
-/* Adds a line of evidence while there is room. */
-void origin_say(struct origin *origin, const char *format, ...) PRINTF_LIKE(2, 3);

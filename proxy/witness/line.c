@@ -34,11 +34,6 @@ void endpoint_from_sockaddr(const struct sockaddr_storage *from, struct endpoint
 	}
 }
 
-bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)
-{
-	return a->family == b->family && a->port == b->port && memcmp(a->address, b->address, sizeof(a->address)) == 0;
-}
-
 char *endpoint_text(const struct endpoint *endpoint, char to[static ADDRESS_TEXT_BYTES])
 {
 	if (inet_ntop(endpoint->family, endpoint->address, to, ADDRESS_TEXT_BYTES) == NULL)

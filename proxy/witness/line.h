@@ -24,7 +24,6 @@ struct endpoint {
 };
 
 void endpoint_from_sockaddr(const struct sockaddr_storage *from, struct endpoint *ret);
-bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);
 /* The address alone; returns `to`. */
 char *endpoint_text(const struct endpoint *endpoint, char to[static ADDRESS_TEXT_BYTES]);
 /* Packets of our own network namespace are redirected to the loopback addresses, those of others are not. */

@@ -168,85 +168,6 @@ static void looks_by_path(void **state)
 	}
 }
 
-struct target {
-	char text[4];
-	int64_t number;
-	bool flag;
-	const json_t *tree;
-};
-
-static const struct json_field fields[] = {
-	{"t", JSON_FIELD_TEXT, offsetof(struct target, text), sizeof(((struct target *)NULL)->text), true},
-	{"a.i", JSON_FIELD_INT, offsetof(struct target, number), 0, false},
-	{"b", JSON_FIELD_BOOL, offsetof(struct target, flag), 0, false},
-	{"o", JSON_FIELD_TREE, offsetof(struct target, tree), 0, false},
-};
-
-static const struct {
-	const char *text, *says;
-} misfits[] = {
-	{"{}", "t: missing"},
-	{"[]", "t: missing"},
-	{"{\"t\":null}", "t: missing"},
-	{"{\"t\":1}", "t: expected a string"},
-	{"{\"t\":\"abcd\"}", "t: longer than 3 bytes"},
-	{"{\"t\":\"a\",\"a\":{\"i\":\"1\"}}", "a.i: expected an integer"},
-	{"{\"t\":\"a\",\"a\":{\"i\":1.0}}", "a.i: expected an integer"},
-	{"{\"t\":\"a\",\"b\":1}", "b: expected true or false"},
-	{"{\"t\":\"a\",\"b\":\"true\"}", "b: expected true or false"},
-};
-
-static void names_the_field_that_does_not_fit(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LENGTH(misfits); i++) {
-		CLEANUP_JSON json_t *object = json_of(misfits[i].text);
-		struct target target = {0};
-		struct error problem = {0};
-		CHECK_NUMBER(misfits[i].text, json_fields_read(object, fields, ARRAY_LENGTH(fields), &target, &problem),
-		             -1);
-		CHECK_NUMBER(misfits[i].text, problem.code, ERROR_INPUT);
-		CHECK_TEXT(misfits[i].text, problem.text, misfits[i].says);
-	}
-}
-
-static const struct {
-	const char *text, *read;
-	int64_t number;
-	bool flag, has_tree;
-} fits[] = {
-	{"{\"t\":\"\"}", "", 5, true, false},
-	{"{\"t\":\"abc\",\"a\":null,\"b\":null,\"o\":null}", "abc", 5, true, false},
-	{"{\"t\":\"a\",\"a\":{\"i\":null}}", "a", 5, true, false},
-	{"{\"t\":\"a\",\"a\":{\"i\":-7},\"b\":false,\"o\":[],\"more\":1}", "a", -7, false, true},
-	{"{\"t\":\"a\",\"a\":{\"i\":0},\"b\":true,\"o\":{}}", "a", 0, true, true},
-};
-
-static void leaves_what_is_absent_at_its_default(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LENGTH(fits); i++) {
-		CLEANUP_JSON json_t *object = json_of(fits[i].text);
-		struct target target = {.text = "zz", .number = 5, .flag = true};
-		struct error problem = {0};
-		if (json_fields_read(object, fields, ARRAY_LENGTH(fields), &target, &problem) < 0)
-			fail_msg("%s: %s", fits[i].text, problem.text);
-		CHECK_TEXT(fits[i].text, target.text, fits[i].read);
-		CHECK_NUMBER(fits[i].text, target.number, fits[i].number);
-		CHECK_NUMBER(fits[i].text, target.flag, fits[i].flag);
-		CHECK_NUMBER(fits[i].text, target.tree != NULL, fits[i].has_tree);
-	}
-}
-
-/* A text that is cut at a NUL would be another text than the one that was sent. */
-static void cuts_no_text_at_a_nul(void **state)
-{
-	CLEANUP_JSON json_t *object = json_of("{\"t\":\"a\\u0000b\"}");
-	struct target target = {0};
-	(void)state;
-	assert_int_equal(json_fields_read(object, fields, ARRAY_LENGTH(fields), &target, NULL), -1);
-}
-
 static void writes_every_named_field(void **state)
 {
 	CLEANUP_JSON json_t *object = json_object();
@@ -318,9 +239,6 @@ int main(void)
 		cmocka_unit_test(refuses_what_is_no_json),
 		cmocka_unit_test(bounds_the_depth),
 		cmocka_unit_test(names_the_file),
-		cmocka_unit_test(names_the_field_that_does_not_fit),
-		cmocka_unit_test(cuts_no_text_at_a_nul),
-		cmocka_unit_test(leaves_what_is_absent_at_its_default),
 		cmocka_unit_test(looks_by_path),
 		cmocka_unit_test(has_one_form),
 		cmocka_unit_test(writes_every_named_field),
