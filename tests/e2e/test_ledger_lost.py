@@ -185,7 +185,8 @@ def check_said(instance, fault, keeps_on):
     else:
         assert said["dropped"] > 0
         assert values["keytrail_ledger_dropped_total", ""] >= said["dropped"]
-        assert values["keytrail_refusals_total", 'reason="ledger"'] >= 1
+        # Counted when the answer is out, so perhaps a moment after the client has it.
+        assert eventually(lambda: instance.values()["keytrail_refusals_total", 'reason="ledger"'] >= 1)
 
 
 def outcomes(instance):

@@ -319,7 +319,7 @@ static void remembers_no_secret(void **state)
 	char answer;
 	(void)state;
 	start_family(&family, take_secret, false);
-	CLEANUP_JSON json_t *before = remember(&family);
+	json_decref(remember(&family));
 	assert_int_equal(write(family.orders, "x", 1), 1);
 	assert_int_equal(read(family.done, &answer, 1), 1);
 	CLEANUP_JSON json_t *now = parent_by(reader, &family);
