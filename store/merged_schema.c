@@ -19,4 +19,5 @@ const struct schema merged_schema = {
 	.application_id = 0x4b54524d, /* "KTRM" */
 	.migrations = migrations,
 	.count = (int)ARRAY_LENGTH(migrations),
+	.views = MERGED_VIEW_DELIVERIES VIEW_KEYS VIEW_PROCESSES,
 };

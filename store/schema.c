@@ -20,4 +20,5 @@ const struct schema ledger_schema = {
 	.application_id = 0x4b54524c, /* "KTRL" */
 	.migrations = migrations,
 	.count = (int)ARRAY_LENGTH(migrations),
+	.views = VIEW_DELIVERIES VIEW_KEYS VIEW_PROCESSES,
 };

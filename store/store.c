@@ -7,8 +7,11 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "common/buffer.h"
 
 #define BUSY_TIMEOUT_MS 250 /* below the 500 ms that the strictest client waits for a token */
 
@@ -153,6 +156,42 @@ int store_open_write(const char *path, const struct schema *schema, sqlite3 **re
 	return 0;
 }
 
+/* Everything but tables that hold rows is a program of whoever wrote the file. */
+static const char programs_sql[] = "SELECT count(*) FROM sqlite_schema WHERE (type='view' AND name NOT GLOB 'v_*')"
+				   " OR (type='table' AND coalesce(rootpage,0)=0)";
+
+/* Our views, under the same names: those of a connection come before those of its file. */
+MUST_USE static int put_views(sqlite3 *db, const char *views, struct error *err)
+{
+	static const char create[] = "CREATE VIEW ";
+	CLEANUP_BUFFER struct buffer sql = {0};
+	for (const char *at = views; at != NULL; at = strstr(at, create)) {
+		at += strlen(create);
+		const char *end = strstr(at, create);
+		if (buffer_printf(&sql, err, "CREATE TEMP VIEW %.*s",
+		                  (int)(end != NULL ? end - at : (ptrdiff_t)strlen(at)), at) < 0)
+			return -1;
+	}
+	return sql.length > 0 ? store_exec(db, sql.bytes, err) : 0;
+}
+
+MUST_USE static int distrust(sqlite3 *db, const struct schema *schema, struct error *err)
+{
+	int64_t programs = 0;
+	if (schema->views !=
+	    NULL) /* else its own are asked, and SQLite's functions on JSON are for trusted ones only */
+		(void)sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+	(void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	(void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+	(void)sqlite3_limit(db, SQLITE_LIMIT_LENGTH, STORE_VALUE_MAX);
+	if (store_exec(db, "PRAGMA cell_size_check = ON", err) < 0 ||
+	    store_integer(db, programs_sql, &programs, err) < 0)
+		return -1;
+	if (programs > 0)
+		return error_set(err, ERROR_INPUT, "a %s with views or programs in place of its tables", schema->what);
+	return put_views(db, schema->views, err);
+}
+
 int store_open_read(const char *path, const struct schema *schema, sqlite3 **ret, struct error *err)
 {
 	sqlite3 *db = NULL;
@@ -170,6 +209,8 @@ int store_open_read(const char *path, const struct schema *schema, sqlite3 **ret
 	}
 	if (result == 0 && kind == 0)
 		result = error_set(err, ERROR_INPUT, "an empty file, not a %s of keytrail", schema->what);
+	if (result == 0)
+		result = distrust(db, schema, err);
 	if (result < 0) {
 		store_close(db);
 		return error_prefix(err, "%s", path);

@@ -17,6 +17,7 @@ struct schema {
 	const char *const *migrations;
 	int count;
 	bool is_synced_late; /* a new file is synced once, when it is whole: for what holds nothing of worth before */
+	const char *views; /* of its latest version; NULL: it has none */
 };
 extern const struct schema ledger_schema;
 extern const struct schema merged_schema; /* many machines in one: store/import.h */
@@ -31,7 +32,10 @@ extern const char ledger_held_sql[], merged_held_sql[];
  * readers need no write access. synchronous=FULL. `path` ":memory:" is allowed. ERROR_NEWER for a newer schema. */
 MUST_USE int store_open_write(const char *path, const struct schema *schema, sqlite3 **ret, struct error *err);
 
-/* Opens for reading only; never makes or changes a file. */
+/* Opens for reading only; never makes or changes a file. It may come from a machine that somebody else had root on: its
+ * views are passed over for our own (what the file says of them only `ledger verify` looks at), a table that is none is
+ * ERROR_INPUT, and no value of more than STORE_VALUE_MAX bytes is read. */
+#define STORE_VALUE_MAX (64 << 20)
 MUST_USE int store_open_read(const char *path, const struct schema *schema, sqlite3 **ret, struct error *err);
 
 /* NULL is fine. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* What a merged ledger notes beside its rows is held against them; and a machine that somebody else had root on can
- * write what it likes without spoiling what the others say. */
+ * write what it likes without spoiling what the others say, nor make programs of its database run here. */
 #include "store/ledger.h"
 #include "tests/store/machines.h"
 
@@ -223,11 +223,59 @@ static void lets_nobody_spoil_the_rest(void **state)
 	}
 }
 
+/* ---- a database as somebody else made it */
+
+static const struct {
+	const char *name, *sql;
+	bool is_read; /* as if nothing had been done */
+} databases[] = {
+	{"a view that shows nothing",
+         "DROP VIEW v_deliveries; CREATE VIEW v_deliveries AS SELECT 1 AS seq, 'x' AS id, 1 AS at_us, 'x' AS outcome,"
+         " NULL AS reason, '{}' AS body, 1 AS origin, 'x' AS ledger_id WHERE 0",
+         true},
+	{"a view that never ends",
+         "DROP VIEW v_deliveries; CREATE VIEW v_deliveries AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM "
+         "n)"
+         " SELECT i AS seq, i AS at_us FROM n",
+         true},
+	{"a view for a table", "ALTER TABLE record RENAME TO other; CREATE VIEW record AS SELECT * FROM other WHERE 0",
+         false},
+	{"a virtual table", "CREATE VIRTUAL TABLE extra USING fts5(a)", false},
+	{"a value of 65 MiB", "UPDATE record SET body=zeroblob(65*1024*1024) WHERE kind='delivery'", false},
+};
+
+static void goes_by_its_own_views(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(databases); i++) {
+		char path[PATH_MAX], name[32];
+		struct ledger *ledger = NULL;
+		struct error err = {0};
+		const struct ledger_filter all = {0};
+		int deliveries = 0;
+		(void)snprintf(name, sizeof(name), "database-%zu.db", i);
+		machine_make(unit_path(path, folder, name), TWO, KEY_TWO);
+		sqlite3 *db = NULL;
+		char *problem = NULL;
+		assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+		if (sqlite3_exec(db, databases[i].sql, NULL, NULL, &problem) != SQLITE_OK)
+			fail_msg("%s: %s", databases[i].name, problem);
+		assert_int_equal(sqlite3_close(db), SQLITE_OK);
+		int result = ledger_open(path, &ledger, &err);
+		if (result == 0)
+			result = ledger_deliveries(ledger, &all, count_object, &deliveries, &err);
+		ledger_close(ledger);
+		CHECK_NUMBER(databases[i].name, result, databases[i].is_read ? 0 : -1);
+		CHECK_NUMBER(databases[i].name, deliveries, databases[i].is_read ? 2 : 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_what_does_not_follow_from_the_rows),
 		cmocka_unit_test(lets_nobody_spoil_the_rest),
+		cmocka_unit_test(goes_by_its_own_views),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
