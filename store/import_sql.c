@@ -37,7 +37,7 @@ static const char *const sqls[IMPORT_SQL_COUNT] = {
 	[IMPORT_FIRST] = "SELECT min(first) FROM segment WHERE origin=?1",
 	/* The machine itself says that what is in front of its first row here was forgotten. */
 	[IMPORT_PRUNED_BY] = "UPDATE origin SET pruned_by=(SELECT r.seq FROM record r JOIN segment s ON s.origin=?1 AND s.first=?2"
-		" WHERE r.origin=?1 AND r.kind='prune' AND json_extract(r.body,'$.through')=?2-1"
+		" WHERE r.origin=?1 AND r.kind='prune' AND r.kind " MERGED_RARE " AND json_extract(r.body,'$.through')=?2-1"
 		" AND json_extract(r.body,'$.chain')=coalesce(lower(hex(s.before)),'') LIMIT 1) WHERE id=?1",
 	/* Coverage from the row before ?2 to the one behind ?3. */
 	[IMPORT_COVERAGE_ROWS] = "SELECT origin_seq, at, body FROM record WHERE origin=?1 AND kind='coverage' AND origin_seq>=coalesce("
@@ -46,9 +46,10 @@ static const char *const sqls[IMPORT_SQL_COUNT] = {
 	[IMPORT_HAS_HOLE] = "SELECT 1 WHERE NOT EXISTS(SELECT 1 FROM segment WHERE origin=?1 AND first<=?2 AND last>=?3)",
 	[IMPORT_GAP_DROP] = "DELETE FROM gap WHERE origin=?1 AND seq=?2",
 	[IMPORT_GAP_ADD] = "INSERT OR REPLACE INTO gap(origin, seq, from_us, until_us, reason) VALUES(?1,?2,?3,?4,?5)",
-	[IMPORT_COVERED_FIRST] = "SELECT origin_seq, at, body FROM record WHERE origin=?1 AND kind='coverage'"
+	[IMPORT_COVERED_FIRST] = "SELECT origin_seq, at, body FROM record WHERE origin=?1 AND kind='coverage' AND kind " MERGED_RARE
 		" AND origin_seq IS NOT NULL ORDER BY origin_seq LIMIT 1",
-	[IMPORT_COVERED_LAST] = "SELECT origin_seq, at, body FROM record WHERE origin=?1 AND kind='coverage' ORDER BY origin_seq DESC LIMIT 1",
+	[IMPORT_COVERED_LAST] = "SELECT origin_seq, at, body FROM record WHERE origin=?1 AND kind='coverage' AND kind " MERGED_RARE
+		" ORDER BY origin_seq DESC LIMIT 1",
 	[IMPORT_COVERED] = "UPDATE origin SET covered_from=?2, covered_until=?3, is_ended=?4 WHERE id=?1",
 	[IMPORT_CARRIED] = MERGED_CARRIED_SQL,
 };

@@ -34,8 +34,8 @@ static const char instance_sql[] =
 /* Times in which the daemon could not be started any more. */
 static const char given_up_sql[] = "SELECT body FROM record WHERE kind='gap' AND at>=?1 ORDER BY seq";
 static const char merged_given_up_sql[] =
-	"SELECT body FROM record WHERE kind='gap' AND at>=?1"
-	" AND origin IN (SELECT origin FROM origin_instance WHERE instance_id=?2) ORDER BY seq";
+	"SELECT r.body FROM origin_instance i CROSS JOIN record r ON r.origin=i.origin WHERE i.instance_id=?2"
+	" AND r.kind='gap' AND r.kind " MERGED_RARE " AND +r.at>=?1 ORDER BY r.seq";
 
 /* ---- rows */
 

@@ -4,7 +4,7 @@
 #include "common/buffer.h"
 #include "store/ledger_handle.h"
 
-/* Coverage in a merged ledger, for store/ledger_coverage.c, which alone includes this file. An instance may have
+/* Coverage in a merged ledger, for store/ledger_coverage.c. An instance may have
  * several ledgers there, one after the other; it is covered where one of them says so. Gaps are `struct coverage_gap`.
  */
 
@@ -17,6 +17,9 @@ typedef int merged_visit(void *context, const char *instance_id, const char *led
                          struct error *err);
 MUST_USE int merged_uncovered(struct ledger *ledger, int64_t from_us, int64_t until_us, int64_t *ret_machines,
                               merged_visit *visit, void *context, struct error *err);
+
+/* A query for rows of one machine and one kind says so too, or SQLite does not see that index record_of_kind serves. */
+#define MERGED_RARE "NOT IN ('delivery','outcome')"
 
 /* What was in force on machine ?1 when the rows before its first were forgotten, from that row on: its number and time,
  * and the coverage. */

@@ -17,8 +17,9 @@ enum recheck_sql { RECHECK_ORIGINS, RECHECK_ROWS, RECHECK_GAPS, RECHECK_HOLE, RE
 
 static const char *const sqls[RECHECK_COUNT] = {
 	[RECHECK_ORIGINS] = "SELECT id, ledger_id, covered_from, covered_until, is_ended FROM origin ORDER BY id",
-	[RECHECK_ROWS] = "SELECT origin_seq, at, body FROM record WHERE origin=?1 AND kind='coverage'"
-			 " AND origin_seq IS NOT NULL ORDER BY origin_seq",
+	[RECHECK_ROWS] =
+		"SELECT origin_seq, at, body FROM record WHERE origin=?1 AND kind='coverage' AND kind " MERGED_RARE
+		" AND origin_seq IS NOT NULL ORDER BY origin_seq",
 	[RECHECK_GAPS] = "SELECT seq, from_us, until_us, reason FROM gap WHERE origin=?1 ORDER BY seq",
 	[RECHECK_HOLE] = "SELECT NOT EXISTS(SELECT 1 FROM segment WHERE origin=?1 AND first<=?2 AND last>=?3)",
 	[RECHECK_CARRIED] = MERGED_CARRIED_SQL,

@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/secret.h"
 #include "store/import.h"
+#include "store/ledger_lookup.h"
 #include "store/match.h"
 
 static int days = 10;
@@ -352,17 +353,27 @@ static void ask_all(const char *path, unsigned machines)
 	}
 }
 
+static int count_id(void *context, const char *id, struct error *err)
+{
+	(void)id;
+	(void)err;
+	((struct answers *)context)->count++;
+	return 0;
+}
+
 static void ask_for_all_keys(const char *path)
 {
 	struct ledger *ledger = NULL;
+	struct ledger_lookup *lookup = NULL;
 	struct answers answers = {0};
-	const struct ledger_filter all = {.oldest_first = true};
 	int64_t began_us = clock_monotonic_us();
 	FAIL_IF(ledger_open(path, &ledger, &problem) < 0);
-	FAIL_IF(ledger_keys(ledger, &all, count_object, &answers, &problem) < 0);
+	FAIL_IF(ledger_lookup_open(ledger, &lookup, &problem) < 0);
+	FAIL_IF(ledger_lookup_ids(lookup, count_id, &answers, &problem) < 0);
+	ledger_lookup_close(lookup);
 	ledger_close(ledger);
-	(void)printf("| all keys, as `detect` loads them when it starts | %" PRId64 " | %.0f | |\n", answers.count,
-	             (double)(clock_monotonic_us() - began_us) / 1e3);
+	(void)printf("| the ids of all keys, as `detect` reads them when it starts | %" PRId64 " | %.0f | |\n",
+	             answers.count, (double)(clock_monotonic_us() - began_us) / 1e3);
 }
 
 int main(int argc, char **argv)
