@@ -50,6 +50,12 @@ int ledger_prune_run(const struct arguments *arguments, enum status *ret, struct
 	/* Reading first: a ledger that is missing, no ledger, or newer is refused untouched. */
 	if (place_find(arguments, &place, err) < 0 || place_open_ledger(&place, &ledger, err) < 0)
 		return -1;
+	if (ledger_is_merged(ledger))
+		return error_set(
+			err, ERROR_USAGE,
+			"%s: of many machines, expected a machine's own ledger: what is to be kept of a merged "
+			"one is imported into a new one",
+			place.ledger);
 	if (appender_open(place.ledger, &appender, err) < 0 ||
 	    prune_all(appender, arguments->before_us, &total, err) < 0)
 		return error_prefix(err, "ledger");

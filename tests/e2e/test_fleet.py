@@ -100,6 +100,7 @@ def test_a_cursor_shows_that_the_ledger_is_another_one(machines, tmp_path, sql, 
     (("ledger", "import", "--into", "x.db"), "no file"),
     (("ledger", "anchor", "--ledger", "FLEET"), "merged"),
     (("ledger", "export", "--ledger", "FLEET", "--cursor", "c"), "merged"),
+    (("ledger", "prune", "--ledger", "FLEET", "--before", "2020-01-01"), "of many machines"),
 ])
 def test_what_cannot_be_is_a_mistake_in_use(fleet, tmp_path, words, said):
     done = keytrail(*(fleet if word == "FLEET" else word for word in words), status=2, cwd=tmp_path)
