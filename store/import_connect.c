@@ -6,6 +6,7 @@
 
 #include "store/coverage.h"
 #include "store/import_parts.h"
+#include "store/merged_coverage.h"
 #include "store/store.h"
 
 struct connecting {
@@ -65,20 +66,7 @@ MUST_USE static int join_segments(const struct connecting *c, int64_t first, int
 
 /* ---- coverage */
 
-struct numbered {
-	int64_t seq;
-	struct coverage_row row;
-};
-
-/* Columns: 0 number, 1 time, 2 body. */
-static struct numbered read_row(sqlite3_stmt *from)
-{
-	return (struct numbered){
-		.seq = sqlite3_column_int64(from, 0),
-		.row = coverage_from_text((const char *)sqlite3_column_text(from, 2), sqlite3_column_int64(from, 1))};
-}
-
-MUST_USE static int put_gap(const struct connecting *c, const struct numbered *a, struct numbered *b)
+MUST_USE static int put_gap(const struct connecting *c, const struct merged_row *a, struct merged_row *b)
 {
 	sqlite3_stmt *add = c->importer->statements[IMPORT_GAP_ADD];
 	struct coverage_gap gap;
@@ -94,14 +82,14 @@ MUST_USE static int put_gap(const struct connecting *c, const struct numbered *a
 }
 
 /* One row by a statement that gives at most one. 1, 0 or -1. */
-MUST_USE static int get_row(const struct connecting *c, enum import_sql which, struct numbered *ret)
+MUST_USE static int get_row(const struct connecting *c, enum import_sql which, struct merged_row *ret)
 {
 	sqlite3_stmt *statement = c->importer->statements[which];
 	(void)sqlite3_bind_int64(statement, 1, c->origin);
 	int code = sqlite3_step(statement);
 	int result = code == SQLITE_ROW ? 1 : 0;
 	if (result == 1)
-		*ret = read_row(statement);
+		*ret = merged_row_read(statement);
 	if (code != SQLITE_ROW && code != SQLITE_DONE)
 		result = store_error(c->importer->db, c->importer->path, c->err);
 	(void)sqlite3_reset(statement);
@@ -111,12 +99,12 @@ MUST_USE static int get_row(const struct connecting *c, enum import_sql which, s
 MUST_USE static int judge_neighbours(const struct connecting *c, int64_t first, int64_t last)
 {
 	sqlite3_stmt *rows = c->importer->statements[IMPORT_COVERAGE_ROWS];
-	struct numbered previous = {0}, row;
+	struct merged_row previous = {0}, row;
 	bool has_previous = false;
 	int code, result = 0;
 	bind3(c, IMPORT_COVERAGE_ROWS, first, last);
 	while (result == 0 && (code = sqlite3_step(rows)) == SQLITE_ROW) {
-		row = read_row(rows);
+		row = merged_row_read(rows);
 		if (has_previous)
 			result = put_gap(c, &previous, &row);
 		previous = row;
@@ -132,7 +120,7 @@ MUST_USE static int judge_neighbours(const struct connecting *c, int64_t first, 
 MUST_USE static int note_ends(const struct connecting *c)
 {
 	sqlite3_stmt *note = c->importer->statements[IMPORT_COVERED];
-	struct numbered carried, first, last;
+	struct merged_row carried, first, last;
 	int has_carried = get_row(c, IMPORT_CARRIED, &carried), has_first = get_row(c, IMPORT_COVERED_FIRST, &first);
 	int has_last = get_row(c, IMPORT_COVERED_LAST, &last);
 	if (has_carried < 0 || has_first < 0 || has_last < 0)

@@ -27,6 +27,13 @@ static const char machines[] = "SELECT (SELECT count(DISTINCT instance_id) FROM 
 			       "WHERE instance_id IS NULL)";
 static const char one_origin[] = "SELECT id, covered_from, covered_until, is_ended FROM origin WHERE id=?1";
 
+struct merged_row merged_row_read(sqlite3_stmt *from)
+{
+	return (struct merged_row){
+		.seq = sqlite3_column_int64(from, 0),
+		.row = coverage_from_text((const char *)sqlite3_column_text(from, 2), sqlite3_column_int64(from, 1))};
+}
+
 struct reading {
 	struct ledger *ledger;
 	sqlite3_stmt *gaps;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "common/buffer.h"
+#include "store/coverage.h"
 #include "store/ledger_handle.h"
 
 /* Coverage in a merged ledger, for store/ledger_coverage.c. An instance may have
@@ -17,6 +18,14 @@ typedef int merged_visit(void *context, const char *instance_id, const char *led
                          struct error *err);
 MUST_USE int merged_uncovered(struct ledger *ledger, int64_t from_us, int64_t until_us, int64_t *ret_machines,
                               merged_visit *visit, void *context, struct error *err);
+
+/* A row of coverage with its number in its machine's ledger. From the columns number, time, body; what makes no sense
+ * covers nothing. */
+struct merged_row {
+	int64_t seq;
+	struct coverage_row row;
+};
+struct merged_row merged_row_read(sqlite3_stmt *from);
 
 /* A query for rows of one machine and one kind says so too, or SQLite does not see that index record_of_kind serves. */
 #define MERGED_RARE "NOT IN ('delivery','outcome')"

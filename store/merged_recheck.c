@@ -83,19 +83,7 @@ static int found(struct recheck *recheck, const char *ledger_id, int64_t seq, co
 
 /* ---- coverage */
 
-struct numbered {
-	int64_t seq;
-	struct coverage_row row;
-};
-
-static struct numbered read_row(sqlite3_stmt *from)
-{
-	return (struct numbered){
-		.seq = sqlite3_column_int64(from, 0),
-		.row = coverage_from_text((const char *)sqlite3_column_text(from, 2), sqlite3_column_int64(from, 1))};
-}
-
-MUST_USE static int find_hole(struct recheck *recheck, const struct numbered *a, struct numbered *b)
+MUST_USE static int find_hole(struct recheck *recheck, const struct merged_row *a, struct merged_row *b)
 {
 	sqlite3_stmt *hole = recheck->statements[RECHECK_HOLE];
 	(void)sqlite3_bind_int64(hole, 1, recheck->origin);
@@ -116,7 +104,7 @@ static bool is_gap(sqlite3_stmt *stored, int64_t seq, const struct coverage_gap 
 }
 
 /* Between two rows: the next gap that is stored, if there is to be one. */
-MUST_USE static int check_between(struct recheck *recheck, const struct numbered *a, struct numbered *b)
+MUST_USE static int check_between(struct recheck *recheck, const struct merged_row *a, struct merged_row *b)
 {
 	sqlite3_stmt *stored = recheck->statements[RECHECK_GAPS];
 	struct coverage_gap gap;
@@ -133,19 +121,19 @@ MUST_USE static int check_between(struct recheck *recheck, const struct numbered
 }
 
 /* Over all rows; *ret_first becomes what coverage begins with, *ret_last what it ends with. 1: there are any. */
-MUST_USE static int check_gaps(struct recheck *recheck, struct numbered *ret_first, struct numbered *ret_last)
+MUST_USE static int check_gaps(struct recheck *recheck, struct merged_row *ret_first, struct merged_row *ret_last)
 {
 	sqlite3_stmt *rows = recheck->statements[RECHECK_ROWS], *carried = recheck->statements[RECHECK_CARRIED];
 	bool has_any = false, has_rows = false;
 	int result = 0, code = sqlite3_step(carried);
 	if (code == SQLITE_ROW) {
-		*ret_first = *ret_last = read_row(carried);
+		*ret_first = *ret_last = merged_row_read(carried);
 		has_any = true;
 	}
 	if (code != SQLITE_ROW && code != SQLITE_DONE)
 		return failed(recheck);
 	while (result == 0 && recheck->audit->fault == AUDIT_WHOLE && (code = sqlite3_step(rows)) == SQLITE_ROW) {
-		struct numbered row = read_row(rows);
+		struct merged_row row = merged_row_read(rows);
 		if (has_any)
 			result = check_between(recheck, ret_last, &row);
 		else
@@ -161,7 +149,7 @@ MUST_USE static int check_gaps(struct recheck *recheck, struct numbered *ret_fir
 /* Of one machine. `row`: 0 id, 1 ledger, 2 covered from, 3 until, 4 has it ended. */
 MUST_USE static int check_origin(struct recheck *recheck, sqlite3_stmt *row)
 {
-	struct numbered first = {0}, last = {0};
+	struct merged_row first = {0}, last = {0};
 	int has_any = check_gaps(recheck, &first, &last);
 	if (has_any < 0 || recheck->audit->fault != AUDIT_WHOLE)
 		return has_any < 0 ? -1 : 0;
