@@ -17,7 +17,7 @@ struct schema {
 	const char *const *migrations;
 	int count;
 	bool is_synced_late; /* a new file is synced once, when it is whole: for what holds nothing of worth before */
-	const char *views; /* of its latest version; NULL: it has none */
+	const char *views;   /* of its latest version; NULL: it has none */
 };
 extern const struct schema ledger_schema;
 extern const struct schema merged_schema; /* many machines in one: store/import.h */
