@@ -93,11 +93,11 @@ def test_upstream():
 # What is refused, and in which words. The line is counted in what Instance.write_config() makes of it.
 REFUSED = [
     ("wrong value", {"imdsv2": {"mode": "audit"}, "policy": {"mode": "strict"}},
-     r"keytrail\.conf:8: \[policy\] mode = strict: expected audit \| enforce"),
+     r"keytrail\.conf:10: \[policy\] mode = strict: expected audit \| enforce"),
     ("unknown setting", {"imdsv2": {"mode": "audit", "tokens": "many"}},
-     r"keytrail\.conf:7: \[imdsv2\] tokens: unknown setting"),
+     r"keytrail\.conf:9: \[imdsv2\] tokens: unknown setting"),
     ("section without a condition", {"imdsv2": {"mode": "audit"}, 'deny "all"': {}},
-     r'keytrail\.conf:7: \[deny "all"\]: no condition'),
+     r'keytrail\.conf:9: \[deny "all"\]: no condition'),
     ("user", {"daemon": {"user": "nobody"}, "imdsv2": {"mode": "audit"}},
      r"\[daemon\] user: is read at start only: restart to change it"),
     ("port", {"listen": {"port": 8776}, "imdsv2": {"mode": "audit"}},

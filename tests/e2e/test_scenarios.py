@@ -24,6 +24,7 @@ KEYTRAIL = BIN / "keytrail"
 MAKE_LEDGER = BIN.parent / "tests" / "make_ledger"
 FOLDER = ROOT / "tests/data/scenarios"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
+SPLIT_NAMES = [name for name in NAMES if len(json.loads((FOLDER / f"{name}.json").read_text())["records"]) > 1]
 
 pytestmark = pytest.mark.skipif(not KEYTRAIL.exists() or not MAKE_LEDGER.exists(), reason="not built")
 
@@ -223,7 +224,7 @@ def in_runs(scenario, records, tag):
 
 
 @pytest.mark.parametrize("order", ("time", "reverse", pytest.param("shuffled", marks=pytest.mark.long)))
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SPLIT_NAMES)
 def test_runs_do_not_show(scenarios, name, order):
     """Whatever comes in which run: what was learned is remembered, what may be judged otherwise is looked at again."""
     scenario = scenarios[name]
@@ -231,8 +232,6 @@ def test_runs_do_not_show(scenarios, name, order):
                      reverse=order == "reverse")
     if order == "shuffled":
         random.Random(name).shuffle(records)
-    if len(records) < 2:
-        pytest.skip("nothing to split")
     assert in_order(in_runs(scenario, records, order)) == in_order(scenario.found)
 
 

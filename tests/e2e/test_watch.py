@@ -126,7 +126,7 @@ def test_only_one(ledger, tmp_path):
         wait_until(lambda: watcher.lines)  # it speaks when it has the checkpoint
         status, _, said = watch(ledger, "--once", folder)
         assert status == 2 and "another watcher has it" in said
-        assert watch(ledger, "--once", "--checkpoint", tmp_path / "other.db", folder)[0] == 0
+        assert watch(ledger, "--once", "--checkpoint", tmp_path / "other.db", folder)[0] in (0, 3)  # whichever is first to find
 
 
 def test_as_files_come(ledger, tmp_path):
