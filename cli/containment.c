@@ -62,7 +62,7 @@ static void collect(json_t *list, const char *ledger, const char *what, const ch
 	CLEANUP_JSON json_t *commands = json_array();
 	const char *with_ledger[WORDS_MAX + 3] = {NULL};
 	size_t count = 0;
-	while (words[count] != NULL && count < WORDS_MAX) {
+	while (count < WORDS_MAX && words[count] != NULL) {
 		with_ledger[count] = words[count];
 		count++;
 	}

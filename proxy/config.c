@@ -28,7 +28,8 @@ int config_identity(const struct settings *settings, struct identity *ret, struc
 {
 	struct identity identity = {.uid = getuid(), .gid = getgid(), .is_root = geteuid() == 0};
 	identity.may_look = capng_get_caps_process() == 0 && capng_have_capability(CAPNG_EFFECTIVE, CAP_NET_ADMIN) == 1;
-	const struct passwd *own = getpwuid(identity.uid); /* before any thread */
+	/* cppcheck-suppress getpwuidCalled; before any thread */
+	const struct passwd *own = getpwuid(identity.uid);
 	(void)text_copy(identity.name, sizeof(identity.name), own != NULL ? own->pw_name : "without a name");
 	if (identity.is_root) {
 		const struct passwd *user = getpwnam(settings->user);
