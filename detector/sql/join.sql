@@ -70,8 +70,8 @@ judged AS (
 			AND (u.endpoint_account = u.home OR o.is_owner = 1) THEN 'home 0'
 		WHEN u.endpoint_id <> '' AND u.endpoint_account <> '' AND u.home <> '' THEN 'inside 1'
 		WHEN u.endpoint_id <> '' AND e.account_id IS NOT NULL THEN 'inside 2'
-		WHEN u.endpoint_id <> '' AND length(u.endpoint_id) = 13 AND u.endpoint_account = ''
-			AND (u.aws_source = 1 OR (u.bits IS NOT NULL AND coalesce(n.is_closed, 0) = 0)) THEN 'aws'
+		WHEN u.endpoint_id <> '' AND u.endpoint_account = '' AND (u.aws_source = 1
+			OR (length(u.endpoint_id) = 13 AND u.bits IS NOT NULL AND coalesce(n.is_closed, 0) = 0)) THEN 'aws'
 		WHEN u.endpoint_id <> '' THEN 'inside 2'
 		WHEN u.source = '' THEN 'unknown'
 		WHEN u.bits IS NULL AND p.event_id IS NULL THEN 'unknown'

@@ -34,7 +34,9 @@ const char *const sql_engine_names[SQL_ENGINE_COUNT] = {
 		"'6', '0110'), '7', '0111'), '8', '1000'), '9', '1001'), 'a', '1010'), 'b', '1011'), "                 \
 		"'c', '1100'), 'd', '1101'), 'e', '1110'), 'f', '1111')"
 #define AWS_NAME                                                                                                       \
-	"(@ = 'AWS Internal' OR @ LIKE 'AWS Internal/%' OR @ LIKE '_%.amazonaws.com' OR @ LIKE '_%.amazonaws.com.cn')"
+	"(@ = 'AWS Internal' OR @ LIKE 'AWS Internal/%' OR @ LIKE '_%.amazonaws.com' OR @ LIKE '_%.amazonaws.com.cn' " \
+	"OR @ LIKE '_%.amazonaws.eu' OR @ LIKE '_%.api.aws' OR @ LIKE '_%.c2s.ic.gov' OR @ LIKE '_%.sc2s.sgov.gov' "   \
+	"OR @ LIKE '_%.csp.hci.ic.gov' OR @ LIKE '_%.cloud.adc-e.uk')"
 
 /* THE TABLE: what each engine says for a word; @ stands for the argument. */
 static const struct word {
