@@ -200,7 +200,7 @@ files in process (`npm` packages `chdb`, `@duckdb/node-api`), without a network,
     for keys, (seconds, began) in growth.items():
         print(f"| {keys:,} | {seconds:.2f} | {began:.2f} |")
     print(f"\nPeak resident memory, two workers: {peak[FEW]} MiB with {FEW} keys, {peak[HALF]} MiB with {HALF:,} (aim: under 256 MiB), "
-          f"{peak[bench.growth[-1]]} MiB with {bench.growth[-1]:,}: those are the ledger's keys in memory.")
+          f"{peak[bench.growth[-1]]} MiB with {bench.growth[-1]:,}: most of that for their instances.")
 
 
 def main():
