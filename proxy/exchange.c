@@ -51,12 +51,6 @@ static int refuse(struct exchange *exchange, int status, const char *reason)
 	return status;
 }
 
-/* Where the redirect sent it says where it came from, also when the witness could not look for it. */
-static bool is_bridged(const struct client *client)
-{
-	return !endpoint_is_loopback(&client->local);
-}
-
 /* ---- the steps, in their order */
 
 static bool is_agent(const struct exchange *exchange)
@@ -140,7 +134,7 @@ static int make_token(struct exchange *exchange)
 	int status = 200;
 	if (!token_parse_ttl(exchange->request->ttl, &ttl))
 		return refuse(exchange, 400, "ttl");
-	if (is_bridged(exchange->client) && exchange->settings->put_response_hop_limit < HOPS_TO_BRIDGE)
+	if (client_is_bridged(exchange->client) && exchange->settings->put_response_hop_limit < HOPS_TO_BRIDGE)
 		return refuse(exchange, 403, "hop-limit");
 	const struct upstream_request how = onward(exchange);
 	if (upstream_model(proxy->upstream, &how, &model, &status, &problem) < 0)
@@ -270,7 +264,7 @@ static void answer(struct exchange *exchange)
 	bool is_token = exchange->route.kind == ROUTE_TOKEN;
 	if (is_token) /* where IMDS itself answered, the way through a bridge would have cost one hop */
 		send_limit_hops(exchange->client->fd, exchange->client->local.family,
-		                (int)settings->put_response_hop_limit - is_bridged(exchange->client));
+		                (int)settings->put_response_hop_limit - client_is_bridged(exchange->client));
 	bool wanted = settings->record == RECORD_ALL || (settings->record == RECORD_TOKENS && is_token) ||
 	              exchange->facts.policy.denies || /* what enforcing would have refused */
 	              exchange->without_token;         /* and requiring a token */

@@ -26,6 +26,13 @@ struct client {
 	const struct sighting *likely;
 };
 
+/* Comes from another network namespace, by a bridge: where the redirect sent it says so, also when the witness could
+ * not look for it. */
+static inline bool client_is_bridged(const struct client *client)
+{
+	return !endpoint_is_loopback(&client->local);
+}
+
 /* NULL: no memory. */
 struct exchange *exchange_new(struct proxy *proxy);
 void exchange_free(struct exchange *exchange);

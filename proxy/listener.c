@@ -155,7 +155,7 @@ static void count_crowd(struct listener *listener, const char *reason)
 static bool is_admitted(struct listener *listener)
 {
 	const struct client *client = &listener->client;
-	const struct seat_holder holder = seat_holder_of(&client->sighting, endpoint_is_loopback(&client->local));
+	const struct seat_holder holder = seat_holder_of(&client->sighting, !client_is_bridged(client));
 	CLEANUP_BUFFER struct buffer refusal = {0};
 	if (seats_admit(listener->seats, client->seat, &holder, clock_monotonic_ms()))
 		return true;
@@ -207,8 +207,7 @@ static bool is_own_request(const struct listener *listener)
 {
 	const struct client *client = &listener->client;
 	const struct sighting *sighting = &client->sighting;
-	if (!upstream_is_own_port(listener->proxy->upstream, sighting->client.port) ||
-	    !endpoint_is_loopback(&client->local))
+	if (!upstream_is_own_port(listener->proxy->upstream, sighting->client.port) || client_is_bridged(client))
 		return false;
 	/* From another address, or by the other IP, a client may have the same port. */
 	if (sighting->is_found && sighting->inode != 0 && sighting->uid != geteuid())
@@ -246,7 +245,7 @@ static void serve(struct listener *listener)
 		return;
 	}
 	client->service = service_of(client);
-	client->likely = listener->has_last && endpoint_is_loopback(&client->local) ? &listener->last : NULL;
+	client->likely = listener->has_last && !client_is_bridged(client) ? &listener->last : NULL;
 	if (client->service != SERVICE_NONE)
 		arrival = read_some(listener);
 	if (arrival == ARRIVAL_WHOLE)

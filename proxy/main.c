@@ -262,8 +262,8 @@ int main(int argc, char **argv)
 	if (arguments.rotate_tokens || arguments.rotate_host)
 		return rotate(&arguments, &proxy.at_start, &problem) < 0 ? fail(&problem) : 0;
 	(void)signal(SIGPIPE, SIG_IGN);
-	(void)signal(SIGXFSZ,
-	             SIG_IGN); /* a file that may not grow is one that cannot be written, and the journal's matter */
+	/* A file that may not grow is one that cannot be written, and the journal's matter. */
+	(void)signal(SIGXFSZ, SIG_IGN);
 	(void)umask(0027);
 	raise_descriptor_limit();
 	/* Memory that follows the load, down as well as up: few arenas, large pieces given back at once. */
