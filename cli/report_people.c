@@ -41,11 +41,31 @@ void report_other_side(const struct report *report, struct html *to)
 
 /* ---- receivers */
 
+struct fact {
+	const char *term, *path;
+};
+
+static void write_facts(const struct fact *facts, size_t count, const json_t *object, struct html *to)
+{
+	html_raw(to, "<dl class=\"facts\">\n");
+	for (size_t i = 0; i < count; i++)
+		html_term(to, facts[i].term, object, facts[i].path);
+	html_raw(to, "</dl>\n");
+}
+
+static void write_command(const json_t *process, struct html *to)
+{
+	const json_t *words = json_at(process, "cmdline");
+	if (json_array_size(words) == 0)
+		return;
+	html_raw(to, "<p class=\"label\">Command line</p>\n<pre>");
+	html_command(to, words);
+	html_raw(to, "</pre>\n");
+}
+
 static void write_process(const json_t *suspect, struct html *to)
 {
-	static const struct {
-		const char *term, *path;
-	} facts[] = {
+	static const struct fact facts[] = {
 		{"Process", "process.pid"},
 		{"Started", "process.started_at"},
 		{"User", "process.user"},
@@ -66,39 +86,24 @@ static void write_process(const json_t *suspect, struct html *to)
 		{"Attributed by", "attribution.evidence"},
 		{"Instance", "host.instance_id"},
 	};
-	html_raw(to, "<dl class=\"facts\">\n");
-	for (size_t i = 0; i < ARRAY_LENGTH(facts); i++)
-		html_term(to, facts[i].term, suspect, facts[i].path);
-	html_raw(to, "</dl>\n");
-	if (json_array_size(json_at(suspect, "process.cmdline")) > 0) {
-		html_raw(to, "<p class=\"label\">Command line</p>\n<pre>");
-		html_command(to, json_at(suspect, "process.cmdline"));
-		html_raw(to, "</pre>\n");
-	}
+	write_facts(facts, ARRAY_LENGTH(facts), suspect, to);
+	write_command(json_at(suspect, "process"), to);
 }
 
 /* The others that held the connection: any of them may have received the key. */
 static void write_holders(const json_t *suspect, struct html *to)
 {
-	static const struct {
-		const char *term, *path;
-	} facts[] = {{"Process", "pid"},    {"Started", "started_at"}, {"User", "user"}, {"User id", "uid"},
-	             {"Executable", "exe"}, {"SHA-256", "exe_sha256"}, {"Unit", "unit"}, {"Container", "container_id"}};
+	static const struct fact facts[] = {{"Process", "pid"}, {"Started", "started_at"},    {"User", "user"},
+	                                    {"User id", "uid"}, {"Executable", "exe"},        {"SHA-256", "exe_sha256"},
+	                                    {"Unit", "unit"},   {"Container", "container_id"}};
 	const json_t *holders = json_at(suspect, "holders"), *process = json_at(suspect, "process");
 	for (size_t i = 0; i < json_array_size(holders); i++) {
 		const json_t *holder = json_array_get(holders, i);
 		if (!json_is_object(holder) || json_equal(holder, process))
 			continue;
-		html_raw(to,
-		         "<p class=\"label\">Also held by: it may have been this process</p>\n<dl class=\"facts\">\n");
-		for (size_t j = 0; j < ARRAY_LENGTH(facts); j++)
-			html_term(to, facts[j].term, holder, facts[j].path);
-		html_raw(to, "</dl>\n");
-		if (json_array_size(json_at(holder, "cmdline")) > 0) {
-			html_raw(to, "<pre>");
-			html_command(to, json_at(holder, "cmdline"));
-			html_raw(to, "</pre>\n");
-		}
+		html_raw(to, "<p class=\"label\">Also held by: it may have been this process</p>\n");
+		write_facts(facts, ARRAY_LENGTH(facts), holder, to);
+		write_command(holder, to);
 	}
 }
 
