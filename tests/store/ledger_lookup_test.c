@@ -4,15 +4,9 @@
  * an index. */
 #include "store/ledger_handle.h"
 #include "store/ledger_lookup.h"
-#include "tests/store/machines.h"
+#include "tests/store/pair.h"
 
-#define KEY_ONE "ASIAY34FZKBOKMUTVV7A"
-#define KEY_TWO "ASIAY34FZKBOKMUTVV7B"
 #define KEY_REFUSED "ASIAY34FZKBOKMUTVV7C"
-#define ONE "i-0aaaaaaaa"
-#define TWO "i-0bbbbbbbb"
-
-static char folder[PATH_MAX], one[PATH_MAX], two[PATH_MAX], fleet[PATH_MAX];
 
 /* Another delivery of the first key, and a key that was refused. */
 static void add_rows(void)
@@ -35,17 +29,9 @@ static void add_rows(void)
 static int setup(void **state)
 {
 	(void)state;
-	(void)unit_folder(folder);
-	(void)unit_path(one, folder, "one.db");
-	(void)unit_path(two, folder, "two.db");
-	(void)unit_path(fleet, folder, "fleet.db");
-	machine_make(one, ONE, KEY_ONE);
-	machine_make(two, TWO, KEY_TWO);
+	pair_make();
 	add_rows();
-	CLEANUP_FREE char *first = machine_export(one, NULL, NULL);
-	CLEANUP_FREE char *second = machine_export(two, NULL, NULL);
-	(void)machine_import(fleet, first);
-	(void)machine_import(fleet, second);
+	pair_merge();
 	return 0;
 }
 

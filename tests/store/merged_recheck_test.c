@@ -3,24 +3,12 @@
 /* What a merged ledger notes beside its rows is held against them; and a machine that somebody else had root on can
  * write what it likes without spoiling what the others say, nor make programs of its database run here. */
 #include "store/ledger.h"
-#include "tests/store/machines.h"
-
-#define KEY_ONE "ASIAY34FZKBOKMUTVV7A"
-#define KEY_TWO "ASIAY34FZKBOKMUTVV7B"
-#define ONE "i-0aaaaaaaa"
-#define TWO "i-0bbbbbbbb"
-
-static char folder[PATH_MAX], one[PATH_MAX], two[PATH_MAX], fleet[PATH_MAX];
+#include "tests/store/pair.h"
 
 static int setup(void **state)
 {
 	(void)state;
-	(void)unit_folder(folder);
-	(void)unit_path(one, folder, "one.db");
-	(void)unit_path(two, folder, "two.db");
-	(void)unit_path(fleet, folder, "fleet.db");
-	machine_make(one, ONE, KEY_ONE);
-	machine_make(two, TWO, KEY_TWO);
+	pair_make();
 	return 0;
 }
 

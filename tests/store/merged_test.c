@@ -5,29 +5,15 @@
 #include "store/ledger_handle.h"
 #include "store/match.h"
 #include "store/prune.h"
-#include "tests/store/machines.h"
+#include "tests/store/pair.h"
 
-#define KEY_ONE "ASIAY34FZKBOKMUTVV7A"
-#define KEY_TWO "ASIAY34FZKBOKMUTVV7B"
-#define ONE "i-0aaaaaaaa"
-#define TWO "i-0bbbbbbbb"
-
-static char folder[PATH_MAX], one[PATH_MAX], two[PATH_MAX], fleet[PATH_MAX];
 static struct ledger *ledger;
 
 static int setup(void **state)
 {
 	(void)state;
-	(void)unit_folder(folder);
-	(void)unit_path(one, folder, "one.db");
-	(void)unit_path(two, folder, "two.db");
-	(void)unit_path(fleet, folder, "fleet.db");
-	machine_make(one, ONE, KEY_ONE);
-	machine_make(two, TWO, KEY_TWO);
-	CLEANUP_FREE char *first = machine_export(one, NULL, NULL);
-	CLEANUP_FREE char *second = machine_export(two, NULL, NULL);
-	(void)machine_import(fleet, first);
-	(void)machine_import(fleet, second);
+	pair_make();
+	pair_merge();
 	return ledger_open(fleet, &ledger, NULL);
 }
 
