@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The units of packaging/: in order for systemd (which does not run here), at boot ahead of whatever asks for
-credentials, and no hindrance to the daemon."""
+"""The units of packaging/: in order for systemd, at boot ahead of whatever asks for credentials, and no hindrance to the
+daemon. Under a systemd that has booted: tests/interop/test_booted.py."""
 
 import os
 import pathlib
