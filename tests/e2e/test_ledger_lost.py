@@ -11,6 +11,7 @@ import re
 import shutil
 import sqlite3
 import struct
+import subprocess
 import sys
 import time
 
@@ -112,6 +113,16 @@ def with_errors(instance):
     instance.disk.without_errors()
 
 
+@contextlib.contextmanager
+def too_large(instance):
+    """A file size limit, as a unit's LimitFSIZE=: the kernel's signal for it is not to end the daemon."""
+    set_limit = ["setpriv", "--reuid=keytrail", "--regid=keytrail", "--clear-groups", "prlimit", f"--pid={instance.daemon.pid}"]
+    size = (instance.state / "ledger.db-wal").stat().st_size
+    subprocess.run([*set_limit, f"--fsize={size}:"], check=True)
+    yield
+    subprocess.run([*set_limit, "--fsize=unlimited:"], check=True)
+
+
 def memory_disk(instance):
     return disks.Memory(instance.state, 8)
 
@@ -142,6 +153,7 @@ FAULTS = {
     "locked, journal deleted": Fault(locked_without_journal, "locked"),
     "disk full": Fault(full, "full", disk=memory_disk),
     "read-only": Fault(read_only, "(readonly|read-only|I/O error)", journal_fails=True, disk=block_disk),
+    "too large": Fault(too_large, "(I/O error|full)"),
     "I/O errors": Fault(with_errors, "(I/O error|full)", journal_fails=True, disk=block_disk),
 }
 
