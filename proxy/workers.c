@@ -24,6 +24,7 @@
 #define WORKERS_BASE 8
 #define WATCH_MS 2     /* how often it is looked for stuck ones while all are busy */
 #define WATCH_QUIET 50 /* so many looks in a row with somebody idle end the watch */
+#define SHORT_MS 1000  /* how long no more workers are asked for where there were none to be had */
 #define LINGER_MS 2000 /* a worker beyond the base that has nothing to do ends after so long */
 
 struct workers {
@@ -43,7 +44,8 @@ struct workers {
 	int count, idle, base, most, limit; /* most: that can be had, at best limit and WORKERS_EXTRA */
 	uint64_t taken;                     /* connections so far */
 	bool stop, is_watched;
-	bool is_short; /* the machine has refused us a worker */
+	bool is_short;          /* the machine has refused us a worker */
+	int64_t short_until_ms; /* until then the fewer are shared; 0: there is no shortage */
 };
 
 static void *run_worker(void *argument);
@@ -238,14 +240,16 @@ static void take_fewer(struct workers *workers)
 	int64_t now_ms = clock_monotonic_ms();
 	int limit = workers->count > WORKERS_EXTRA ? workers->count - WORKERS_EXTRA : 1;
 	workers->is_short = false;
-	workers->most = workers->count;
+	workers->most = workers->count > 0 ? workers->count : 1;
+	workers->short_until_ms = now_ms + SHORT_MS;
 	seats_limit(workers->seats, limit, now_ms);
 	log_line(LOG_LEVEL_WARNING, "few_threads", "effect=\"%d connections at once\"", limit);
 }
 
-/* With the mutex held, when all is quiet again. */
+/* With the mutex held, when all is quiet again, or it is time to see whether there are threads again. */
 static void take_all_again(struct workers *workers)
 {
+	workers->short_until_ms = 0;
 	workers->most = workers->limit + WORKERS_EXTRA;
 	seats_limit(workers->seats, workers->limit, clock_monotonic_ms());
 }
@@ -273,8 +277,11 @@ static void *run_watcher(void *argument)
 		struct timespec until = after_ms(WATCH_MS);
 		(void)pthread_cond_timedwait(&workers->all_busy, &workers->mutex, &until);
 		quiet = workers->idle > 0 ? quiet + 1 : 0;
+		if (workers->short_until_ms != 0 && clock_monotonic_ms() >= workers->short_until_ms)
+			take_all_again(workers);
 		if (workers->is_short && workers->idle == 0)
 			take_fewer(workers);
+		workers->is_short = false; /* while one is idle, there are enough */
 		if (workers->idle == 0)
 			has_grown |= replace_stuck(workers);
 		quiet = quiet > WATCH_QUIET ? WATCH_QUIET : quiet;

@@ -12,7 +12,7 @@ import subprocess
 import pytest
 
 from imds import Imds
-from instance import ROLE_PATH, TOKEN_HEADER, Instance, binary, eventually, needs_world
+from instance import DEADLINE_S, ROLE_PATH, TOKEN_HEADER, Instance, binary, eventually, needs_world
 from wire import Wire, request
 
 pytestmark = needs_world
@@ -215,7 +215,7 @@ def test_few_descriptors_serve_fewer_at_once_and_run_never_out(instance):
 
 @contextlib.contextmanager
 def few_threads(most):
-    """A control group, and the words in front of a program that put it there."""
+    """The words in front of a program that put it into a control group, and that one's bound."""
     folder = pathlib.Path("/sys/fs/cgroup/pids")
     unified = pathlib.Path("/sys/fs/cgroup/cgroup.subtree_control")
     if not folder.exists() and unified.exists() and "pids" in unified.read_text().split():
@@ -226,7 +226,7 @@ def few_threads(most):
     group.mkdir()
     try:
         (group / "pids.max").write_text(str(most))
-        yield ["/bin/sh", "-c", f'echo $$ > {group}/cgroup.procs; exec "$@"', "sh"]
+        yield ["/bin/sh", "-c", f'echo $$ > {group}/cgroup.procs; exec "$@"', "sh"], group / "pids.max"
     finally:
         eventually(lambda: not (group / "cgroup.procs").read_text())
         group.rmdir()
@@ -235,7 +235,7 @@ def few_threads(most):
 @pytest.mark.parametrize("most", [26, 60])
 def test_few_threads_are_shared_all_the_same(most):
     """Fewer than there are seats: slow clients of one user must not keep them all, nor meet a witness that has none."""
-    with few_threads(most) as words, Instance(under=words) as instance:
+    with few_threads(most) as (words, _), Instance(under=words) as instance:
         instance.credentials()
         slow = Wire(instance.world, user="games")
         for pending in [slow.start(b"GET / HT", then="hold") for _ in range(100)]:
@@ -243,4 +243,21 @@ def test_few_threads_are_shared_all_the_same(most):
         assert instance.credentials(user="nobody") and instance.credentials(user="nobody")
         log = instance.log.read_text()
         assert "few_threads" in log and log.count("worker_failed") < 10 and "client_lost" not in log
+        slow.release()
+
+
+def test_threads_that_are_there_again_are_used():
+    """Also while there are clients all the time, and never a quiet moment."""
+    with few_threads(26) as (words, bound), Instance(under=words) as instance:
+        threads = lambda: len(os.listdir(f"/proc/{instance.daemon.pid}/task"))
+        slow = Wire(instance.world, user="games")
+        hold = lambda count: [slow.start(b"GET / HT", then="hold") for _ in range(count)]
+        held = hold(60)
+        assert eventually(lambda: "few_threads" in instance.log.read_text(), DEADLINE_S)
+        few = threads()
+        bound.write_text("max")
+        assert eventually(lambda: held.extend(hold(20)) or threads() > few + 10, DEADLINE_S), (few, threads())
+        for pending in held:
+            pending.result()
+        assert instance.credentials(user="nobody")
         slow.release()
