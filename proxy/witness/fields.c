@@ -131,25 +131,27 @@ static void put_numbers(struct subject *subject, json_t *object)
 
 /* ---- its texts */
 
-/* What remains of `most` bytes after this argument is in; of 0 bytes it is only asked whether it holds a secret. Cut
- * only once secrets are out: half a token is none that would be recognised. */
-static size_t put_argument(struct subject *subject, json_t *arguments, const char *argument, const char *previous,
-                           size_t most)
-{
-	char ahead[CMDLINE_BYTES + TOKEN_BYTES], clean[CMDLINE_BYTES + TOKEN_BYTES + 64];
-	(void)text_copy(ahead, most + TOKEN_BYTES < sizeof(ahead) ? most + TOKEN_BYTES : sizeof(ahead), argument);
-	subject->has_secret |= redact_argument(ahead, previous, subject->reader->redact, clean, sizeof(clean));
-	explicit_bzero(ahead, strlen(ahead));
-	size_t length = strnlen(clean, most);
-	(void)json_array_append_new(arguments, json_from_bytes(clean, length));
-	return most - length;
-}
-
-/* Does an argument that is not stored hold one? */
+/* Does a whole argument hold one, whatever is stored of it? */
 static bool is_secret(const struct subject *subject, const char *argument, const char *previous)
 {
 	char clean[FILE_BYTES + 64];
 	return redact_argument(argument, previous, subject->reader->redact, clean, sizeof(clean));
+}
+
+/* What remains of `most` bytes after this argument is in. Cut only once secrets are out: half a token is none that
+ * would be recognised. */
+static size_t put_argument(struct subject *subject, json_t *arguments, const char *argument, const char *previous,
+                           size_t most)
+{
+	char ahead[CMDLINE_BYTES + TOKEN_BYTES], clean[CMDLINE_BYTES + TOKEN_BYTES + 64];
+	bool is_whole =
+		text_copy(ahead, most + TOKEN_BYTES < sizeof(ahead) ? most + TOKEN_BYTES : sizeof(ahead), argument);
+	subject->has_secret |= redact_argument(ahead, previous, subject->reader->redact, clean, sizeof(clean)) ||
+	                       (!is_whole && is_secret(subject, argument, previous));
+	explicit_bzero(ahead, strlen(ahead));
+	size_t length = strnlen(clean, most);
+	(void)json_array_append_new(arguments, json_from_bytes(clean, length));
+	return most - length;
 }
 
 static void put_arguments(struct subject *subject, size_t most, json_t *object)

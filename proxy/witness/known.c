@@ -133,11 +133,10 @@ static bool read_again(const struct one *one, enum file file, char *to, size_t s
 static bool is_same_file(const struct one *one, enum file file, const struct buffer *before)
 {
 	char text[KNOWN_FILE_BYTES + 1];
-	size_t length;
-	if (!read_again(one, file, text, sizeof(text), &length))
-		return false;
-	bool is_same = length == before->length && (length == 0 || memcmp(text, before->bytes, length) == 0);
-	explicit_bzero(text, length); /* it may have become a secret */
+	size_t length = 0;
+	bool is_same = read_again(one, file, text, sizeof(text), &length) && length == before->length &&
+	               (length == 0 || memcmp(text, before->bytes, length) == 0);
+	explicit_bzero(text, sizeof(text)); /* it may have become a secret, also one that is too long to compare */
 	return is_same;
 }
 

@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
+#include "common/text.h"
 #include "proxy/witness/known.h"
 #include "proxy/witness/procfs.h"
 
@@ -179,6 +180,16 @@ static bool take_secret(const struct family *family)
 	return true;
 }
 
+/* Behind what is stored of an argument. */
+static bool take_far_secret(const struct family *family)
+{
+	char script[2048];
+	(void)family;
+	(void)snprintf(script, sizeof(script), "kill -STOP $$; : %0*d; curl -H 'X-aws-ec2-metadata-token: %056d' x",
+	               1000, 7, 7);
+	return execl("/bin/sh", "sh", "-c", script, NULL) == 0;
+}
+
 static bool take_program(const struct family *family)
 {
 	(void)family;
@@ -315,17 +326,38 @@ static void tells_what_is_so_now(void **state)
 /* It would stay in memory for as long as nobody else takes its place. */
 static void remembers_no_secret(void **state)
 {
-	struct family family;
-	char answer;
+	static const struct {
+		const char *name;
+		step *in_parent;
+		size_t argument;
+		const char *begins;
+	} secrets[] = {
+		{"an argument", take_secret, 0, "password=[redacted]"},
+		{"far behind in one", take_far_secret, 2, "kill -STOP"},
+	};
 	(void)state;
-	start_family(&family, take_secret, false);
-	json_decref(remember(&family));
-	assert_int_equal(write(family.orders, "x", 1), 1);
-	assert_int_equal(read(family.done, &answer, 1), 1);
-	CLEANUP_JSON json_t *now = parent_by(reader, &family);
-	assert_string_equal(json_string_value(json_array_get(json_at(now, "cmdline"), 0)), "password=[redacted]");
-	assert_false(is_remembered(&family));
-	end_family(&family);
+	for (size_t i = 0; i < ARRAY_LENGTH(secrets); i++) {
+		struct family family;
+		char answer;
+		bool has_digest = false, is_told = true;
+		start_family(&family, secrets[i].in_parent, false);
+		json_decref(remember(&family));
+		assert_int_equal(write(family.orders, "x", 1), 1);
+		assert_in_range(read(family.done, &answer, 1), 0, 1);
+		/* Only what has a digest is remembered. */
+		for (int j = 0; j < DIGEST_MS && !has_digest; j++) {
+			CLEANUP_JSON json_t *now = parent_by(reader, &family);
+			const char *text =
+				json_string_value(json_array_get(json_at(now, "cmdline"), secrets[i].argument));
+			is_told &= text != NULL && text_starts(text, secrets[i].begins);
+			has_digest = json_at(now, "exe_sha256") != NULL;
+			(void)usleep(1000);
+		}
+		json_decref(parent_by(reader, &family));
+		bool is_kept = is_remembered(&family);
+		end_family(&family);
+		CHECK(secrets[i].name, is_told && has_digest && !is_kept);
+	}
 }
 
 /* A number that another process has by now is not that one. */
