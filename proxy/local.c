@@ -11,11 +11,11 @@
 
 #define BACKLOG 16
 
-/* Does somebody still answer there? A full backlog is somebody, too. */
-static bool is_answered(const struct sockaddr_un *address)
+/* Is it one that nobody listens on any more? Only that says so: who may not connect, or not now, has asked nobody. */
+static bool is_dead(const struct sockaddr_un *address)
 {
 	CLEANUP_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	return fd >= 0 && (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 || errno == EAGAIN);
+	return fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 && errno == ECONNREFUSED;
 }
 
 MUST_USE static int remove_stale(const struct sockaddr_un *address, struct error *err)
@@ -26,7 +26,7 @@ MUST_USE static int remove_stale(const struct sockaddr_un *address, struct error
 		return errno == ENOENT ? 0 : error_errno(err, "%s", path);
 	if (!S_ISSOCK(status.st_mode))
 		return error_set(err, ERROR_INPUT, "%s: is there, and is no socket", path);
-	if (is_answered(address))
+	if (!is_dead(address))
 		return error_set(err, ERROR_SYSTEM, "%s: another keytraild answers there", path);
 	return unlink(path) == 0 ? 0 : error_errno(err, "%s", path);
 }

@@ -318,13 +318,13 @@ int upstream_model(struct upstream *upstream, const struct upstream_request *how
 	CLEANUP_RESPONSE struct response answer = {0};
 	char line[TOKEN_LINE_BYTES] = "";
 	bool has_token;
-	if (token_line(upstream, how, place_deadline_ms(upstream->place), line, &answer, &has_token, err) < 0)
-		return -1;
+	int result = token_line(upstream, how, place_deadline_ms(upstream->place), line, &answer, &has_token, err);
 	explicit_bzero(line, sizeof(line));
+	if (result < 0)
+		return -1;
 	*ret_status = has_token ? 200 : answer.status;
 	(void)pthread_mutex_lock(&upstream->mutex);
-	int result =
-		has_token ? buffer_append(ret_head, upstream->model_head.bytes, upstream->model_head.length, err) : 0;
+	result = has_token ? buffer_append(ret_head, upstream->model_head.bytes, upstream->model_head.length, err) : 0;
 	(void)pthread_mutex_unlock(&upstream->mutex);
 	return result;
 }
