@@ -125,11 +125,16 @@ MUST_USE static int read_file(const char *variable, const char *name, bool is_co
 		return error_set(err, ERROR_MEMORY, "no memory for a path");
 	if (buffer_read_file(&text, path, &problem) < 0)
 		return problem.code == ERROR_MISSING ? 0 : error_set(err, problem.code, "%s", problem.text);
-	bool had_process = profile->process[0] != '\0';
+	/* Whoever wrote the file with the command that counts, which is the last one. */
+	char before[sizeof(profile->process)];
+	memcpy(before, profile->process, sizeof(before));
+	profile->process[0] = '\0';
 	if (text.bytes != NULL && aws_profile_parse(text.bytes, is_config, profile, err) < 0)
 		return error_prefix(err, "%s", path);
-	if (!had_process && profile->process[0] != '\0')
+	if (profile->process[0] != '\0')
 		profile->is_process_foreign = is_foreign(path);
+	else
+		memcpy(profile->process, before, sizeof(before));
 	return 0;
 }
 

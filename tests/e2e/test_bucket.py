@@ -288,6 +288,18 @@ def test_process_of_somebody_else(ledger, aws, tmp_path, owner, mode):
     assert status == 2 and "it is not run" in said and not (tmp_path / "ran").exists()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("foreign, runs", [("credentials", False), ("config", True)])
+def test_process_of_two_files(ledger, aws, tmp_path, foreign, runs):
+    """The later file's command counts, and whoever wrote that one."""
+    environment = profile(aws, tmp_path, "[profile made]\ncredential_process = /bin/false\n")
+    later = tmp_path / "credentials"
+    later.write_text(process(tmp_path, f"touch {tmp_path}/ran\n").replace("[profile made]", "[made]"))
+    os.chown(tmp_path / foreign, 65534, 65534)
+    _, _, said = detect(ledger, {**environment, "AWS_SHARED_CREDENTIALS_FILE": str(later)}, "--profile", "made", "s3://trail/AWSLogs")
+    assert ((tmp_path / "ran").exists(), "it is not run" not in said) == (runs, runs), said
+
+
 @pytest.mark.parametrize("text, says", [
     ("exit 3\n", "credential_process: it ended with status 3"),
     ("kill -9 $$\n", "credential_process: it was ended by signal 9"),
