@@ -6,8 +6,10 @@
 #include "detector/lookup.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "common/array.h"
 #include "common/clock.h"
 #include "common/text.h"
 #include "detector/aws_answer.h"
@@ -36,6 +38,8 @@ struct lookup {
 	uint64_t asked, known, answered; /* questions */
 	struct error first;              /* of those that failed */
 	struct follow follow;
+	char **ids; /* of keys in the ledgers */
+	size_t id_count, id_capacity;
 };
 
 static void add_region(struct lookup *lookup, const char *name)
@@ -185,32 +189,30 @@ static bool is_too_old(struct lookup *lookup, int64_t expires_us)
 	return is;
 }
 
-static int count_key(void *context, const struct tracked_key *key, struct error *err)
+/* Asked for later: as long as a ledger is being read, the daemon's log of it cannot be begun anew. */
+static int note_key(void *context, const struct tracked_key *key, struct error *err)
 {
 	struct lookup *lookup = context;
-	(void)err;
-	if (key->expires_at_us == 0 || key->expires_at_us >= lookup->oldest_us)
-		lookup->known += lookup->region_count;
-	return 0;
-}
-
-static int ask_for_key(void *context, const struct tracked_key *key, struct error *err)
-{
-	struct lookup *lookup = context;
-	(void)err;
 	if (is_too_old(lookup, key->expires_at_us))
 		return 0;
-	lookup->counts->keys++;
-	ask_everywhere(lookup, "AccessKeyId", key->id);
+	if (array_reserve(&lookup->ids, sizeof(*lookup->ids), lookup->id_count, &lookup->id_capacity, "keys", err) < 0)
+		return -1;
+	if ((lookup->ids[lookup->id_count] = strdup(key->id)) == NULL)
+		return error_set(err, ERROR_MEMORY, "no memory for a key");
+	lookup->id_count++;
+	lookup->known += lookup->region_count;
 	return 0;
 }
 
 MUST_USE static int ask_tracked(struct lookup *lookup, const struct tracked *tracked, struct error *err)
 {
 	lookup->known = tracked->instance_count * lookup->region_count;
-	if (tracked->keys != NULL && (tracked_keys_each(tracked->keys, count_key, lookup, err) < 0 ||
-	                              tracked_keys_each(tracked->keys, ask_for_key, lookup, err) < 0))
+	if (tracked->keys != NULL && tracked_keys_each(tracked->keys, note_key, lookup, err) < 0)
 		return -1;
+	for (size_t i = 0; i < lookup->id_count; i++) {
+		lookup->counts->keys++;
+		ask_everywhere(lookup, "AccessKeyId", lookup->ids[i]);
+	}
 	for (size_t i = 0; i < tracked->instance_count; i++) {
 		lookup->counts->sessions++;
 		ask_everywhere(lookup, "Username", tracked->instances[i].id);
@@ -250,6 +252,9 @@ MUST_USE static int ask_round(struct lookup *lookup, bool *ret_more, struct erro
 static void lookup_done(struct lookup *lookup)
 {
 	follow_done(&lookup->follow);
+	for (size_t i = 0; i < lookup->id_count; i++)
+		free(lookup->ids[i]);
+	free(lookup->ids);
 }
 
 int lookup_spool(const struct lookup_options *options, const struct tracked *tracked, int *ret_fd,
@@ -274,6 +279,8 @@ int lookup_spool(const struct lookup_options *options, const struct tracked *tra
 	while (has_more)
 		if (ask_round(&lookup, &has_more, err) < 0)
 			return -1;
+	if (tracked_check(tracked, err) < 0) /* whose keys were made by whom was asked of the ledgers, too */
+		return -1;
 	if (lookup.answered == 0 && ret->failed > 0)
 		return error_set(err, lookup.first.code, "%s", lookup.first.text);
 	if (lseek(fd, 0, SEEK_SET) < 0)
