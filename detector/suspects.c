@@ -115,11 +115,12 @@ static int take_delivery(void *context, const json_t *delivery, struct error *er
 	suspect->count++;
 	suspect->was_delivered = suspect->was_delivered || outcome == NULL || strcmp(outcome, "delivered") == 0;
 	suspect->last_us = at_us > suspect->last_us ? at_us : suspect->last_us;
-	if (at_us < suspect->first_us) {
+	int64_t offset_us = offset_of(ranking, delivery, at_us);
+	if (at_us + offset_us < suspect->first_us + suspect->offset_us) {
 		json_decref(suspect->delivery);
 		suspect->delivery = json_deep_copy(delivery);
 		suspect->first_us = at_us;
-		suspect->offset_us = offset_of(ranking, delivery, at_us);
+		suspect->offset_us = offset_us;
 	}
 	return 0;
 }
@@ -157,12 +158,6 @@ enum suspects_note suspects_note_of(const json_t *finding)
 		if (strcmp(notes[i], note) == 0)
 			return (enum suspects_note)i;
 	return SUSPECTS_STAND_OUT;
-}
-
-bool suspects_is_before(const json_t *suspect)
-{
-	const char *reason = json_string_value(json_array_get(json_at(suspect, "reasons"), 0));
-	return reason != NULL && strcmp(reason, SUSPECTS_BEFORE) == 0;
 }
 
 static bool is_certain(const json_t *suspect)

@@ -28,8 +28,10 @@ enum suspects_note {
 };
 enum suspects_note suspects_note_of(const json_t *finding);
 
-/* An entry of suspects[]: did it receive the key before its first use? */
-bool suspects_is_before(const json_t *suspect);
+#define SUSPECTS_SLACK_US INT64_C(300000000) /* what a machine's clock and CloudTrail's may differ by unsaid */
+
+/* Does a reason of an entry of suspects[] say that they differed by more? */
+bool suspects_tells_of_clock(const char *reason);
 
 /* The one to name where there is room for one only; NULL where that might accuse the wrong one. Borrowed. */
 const json_t *suspects_first(const json_t *finding);

@@ -11,8 +11,8 @@
 #include "common/text.h"
 #include "detector/suspects_parts.h"
 
-#define CLOCK_SLACK_US (5 * 60 * CLOCK_SECOND_US) /* the machine's clock and CloudTrail's */
-#define NEWNESS_MAX 50                            /* executables looked up in the ledger's past */
+#define OF_CLOCK "the machine's clock was "
+#define NEWNESS_MAX 50 /* executables looked up in the ledger's past */
 
 enum {
 	POINTS_BEFORE = 100, /* more than all others together */
@@ -137,12 +137,17 @@ static void weigh_doubts(struct suspect *suspect)
 	}
 	if (suspects_is_relay(suspect->delivery))
 		add_reason(suspect, 0, "passes connections on: somebody behind it may have received the key");
-	if (suspect->offset_us > CLOCK_SLACK_US || suspect->offset_us < -CLOCK_SLACK_US) {
-		(void)snprintf(text, sizeof(text), "the machine's clock was %lld s %s: reckoned by AWS's",
+	if (suspect->offset_us > SUSPECTS_SLACK_US || suspect->offset_us < -SUSPECTS_SLACK_US) {
+		(void)snprintf(text, sizeof(text), OF_CLOCK "%lld s %s: reckoned by AWS's",
 		               (long long)(llabs(suspect->offset_us) / CLOCK_SECOND_US),
 		               suspect->offset_us > 0 ? "slow" : "fast");
 		add_reason(suspect, 0, text);
 	}
+}
+
+bool suspects_tells_of_clock(const char *reason)
+{
+	return reason != NULL && text_starts(reason, OF_CLOCK);
 }
 
 struct past {
@@ -227,7 +232,7 @@ void suspects_weigh(struct ranking *ranking, const json_t *finding)
 	for (size_t i = 0; i < ranking->count; i++) {
 		struct suspect *suspect = &ranking->suspects[i];
 		suspect->reasons = json_array();
-		suspect->is_before = suspect->first_us + suspect->offset_us <= first_use_us + CLOCK_SLACK_US;
+		suspect->is_before = suspect->first_us + suspect->offset_us <= first_use_us + SUSPECTS_SLACK_US;
 		if (suspect->is_before)
 			add_reason(suspect, POINTS_BEFORE, SUSPECTS_BEFORE);
 		else

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/text.h"
 #include "detector/suspects.h"
 
@@ -109,23 +110,53 @@ MUST_USE static int say_process(const json_t *suspect, struct buffer *to, struct
 	return buffer_printf(to, err, ".");
 }
 
-/* The one that received the key last, but before its first use. NULL: nobody did. */
-static const json_t *last_before(const json_t *suspects)
+static bool time_at(const json_t *object, const char *name, int64_t *ret_us)
 {
-	const json_t *last = NULL;
+	const char *text = json_text_at(object, name);
+	return text != NULL && clock_parse(text, ret_us);
+}
+
+/* When a suspect received the key by AWS's clock. False: it received it more than once, of which a finding tells only
+ * the first time, or its machine's clock was wrong. */
+static bool received_at(const json_t *suspect, int64_t *ret_us)
+{
+	const json_t *reasons = json_at(suspect, "reasons");
+	int64_t deliveries = 1;
+	(void)json_int_at(suspect, "deliveries", &deliveries);
+	for (size_t i = 0; i < json_array_size(reasons); i++)
+		if (suspects_tells_of_clock(json_string_value(json_array_get(reasons, i))))
+			return false;
+	return deliveries == 1 && time_at(suspect, "delivered_at", ret_us);
+}
+
+/* The one that received the key last, but before its first use: the use of a key that was made with it counts from when
+ * it was made. NULL: nobody did, or what is known is too close to say so. */
+static const json_t *last_before(const json_t *finding)
+{
+	const json_t *suspects = json_at(finding, "suspects"), *last = NULL;
+	const json_t *made = json_array_get(json_at(finding, "lineage"), 1);
+	int64_t first_use_us, last_us = 0, other_us = 0, at_us;
+	if (!time_at(made != NULL ? made : finding, made != NULL ? "at" : "first_seen", &first_use_us))
+		return NULL;
 	for (size_t i = 0; i < json_array_size(suspects); i++) {
 		const json_t *suspect = json_array_get(suspects, i);
-		const char *at = json_text_at(suspect, "delivered_at"), *best = json_text_at(last, "delivered_at");
-		if (suspects_is_before(suspect) && at != NULL && (best == NULL || strcmp(at, best) > 0))
-			last = suspect;
+		if (!received_at(suspect, &at_us))
+			return NULL;
+		if (at_us > first_use_us && at_us - first_use_us <= SUSPECTS_SLACK_US)
+			return NULL;
+		if (at_us > first_use_us || at_us <= other_us)
+			continue;
+		other_us = at_us > last_us ? last_us : at_us;
+		last = at_us > last_us ? suspect : last;
+		last_us = at_us > last_us ? at_us : last_us;
 	}
-	return last;
+	return last_us - other_us > SUSPECTS_SLACK_US ? last : NULL;
 }
 
 /* Nobody is to be accused by his place in a list. */
 MUST_USE static int say_nobody(const json_t *finding, int64_t count, struct buffer *to, struct error *err)
 {
-	const json_t *last = last_before(json_at(finding, "suspects"));
+	const json_t *last = last_before(finding);
 	if (suspects_note_of(finding) == SUSPECTS_NOBODY)
 		return buffer_printf(to, err,
 		                     "Nobody is on record as having received it before its first use; %" PRId64

@@ -49,6 +49,16 @@ static void test_sentences(void **state)
 	}
 }
 
+/* Three that rank alike: x, y and, later than the first use at noon of January 2, z. */
+#define ALIKE_BUT(x_at, x_more, y_at)                                                                                  \
+	"\"first_seen\":\"2026-01-02T12:00:00Z\",\"suspects\":[{\"process\":{\"exe\":\"/bin/"                          \
+	"x\"},\"delivered_at\":\"" x_at "\"," x_more                                                                   \
+	"},{\"process\":{\"exe\":\"/bin/y\",\"pid\":7},\"delivered_at\":\"" y_at                                       \
+	"\"},{\"process\":{\"exe\":\"/bin/z\"},\"delivered_at\":\"2026-01-03T00:00:00Z\"}],\"suspects_note\":\"the "   \
+	"first ones "                                                                                                  \
+	"rank alike: nothing sets one of them apart\"}"
+#define ALIKE(x_at, x_more, y_at) "{" ALIKE_BUT(x_at, x_more, y_at)
+
 static void test_suspects(void **state)
 {
 	static const struct {
@@ -71,16 +81,21 @@ static void test_suspects(void **state)
 	         "received the key "
 	         "before its first use: nothing sets one apart\"}",
 	         "Nothing sets one of its 2 receivers apart."},
-		{"{\"suspects\":[{\"process\":{\"exe\":\"/bin/"
-	         "x\"},\"delivered_at\":\"2026-01-01T\",\"reasons\":[\"received the key before "
-	         "its first "
-	         "use\"]},{\"process\":{\"exe\":\"/bin/"
-	         "y\",\"pid\":7},\"delivered_at\":\"2026-01-02T\",\"reasons\":[\"received "
-	         "the key before its first "
-	         "use\"]},{\"process\":{\"exe\":\"/bin/z\"},\"delivered_at\":\"2026-01-03T\",\"reasons\":["
-	         "\"recorded after first use\"]}],\"suspects_note\":\"the first ones rank alike: nothing sets one of "
-	         "them apart\"}",
+		{ALIKE("2026-01-01T00:00:00Z", "\"reasons\":[]", "2026-01-02T00:00:00Z"),
 	         "Nothing sets one of its 3 receivers apart. The last before its first use was /bin/y, process 7."},
+		{ALIKE("2026-01-01T00:00:00Z", "\"deliveries\":2", "2026-01-02T00:00:00Z"),
+	         "Nothing sets one of its 3 receivers apart."},
+		{ALIKE("2026-01-01T00:00:00Z",
+	               "\"reasons\":[\"x\",\"the machine's clock was 7200 s fast: reckoned by AWS's\"]",
+	               "2026-01-02T00:00:00Z"),
+	         "Nothing sets one of its 3 receivers apart."},
+		{ALIKE("2026-01-01T23:56:00Z", "\"reasons\":[]", "2026-01-02T00:00:00Z"),
+	         "Nothing sets one of its 3 receivers apart."},
+		{ALIKE("2026-01-01T00:00:00Z", "\"reasons\":[]", "2026-01-02T12:03:00Z"),
+	         "Nothing sets one of its 3 receivers apart."},
+		{"{\"lineage\":[{},{\"at\":\"2026-01-01T12:00:00Z\"}]," ALIKE_BUT(
+			 "2026-01-01T00:00:00Z", "\"reasons\":[]", "2026-01-02T00:00:00Z"),
+	         "Nothing sets one of its 3 receivers apart. The last before its first use was /bin/x."},
 		{"{\"suspects\":[{\"process\":{\"exe\":\"/bin/x\"}}],\"suspects_note\":\"nobody is on record as having "
 	         "received "
 	         "the key before its first use\"}",
