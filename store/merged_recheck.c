@@ -32,7 +32,8 @@ static const char *const sqls[RECHECK_COUNT] = {
 	" WHERE kind IN ('delivery','instance','placement','prune'))"
 #define BEGINS                                                                                                         \
 	"(SELECT p.seq FROM record p JOIN segment s ON s.origin=o.id AND s.first=(SELECT min(first) FROM segment"      \
-	" WHERE origin=o.id) WHERE p.origin=o.id AND p.kind='prune' AND json_extract(p.body,'$.through')=s.first-1"    \
+	" WHERE origin=o.id) WHERE p.origin=o.id AND p.kind='prune' AND p.kind " MERGED_RARE                           \
+	" AND json_extract(p.body,'$.through')=s.first-1"                                                              \
 	" AND json_extract(p.body,'$.chain')=coalesce(lower(hex(s.before)),''))"
 
 static const struct {

@@ -88,6 +88,8 @@ static void finds_what_does_not_follow_from_the_rows(void **state)
 
 /* ---- rows that no daemon of ours writes */
 
+#define KEY_ODD "ASIAY34FZKBOKMUTVV7C"
+
 /* The export of a machine, and behind its rows one more of that kind, with that body, chained as it should be. */
 static char *export_with(const char *machine, const char *kind, const char *body, int64_t at_us)
 {
@@ -104,6 +106,7 @@ static char *export_with(const char *machine, const char *kind, const char *body
 	                              .id = "00000000000000aa",
 	                              .kind = kind,
 	                              .subject = "0000000000000010",
+	                              .access_key_id = strstr(body, KEY_ODD) != NULL ? KEY_ODD : NULL,
 	                              .body = body};
 	const struct line_place place = {.ledger_id = head.ledger_id, .link = link};
 	assert_int_equal(chain_next(head.chain, &row, link, NULL), 0);
@@ -182,6 +185,14 @@ static const struct hostile {
          "{\"through\":9223372036854775807,\"chain\":7,\"placement\":[],\"coverage\":\"x\"}", 0, AT(62), IMPORT_GOOD},
 	{"a delivery of lists", "delivery", "{\"outcome\":[],\"host\":7,\"role\":{},\"process\":null,\"holders\":[]}",
          0, AT(62), IMPORT_GOOD},
+	{"a key with a role of lists", "delivery",
+         "{\"access_key_id\":\"" KEY_ODD "\",\"role\":7,\"host\":{\"instance_id\":7},\"fingerprint\":{"
+         "\"secret\":[]}}",
+         0, AT(62), IMPORT_GOOD},
+	{"a name with an escape", "delivery",
+         "{\"access_key_id\":\"" KEY_ODD "\",\"host\":{\"\\u0069nstance_id\":\"i-0123456789\"}}", 0, AT(62),
+         IMPORT_NOT_JSON},
+	{"an escape behind a name", "delivery", "{\"a\":\"\\u0069\" , \"b\":[\"\\n\"]}", 0, AT(62), IMPORT_GOOD},
 	{"a process that is not with it", "delivery", "{\"process\":\"00\"}", 0, AT(62), IMPORT_NOT_JSON},
 	{"holders that are none", "delivery", "{\"holders\":7}", 0, AT(62), IMPORT_NOT_JSON},
 	{"an outcome of lists", "outcome", "{\"outcome\":{\"a\":1},\"reason\":[7]}", 0, AT(62), IMPORT_GOOD},
