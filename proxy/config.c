@@ -77,10 +77,11 @@ struct upstream_options config_upstream(const struct settings *settings)
 }
 
 /* Nobody's files but, in the runtime folder, what the redirect's check may have left there before us. */
-static bool is_unused(const char *path)
+static bool is_unused(int fd)
 {
 	static const char *const usual[] = {".", "..", "redirect.json"};
-	DIR *folder = opendir(path);
+	int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	DIR *folder = own >= 0 ? fdopendir(own) : NULL;
 	const struct dirent *entry;
 	bool unused = folder != NULL;
 	while (unused && (entry = readdir(folder)) != NULL) {
@@ -90,12 +91,30 @@ static bool is_unused(const char *path)
 	}
 	if (folder != NULL)
 		(void)closedir(folder);
+	else
+		cleanup_descriptor(&own);
 	return unused;
 }
 
-MUST_USE static int give(const char *path, const struct identity *identity, struct error *err)
+/* A link to a folder is followed if root has made it: the folder above may be the proxy's, which could have made one to
+ * anywhere. */
+static bool is_planted(const char *path)
 {
-	if (identity->is_root && (chown(path, identity->uid, identity->gid) < 0 || chmod(path, 0750) < 0))
+	struct stat status;
+	return lstat(path, &status) < 0 || (S_ISLNK(status.st_mode) && status.st_uid != 0);
+}
+
+MUST_USE static int give(const char *path, bool is_new, const struct identity *identity, struct error *err)
+{
+	struct stat status;
+	CLEANUP_FD int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 && !is_new)
+		return 0; /* one that we may not read is not one that was made for us */
+	if (fd < 0 || fstat(fd, &status) < 0)
+		return error_errno(err, "%s", path);
+	if (is_planted(path) || (!is_new && (status.st_uid != 0 || !is_unused(fd))))
+		return 0;
+	if (identity->is_root && (fchown(fd, identity->uid, identity->gid) < 0 || fchmod(fd, 0750) < 0))
 		return error_errno(err, "%s", path);
 	return 0;
 }
@@ -114,12 +133,12 @@ MUST_USE static int make_folder(const char *path, const struct identity *identit
 		*slash = '/';
 	}
 	if (mkdir(path, 0750) == 0)
-		return give(path, identity, err);
+		return give(path, true, identity, err);
 	if (errno != EEXIST)
 		return error_errno(err, "cannot make the folder %s", path);
 	if (stat(path, &status) < 0 || !S_ISDIR(status.st_mode))
 		return error_set(err, ERROR_INPUT, "%s: expected a folder", path);
-	return status.st_uid == 0 && is_unused(path) ? give(path, identity, err) : 0;
+	return give(path, false, identity, err);
 }
 
 int config_folders(const struct settings *settings, const struct identity *identity, struct error *err)

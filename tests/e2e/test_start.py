@@ -138,6 +138,15 @@ def test_a_link_in_the_ledgers_place_is_named(instance):
     assert f"{instance.ledger}: is a symbolic link: expected the file itself" in refused_at_first(instance)
 
 
+def test_a_link_that_the_proxy_may_have_made_is_not_given_away(instance):
+    """To a folder of root's that happens to be empty."""
+    elsewhere = instance.folder / "elsewhere"
+    elsewhere.mkdir(mode=0o755)
+    instance.state.symlink_to(elsewhere)
+    os.chown(instance.state, *ours(), follow_symlinks=False)
+    assert f"{instance.state}: user keytrail may not write there: it is uid 0's, mode 0755" in refused_at_first(instance)
+
+
 def test_a_state_folder_behind_a_link_is_served(instance):
     elsewhere = instance.folder / "elsewhere"
     elsewhere.mkdir()
