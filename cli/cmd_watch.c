@@ -159,8 +159,8 @@ const struct command command_watch = {
 		   "or its URL. Findings are kept in findings.db, and what was read and said in a checkpoint beside "
 		   "it: it may "
 		   "be killed at any moment. SIGTERM ends it. With --once it ends when there is nothing new, with 3 if "
-		   "findings at or above --fail-on are new or have grown, and with 4 if there are none but files could "
-		   "not be read.",
+		   "findings at or above --fail-on are new or have grown, and with 4 if there are none but files, or "
+		   "records in them, could not be read.",
 	.examples = "  keytrail watch /var/log/cloudtrail\n"
 		    "  keytrail watch --region eu-west-1 s3://trail-logs/AWSLogs -o jsonl >> findings.jsonl\n"
 		    "  keytrail watch sqs://eu-west-1/123456789012/cloudtrail-new-objects\n",

@@ -442,6 +442,23 @@ def test_who_of_another_time_does_not_say_never(ledger):
     assert result.stderr == f"keytrail: {KEYS[0]}: nothing was delivered under this key in that time by this ledger\n"
 
 
+def test_a_folder_is_no_ledger(tmp_path):
+    result = run("deliveries", "--ledger", tmp_path)
+    assert result.returncode == 1 and f"{tmp_path}: a folder, expected a file, such as ledger.db in it" in result.stderr
+
+
+def test_no_end_of_what_is_waited_for(tmp_path):
+    make_ledger(tmp_path / "empty.db", [])
+    result = run("deliveries", "--follow", "--until", "2026-01-01", "--ledger", tmp_path / "empty.db")
+    assert result.returncode == 2 and "expected no end, or no --follow" in result.stderr
+
+
+def test_no_page_on_a_terminal(tmp_path):
+    make_ledger(tmp_path / "empty.db", [])
+    said = run_on_terminal("report", KEYS[0], "--ledger", tmp_path / "empty.db", stderr=True)
+    assert "expected --file FILE" in str(said) and "<!DOCTYPE" not in str(said)
+
+
 def test_who_of_an_empty_ledger(tmp_path):
     make_ledger(tmp_path / "empty.db", [])
     result = run("who", KEYS[0], "--ledger", tmp_path / "empty.db")

@@ -120,6 +120,12 @@ def test_a_folder_that_others_use_keeps_its_owner(instance, name):
     assert f"{folder}: user keytrail may not write there: it is uid 0's, mode 0755" in refused_at_first(instance)
 
 
+@pytest.mark.parametrize("name", ["state", "run"])
+def test_a_file_in_a_folders_place_is_named(instance, name):
+    (instance.folder / name).write_text("")
+    assert f"{instance.folder / name}: expected a folder" in refused_at_first(instance)
+
+
 def test_an_empty_folder_of_another_user_keeps_its_owner(instance):
     instance.state.mkdir(mode=0o755)
     os.chown(instance.state, 1, 1)

@@ -204,6 +204,7 @@ static void fills_the_table_of_an_older_merged_ledger(void **state)
 	                             "PRAGMA user_version=1"));
 	CLEANUP_JSON json_t *before = listed(fleet, ledger_deliveries, filter);
 	assert_int_equal(json_array_size(before), 1); /* the one that names it first */
+	assert_string_equal(machine_verify(fleet), "whole");
 	CLEANUP_FREE char *text = machine_export(own, NULL, NULL);
 	assert_int_equal(machine_import(fleet, text).known, ARRAY_LENGTH(rows));
 	CLEANUP_JSON json_t *after = listed(fleet, ledger_deliveries, filter);
