@@ -54,7 +54,13 @@ static void find_subject(const struct judge *judge, const struct event *event, s
 
 bool judge_is_ours(const struct judge *judge, const struct event *event)
 {
+	const struct setup *setup = judge->setup;
+	const char *instance = event->session_instance;
 	struct subject subject;
+	/* The key itself may have to be asked of a ledger. */
+	if (instance[0] != '\0' &&
+	    (setup->without_ledger || tracked_instance(&setup->tracked, instance, strlen(instance)) != NULL))
+		return true;
 	find_subject(judge, event, &subject);
 	return subject.key != NULL || subject.derived != NULL || subject.instance != NULL || subject.is_session;
 }

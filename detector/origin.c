@@ -318,9 +318,9 @@ static bool judge_public(const struct call *c)
 	bool is_place_known = c->home->placement_count > 0;
 	if (!is_place_known)
 		say(origin, "where the instance was at that time is not known");
-	if (range.is_ec2) {
+	if (range.runner != NULL) {
 		say(origin, "%s is an address of %s in %s (ranges of %s) that belongs to nobody known", origin->address,
-		    range.service[0] == 'E' ? "EC2" : "CodeBuild", range.region, ranges_date(c->world->ranges));
+		    range.runner, range.region, ranges_date(c->world->ranges));
 		say(origin, "unexplained egress: a NAT gateway missing from the inventory?");
 		return decide(c, VERDICT_INSIDE, 5, SURE_RANGE);
 	}

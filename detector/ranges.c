@@ -161,10 +161,16 @@ const char *ranges_date(const struct ranges *ranges)
 	return ranges->date;
 }
 
-/* Where customers' own code calls from. */
-static bool runs_code(const char *service)
+/* Where customers' own code calls from, and what people call that. */
+static const char *runner(const char *service)
 {
-	return strcmp(service, "EC2") == 0 || strcmp(service, "CODEBUILD") == 0;
+	static const struct {
+		const char *service, *name;
+	} runners[] = {{"EC2", "EC2"}, {"CODEBUILD", "CodeBuild"}};
+	for (size_t i = 0; i < ARRAY_LENGTH(runners); i++)
+		if (strcmp(service, runners[i].service) == 0)
+			return runners[i].name;
+	return NULL;
 }
 
 bool ranges_find(const struct ranges *ranges, const struct address *address, struct range *ret)
@@ -182,6 +188,6 @@ bool ranges_find(const struct ranges *ranges, const struct address *address, str
 	}
 	if (best == NULL)
 		return false;
-	*ret = (struct range){best->region, best->service, runs_code(best->service)};
+	*ret = (struct range){best->region, best->service, runner(best->service)};
 	return true;
 }

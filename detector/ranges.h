@@ -17,8 +17,8 @@ const char *ranges_date(const struct ranges *ranges);
 
 struct range {
 	const char *region, *service; /* lent */
-	bool is_ec2;                  /* the longest prefix belongs to EC2, perhaps among others; or to CodeBuild, which
-	                                 runs customers' code too */
+	const char *runner;           /* of customers' own code, as people call it: EC2, perhaps among others, or
+	                                 CodeBuild; NULL: nobody's code calls from there */
 };
 
 /* By the longest prefix that holds the address; false: none of AWS's. */

@@ -51,7 +51,7 @@ static void check(const struct ranges *ranges, const struct wanted *wanted, size
 		assert_true(address_parse(wanted[i].address, &address));
 		bool found = ranges_find(ranges, &address, &range);
 		if (found != (wanted[i].service != NULL) || (found && strcmp(range.service, wanted[i].service) != 0) ||
-		    range.is_ec2 != wanted[i].is_ec2)
+		    (range.runner != NULL) != wanted[i].is_ec2)
 			fail_msg("%s: %s", wanted[i].address, found ? range.service : "none");
 	}
 }
