@@ -126,7 +126,8 @@ MUST_USE static int walk_rows(struct walk *walk)
 /* ---- what only follows from rows */
 
 /* As the importer takes it: what is no text is nothing. */
-#define TEXT_AT(path) "CASE json_type(r.body,'$." path "') WHEN 'text' THEN json_extract(r.body,'$." path "') END"
+#define AND_IS(path, column)                                                                                           \
+	" AND CASE json_type(r.body,'$." path "') WHEN 'text' THEN json_extract(r.body,'$." path "') END IS k." column
 
 /* Each gives a row for what is wrong: number, id, ledger. */
 static const struct check {
@@ -171,21 +172,10 @@ static const struct check {
          "table `key` is not what the rows say", 0},
 	{AUDIT_TABLE_CHANGED,
          "SELECT 0, access_key_id, '' FROM key k WHERE NOT EXISTS(SELECT 1 FROM record r WHERE"
-         " r.access_key_id=k.access_key_id AND r.origin=k.origin AND r.kind='delivery'"
-         " AND " TEXT_AT(
-		 "fingerprint.secret") " IS k.secret"
-                                       " AND " TEXT_AT(
-					       "fingerprint.token") " IS k.token"
-                                                                    " AND " TEXT_AT(
-									    "fingerprint.whole") " IS k.whole"
-                                                                                                 " AND " TEXT_AT("host."
-                                                                                                                 "insta"
-                                                                                                                 "nce_"
-                                                                                                                 "id") " IS k.instance_id"
-                                                                                                                       " AND " TEXT_AT(
-															       "host.account_id") " IS k.host_account_id"
-                                                                                                                                                  " AND " TEXT_AT(
-																			  "role") " IS k.role) LIMIT 1",
+         " r.access_key_id=k.access_key_id AND r.origin=k.origin AND r.kind='delivery'" AND_IS(
+		 "fingerprint.secret", "secret") AND_IS("fingerprint.token", "token")
+                 AND_IS("fingerprint.whole", "whole") AND_IS("host.instance_id", "instance_id")
+                         AND_IS("host.account_id", "host_account_id") AND_IS("role", "role") ") LIMIT 1",
          "table `key` is not what the rows say", 0},
 };
 
