@@ -18,11 +18,15 @@
 
 #define INHERITED_FIRST 3 /* SD_LISTEN_FDS_START */
 
-/* A request is answered at once, and the answer takes its acknowledgement along: one packet less for each connection,
- * which inherits this. (listener.c takes it back for requests that come in pieces.) */
-static void spare_acknowledgements(int fd)
+#define SILENT_S 1
+
+/* Connections come with their first bytes, those of silent clients after a while. A request is answered at once, and
+ * the answer takes its acknowledgement along: one packet less for each connection, which inherits this. (listener.c
+ * takes it back for requests that come in pieces.) */
+static void await_requests(int fd)
 {
-	const int no = 0;
+	const int no = 0, silent_s = SILENT_S;
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &silent_s, sizeof(silent_s));
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &no, sizeof(no));
 }
 
@@ -37,7 +41,7 @@ MUST_USE static int check_inherited(int fd, struct error *err)
 		return error_set(err, ERROR_INPUT, "inherited descriptor %d: expected a listening TCP socket", fd);
 	if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
 		return error_errno(err, "inherited descriptor %d", fd);
-	spare_acknowledgements(fd);
+	await_requests(fd);
 	return 0;
 }
 
@@ -69,7 +73,7 @@ MUST_USE static int bind_one(int family, const char *address, int64_t port, int 
 	if (fd < 0)
 		return error_errno(err, "%s", address);
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	spare_acknowledgements(fd);
+	await_requests(fd);
 	/* The containers' address comes with the redirect, which may start later than we do. */
 	(void)setsockopt(fd, ipv4 ? IPPROTO_IP : IPPROTO_IPV6, ipv4 ? IP_FREEBIND : IPV6_FREEBIND, &one, sizeof(one));
 	if (!ipv4)
