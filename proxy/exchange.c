@@ -30,6 +30,7 @@ struct exchange {
 	struct route route;
 	bool without_token;   /* IMDSv1, in audit mode */
 	struct checked token; /* the client's */
+	bool is_good_here;    /* it is, and the witness need not be asked to know that */
 	struct response answer;
 	struct key keys[CREDENTIALS_MAX];
 	int key_count;
@@ -82,19 +83,23 @@ static int check_guards(struct exchange *exchange)
 
 static int check_token(struct exchange *exchange)
 {
-	static const char *const reasons[] = {
-		[TOKEN_GOOD] = NULL,
-		[TOKEN_EXPIRED] = "token-expired",
-		[TOKEN_MALFORMED] = "token-malformed",
-		[TOKEN_STRANGE] = "token-out-of-scope",
-	};
 	if (exchange->request->token == NULL) {
 		exchange->without_token = true;
 		return exchange->settings->imdsv2_mode == IMDSV2_AUDIT ? GO_ON : refuse(exchange, 401, "no-token");
 	}
-	const char *reason = reasons[scope_check(exchange->proxy, exchange->settings, exchange->client,
-	                                         exchange->request->token, &exchange->token)];
+	const char *reason = token_refusal(scope_check(exchange->proxy, exchange->settings, exchange->client,
+	                                               exchange->request->token, &exchange->token));
 	return reason != NULL ? refuse(exchange, 401, reason) : GO_ON;
+}
+
+/* Is it known to be good before the witness has been asked? */
+static bool is_good_here(struct exchange *exchange)
+{
+	return exchange->status == GO_ON && exchange->route.kind == ROUTE_OTHER && !is_agent(exchange) &&
+	       exchange->request->token != NULL &&
+	       scope_is_known(exchange->proxy, exchange->settings, exchange->client) &&
+	       scope_check(exchange->proxy, exchange->settings, exchange->client, exchange->request->token,
+	                   &exchange->token) == TOKEN_GOOD;
 }
 
 /* ---- upstream */
@@ -102,19 +107,6 @@ static int check_token(struct exchange *exchange)
 static struct upstream_request onward(const struct exchange *exchange)
 {
 	return onward_request(exchange->client, exchange->request, &exchange->route, exchange->without_token);
-}
-
-/* Will the request be made? Only for a client whose token is good, if it is who it seems to be: nobody without one
- * makes a packet leave. */
-static void foresee(struct exchange *exchange)
-{
-	struct client *client = exchange->client;
-	if (exchange->route.kind != ROUTE_OTHER || is_agent(exchange) ||
-	    !stock_has(client->stock, client->local.family) ||
-	    !scope_is_likely(exchange->proxy, exchange->settings, client, exchange->request->token, &exchange->token))
-		return;
-	const struct upstream_request request = onward(exchange);
-	upstream_foresee(exchange->proxy->upstream, &request);
 }
 
 static int upstream_failed(struct exchange *exchange, const struct error *problem)
@@ -186,7 +178,7 @@ static void look_again(struct exchange *exchange)
 {
 	struct error problem = {0};
 	if (exchange->attribution.document == NULL &&
-	    line_who(exchange->client->line, &exchange->attribution, &problem) < 0)
+	    client_who(exchange->client, &exchange->attribution, &problem) < 0)
 		log_line(LOG_LEVEL_ERROR, "witness_failed", "reason=\"%s\"", problem.text);
 	exchange->facts.attribution = &exchange->attribution;
 }
@@ -295,19 +287,6 @@ static void answer_refusal(struct exchange *exchange, int status)
 
 /* ---- the pipeline */
 
-static void count(const struct exchange *exchange, int status, int64_t took_us)
-{
-	const struct tally tally = {
-		.facts = &exchange->facts,
-		.refused = status,
-		.is_sent = exchange->is_sent,
-		.keys = exchange->key_count,
-		.took_us = took_us,
-	};
-	const struct outcome_facts facts = tally_of(&tally);
-	counts_add(&exchange->proxy->counts, &facts);
-}
-
 static int serve_token(struct exchange *exchange)
 {
 	if (strcmp(exchange->request->method, "PUT") != 0)
@@ -357,8 +336,27 @@ void exchange_begin(struct exchange *exchange, struct client *client, const stru
 	};
 	for (size_t i = 0; i < ARRAY_LENGTH(steps) && exchange->status == GO_ON; i++)
 		exchange->status = steps[i](exchange);
-	if (exchange->status == GO_ON)
-		foresee(exchange);
+	exchange->is_good_here = is_good_here(exchange);
+}
+
+bool exchange_is_for_anybody(const struct exchange *exchange)
+{
+	const struct settings *settings = exchange->settings;
+	if (exchange->status != GO_ON || is_agent(exchange) ||
+	    !scope_is_known(exchange->proxy, settings, exchange->client))
+		return false;
+	if (exchange->route.kind == ROUTE_TOKEN)
+		return settings->record == RECORD_CREDENTIALS;
+	return exchange->is_good_here && exchange->route.role[0] == '\0' && settings->record != RECORD_ALL &&
+	       !policy_needs_process(settings->policy, exchange->route.path, POLICY_NO_FAMILY);
+}
+
+/* Nobody without a good token makes a packet leave. */
+void exchange_foresee(struct exchange *exchange)
+{
+	const struct upstream_request request = onward(exchange);
+	if (exchange->is_good_here && stock_has(exchange->client->stock, exchange->client->local.family))
+		upstream_foresee(exchange->proxy->upstream, &request);
 }
 
 void exchange_finish(struct exchange *exchange)
@@ -368,7 +366,11 @@ void exchange_finish(struct exchange *exchange)
 		status = exchange->route.kind == ROUTE_OTHER ? serve_metadata(exchange) : serve_token(exchange);
 	if (status != GO_ON)
 		answer_refusal(exchange, status);
-	count(exchange, status, clock_monotonic_us() - exchange->started_us);
+	tally_add(&exchange->proxy->counts, &(struct tally){.facts = &exchange->facts,
+	                                                    .refused = status,
+	                                                    .is_sent = exchange->is_sent,
+	                                                    .keys = exchange->key_count,
+	                                                    .started_us = exchange->started_us});
 	attribution_done(&exchange->attribution);
 	response_done(&exchange->answer);
 	buffer_wipe_done(&exchange->reply);

@@ -43,8 +43,6 @@ struct listener {
 	struct exchange *exchange;
 	struct client client;
 	struct stock stock;
-	struct sighting last; /* of the last client of our own network namespace */
-	bool has_last;
 
 	char bytes[REQUEST_BYTES]; /* of the request, and a little of what may follow it */
 	size_t length;
@@ -221,35 +219,25 @@ static bool meet(struct listener *listener)
 {
 	struct client *client = &listener->client;
 	struct error problem = {0};
-	if (line_look(client->line, &client->sighting, &problem) < 0) {
+	if (client_meet(client, &problem) < 0) {
 		log_line(LOG_LEVEL_WARNING, "client_lost", "reason=\"%s\"", problem.text);
 		return false;
 	}
-	if (client->sighting.is_probe)
-		return false; /* the witness tries its backends */
-	if (client->sighting.is_local) {
-		listener->last = client->sighting;
-		listener->has_last = true;
-	}
-	return is_admitted(listener);
+	return !client->sighting.is_probe /* the witness tries its backends */ && is_admitted(listener);
 }
 
-/* The witness looks while the request is read. A client that has not sent it yet is waited for in its seat only. */
-static void serve(struct listener *listener)
+/* The witness looks while what is left to do is done. A client that has not sent its request yet is waited for in its
+ * seat only. */
+static void serve_known(struct listener *listener, enum arrival arrival)
 {
 	struct client *client = &listener->client;
 	struct error problem = {0};
-	enum arrival arrival = ARRIVAL_PART;
-	if (line_ask(client->line, &client->peer, &client->local, &problem) < 0) {
+	if (client_ask(client, &problem) < 0) {
 		log_line(LOG_LEVEL_WARNING, "client_lost", "reason=\"%s\"", problem.text);
 		return;
 	}
-	client->service = service_of(client);
-	client->likely = listener->has_last && !client_is_bridged(client) ? &listener->last : NULL;
-	if (client->service != SERVICE_NONE)
-		arrival = read_some(listener);
 	if (arrival == ARRIVAL_WHOLE)
-		begin(listener);
+		exchange_foresee(listener->exchange);
 	if (!meet(listener) || arrival == ARRIVAL_NONE)
 		return;
 	if (client->service == SERVICE_NONE) {
@@ -264,6 +252,29 @@ static void serve(struct listener *listener)
 	if (arrival != ARRIVAL_WHOLE)
 		begin(listener);
 	finish(listener);
+}
+
+/* Need the witness not be asked? An own request that comes back is met, and found out. */
+static bool is_for_anybody(struct listener *listener)
+{
+	return listener->is_begun && exchange_is_for_anybody(listener->exchange) &&
+	       !upstream_is_own_port(listener->proxy->upstream, listener->client.peer.port) &&
+	       seats_admit_unknown(listener->seats, listener->client.seat);
+}
+
+static void serve(struct listener *listener)
+{
+	struct client *client = &listener->client;
+	enum arrival arrival = ARRIVAL_PART;
+	client->service = service_of(client);
+	if (client->service != SERVICE_NONE)
+		arrival = read_some(listener);
+	if (arrival == ARRIVAL_WHOLE)
+		begin(listener);
+	if (is_for_anybody(listener))
+		finish(listener);
+	else
+		serve_known(listener, arrival);
 }
 
 int listener_new(struct proxy *proxy, int witness_fd, struct listener **ret, struct error *err)
@@ -313,8 +324,8 @@ void listener_serve(struct listener *listener, const struct accepted *accepted, 
 	                                   .peer = accepted->peer,
 	                                   .local = accepted->local,
 	                                   .line = line,
-	                                   .stock = &listener->stock,
-	                                   .upstream = CONNECTION_NONE};
+	                                   .stock = &listener->stock};
+	client_init(&listener->client);
 	listener->stock.line = line;
 	listener->seats = seats;
 	listener->length = 0;

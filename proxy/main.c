@@ -246,6 +246,7 @@ int main(int argc, char **argv)
 	struct arguments arguments = {0};
 	struct error problem = {0};
 	struct identity identity;
+	struct stat netns;
 	int sockets[SOCKETS_MAX], count, witness_fd;
 	pid_t witness_pid;
 
@@ -279,6 +280,7 @@ int main(int argc, char **argv)
 		         identity.may_look ? "processes of other users cannot be told apart"
 		                           : "no process can be named");
 	proxy.may_look = identity.may_look;
+	proxy.netns = stat("/proc/self/ns/net", &netns) == 0 ? netns.st_ino : 0;
 	(void)text_copy(proxy.user, sizeof(proxy.user), identity.name);
 
 	count = sockets_inherit(sockets, &problem);

@@ -31,5 +31,6 @@ struct proxy {
 	int64_t started_us;
 	char user[SETTINGS_TEXT_BYTES]; /* see struct identity */
 	bool may_look;
+	uint64_t netns; /* inode of our network namespace; 0: not known */
 	struct counts counts;
 };

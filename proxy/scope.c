@@ -9,11 +9,29 @@
 #include "common/clock.h"
 #include "common/text.h"
 
-static void write_scope(const struct proxy *proxy, int scope, const struct sighting *sighting,
-                        char to[static TOKEN_SCOPE_BYTES])
+/* 0: not known. Those who came over the loopback address are of our own, also when the witness did not find them. */
+static uint64_t netns_of(const struct proxy *proxy, const struct client *client)
+{
+	return client_is_bridged(client) || proxy->netns == 0 ? client->sighting.netns : proxy->netns;
+}
+
+bool scope_is_known(const struct proxy *proxy, const struct settings *settings, const struct client *client)
+{
+	return !client_is_bridged(client) && proxy->netns != 0 &&
+	       (settings->token_scope == TOKEN_SCOPE_INSTANCE || settings->token_scope == TOKEN_SCOPE_NETNS);
+}
+
+void scope_of(const struct proxy *proxy, const struct settings *settings, struct client *client,
+              char to[static TOKEN_SCOPE_BYTES])
 {
 	const char *boot = proxy->boot_id;
+	const struct sighting *sighting = &client->sighting;
+	const uint64_t netns = netns_of(proxy, client);
+	int scope = settings->token_scope;
 	char address[ADDRESS_TEXT_BYTES];
+	struct error ignored;
+	if (scope == TOKEN_SCOPE_PROCESS && client_first(client, &ignored) < 0)
+		client->sighting.pid = 0;
 	if (scope == TOKEN_SCOPE_PROCESS && sighting->pid != 0)
 		(void)snprintf(to, TOKEN_SCOPE_BYTES, "%s process %u %llu", boot, sighting->pid,
 		               (unsigned long long)sighting->start_ticks);
@@ -21,24 +39,17 @@ static void write_scope(const struct proxy *proxy, int scope, const struct sight
 		(void)snprintf(to, TOKEN_SCOPE_BYTES, "%s instance", boot);
 	else if (scope == TOKEN_SCOPE_CGROUP && sighting->cgroup_id != 0)
 		(void)snprintf(to, TOKEN_SCOPE_BYTES, "%s cgroup %llu", boot, (unsigned long long)sighting->cgroup_id);
-	else if (sighting->netns != 0)
-		(void)snprintf(to, TOKEN_SCOPE_BYTES, "%s netns %llu", boot, (unsigned long long)sighting->netns);
+	else if (netns != 0)
+		(void)snprintf(to, TOKEN_SCOPE_BYTES, "%s netns %llu", boot, (unsigned long long)netns);
 	else
 		(void)snprintf(to, TOKEN_SCOPE_BYTES, "%s address %s", boot, endpoint_text(&sighting->client, address));
 }
 
-void scope_of(const struct proxy *proxy, const struct settings *settings, struct client *client,
-              char to[static TOKEN_SCOPE_BYTES])
+enum token_verdict scope_check(const struct proxy *proxy, const struct settings *settings, struct client *client,
+                               const char *token, struct checked *checked)
 {
-	struct error ignored;
-	if (settings->token_scope == TOKEN_SCOPE_PROCESS && line_first(client->line, &client->sighting, &ignored) < 0)
-		client->sighting.pid = 0;
-	write_scope(proxy, settings->token_scope, &client->sighting, to);
-}
-
-static enum token_verdict check(const struct proxy *proxy, const char *scope, const char *token,
-                                struct checked *checked)
-{
+	char scope[TOKEN_SCOPE_BYTES];
+	scope_of(proxy, settings, client, scope);
 	if (strcmp(checked->scope, scope) == 0)
 		return checked->verdict;
 	CLEANUP_TOKEN_KEYS struct token_keys keys = keyring_keys(proxy->keyring);
@@ -47,22 +58,4 @@ static enum token_verdict check(const struct proxy *proxy, const char *scope, co
 	checked->ttl_left = ttl_left;
 	(void)text_copy(checked->scope, sizeof(checked->scope), scope);
 	return checked->verdict;
-}
-
-enum token_verdict scope_check(const struct proxy *proxy, const struct settings *settings, struct client *client,
-                               const char *token, struct checked *checked)
-{
-	char scope[TOKEN_SCOPE_BYTES];
-	scope_of(proxy, settings, client, scope);
-	return check(proxy, scope, token, checked);
-}
-
-bool scope_is_likely(const struct proxy *proxy, const struct settings *settings, const struct client *client,
-                     const char *token, struct checked *checked)
-{
-	char scope[TOKEN_SCOPE_BYTES];
-	if (token == NULL || client->likely == NULL || settings->token_scope == TOKEN_SCOPE_PROCESS)
-		return false;
-	write_scope(proxy, settings->token_scope, client->likely, scope);
-	return check(proxy, scope, token, checked) == TOKEN_GOOD;
 }

@@ -4,9 +4,14 @@
 #include "proxy/exchange.h"
 #include "proxy/token.h"
 
-/* Whom a client's token is good for, as text: the scope that [imdsv2] token_scope names, bound to this boot. Where it
- * is not known, the next wider one that is stands in: the network namespace, then the source address. May ask the
- * witness which process it is, and notes that in client->sighting. */
+/* Can it be said whom a client's token is good for before the witness has been asked who the client is? It can for
+ * whoever came over the loopback address, and so is of our own network namespace, unless control groups or processes
+ * are told apart. */
+bool scope_is_known(const struct proxy *proxy, const struct settings *settings, const struct client *client);
+
+/* Whom it is good for, as text: the scope that [imdsv2] token_scope names, bound to this boot. Where it is not known,
+ * the next wider one that is stands in: the network namespace, then the source address. May ask the witness which
+ * process it is, and notes that in client->sighting. */
 void scope_of(const struct proxy *proxy, const struct settings *settings, struct client *client,
               char to[static TOKEN_SCOPE_BYTES]);
 
@@ -20,8 +25,3 @@ struct checked {
 /* Is the token good for this client? What has been checked for the same scope before is not checked again. */
 enum token_verdict scope_check(const struct proxy *proxy, const struct settings *settings, struct client *client,
                                const char *token, struct checked *checked);
-
-/* Is it (NULL: none) good if the client is who it seems to be (client->likely)? For what is only prepared: the witness
- * may still owe its answer, and is not asked. */
-bool scope_is_likely(const struct proxy *proxy, const struct settings *settings, const struct client *client,
-                     const char *token, struct checked *checked);

@@ -32,20 +32,22 @@ struct seats {
 	int64_t complained_ms;
 };
 
+/* The first byte of a group says what the others are. */
+enum group_kind { GROUP_NETNS = 'n', GROUP_LOCAL = 'l', GROUP_ADDRESS = 'a' };
+
 struct seat_holder seat_holder_of(const struct sighting *sighting, bool is_local)
 {
 	struct seat_holder holder = {.uid = -1};
 	bool is_known = sighting->is_found && !sighting->is_ambiguous;
 	if (is_known && sighting->inode != 0)
 		holder.uid = sighting->uid;
-	/* The first byte says what the others are. */
 	if (is_known && sighting->netns != 0) {
-		holder.group[0] = 'n';
+		holder.group[0] = GROUP_NETNS;
 		memcpy(holder.group + 1, &sighting->netns, sizeof(sighting->netns));
 	} else if (is_local) {
-		holder.group[0] = 'l';
+		holder.group[0] = GROUP_LOCAL;
 	} else {
-		holder.group[0] = 'a';
+		holder.group[0] = GROUP_ADDRESS;
 		memcpy(holder.group + 1, sighting->client.address, sizeof(sighting->client.address));
 	}
 	return holder;
@@ -183,6 +185,21 @@ bool seats_admit(struct seats *seats, struct seat *seat, const struct seat_holde
 {
 	(void)pthread_mutex_lock(&seats->mutex);
 	bool admitted = admit(seats, seat, holder, now_ms);
+	(void)pthread_mutex_unlock(&seats->mutex);
+	return admitted;
+}
+
+bool seats_admit_unknown(struct seats *seats, struct seat *seat)
+{
+	static const struct seat_holder somebody = {.group = {GROUP_LOCAL}, .uid = -1};
+	bool admitted = false;
+	(void)pthread_mutex_lock(&seats->mutex);
+	if (seats->admitted < seats->limit / 2) {
+		struct holding *holding = holding_of(seats, &somebody);
+		admitted = holding->count < seats->limit / 8;
+		if (admitted)
+			count(seats, seat, holding, 1);
+	}
 	(void)pthread_mutex_unlock(&seats->mutex);
 	return admitted;
 }

@@ -34,6 +34,10 @@ struct seat *seats_take(struct seats *seats, int fd, int64_t now_ms);
 /* False: refused. Another connection may have been ended (shutdown(2)) for this one. */
 bool seats_admit(struct seats *seats, struct seat *seat, const struct seat_holder *holder, int64_t now_ms);
 
+/* Without its holder being known, but that it is of our own network namespace: only while half of the seats are free
+ * and fewer than an eighth taken like this, so that nobody's share can depend on it. */
+bool seats_admit_unknown(struct seats *seats, struct seat *seat);
+
 /* So many seats from now on, at most what it was made with. Those who have most give back what is too many, as far as
  * they wait for their clients. */
 void seats_limit(struct seats *seats, int limit, int64_t now_ms);

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "common/clock.h"
+
 static enum request_class class_of(const struct tally *tally)
 {
 	const struct route *route = tally->facts->route;
@@ -27,14 +29,14 @@ static enum request_result result_of(const struct tally *tally)
 	return tally->keys > 0 || tally->facts->route->kind == ROUTE_TOKEN ? RESULT_DELIVERED : RESULT_RELAYED;
 }
 
-struct outcome_facts tally_of(const struct tally *tally)
+void tally_add(struct counts *counts, const struct tally *tally)
 {
 	const struct record_facts *facts = tally->facts;
 	const struct attribution *attribution = facts->attribution;
-	return (struct outcome_facts){
+	const struct outcome_facts outcome = {
 		.class = class_of(tally),
 		.result = result_of(tally),
-		.took_us = tally->took_us,
+		.took_us = clock_monotonic_us() - tally->started_us,
 		.reason = facts->reason,
 		.without_token = *facts->without_token,
 		.has_extra = facts->request->has_extra,
@@ -43,4 +45,5 @@ struct outcome_facts tally_of(const struct tally *tally)
 		.grade = attribution != NULL ? attribution->grade : GRADE_NONE,
 		.method = attribution != NULL ? json_text_at(attribution->document, "attribution.method") : NULL,
 	};
+	counts_add(counts, &outcome);
 }

@@ -4,13 +4,13 @@
 #include "proxy/counts.h"
 #include "proxy/record.h"
 
-/* What one exchange came to, in the terms of counts.h. Pure. */
+/* What one exchange that is over came to, in the terms of counts.h. */
 struct tally {
 	const struct record_facts *facts;
 	int refused; /* status of the refusal, below 100 when it was a silent one; 0: it was answered */
 	bool is_sent;
 	int keys;
-	int64_t took_us;
+	int64_t started_us; /* of clock_monotonic_us() */
 };
 
-struct outcome_facts tally_of(const struct tally *tally);
+void tally_add(struct counts *counts, const struct tally *tally);

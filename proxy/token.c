@@ -95,6 +95,17 @@ int token_make(const struct secret_key *key, const char *scope, int64_t now_seco
 	return 0;
 }
 
+const char *token_refusal(enum token_verdict verdict)
+{
+	static const char *const reasons[] = {
+		[TOKEN_GOOD] = NULL,
+		[TOKEN_EXPIRED] = "token-expired",
+		[TOKEN_MALFORMED] = "token-malformed",
+		[TOKEN_STRANGE] = "token-out-of-scope",
+	};
+	return reasons[verdict];
+}
+
 enum token_verdict token_check(const struct secret_key *key, const char *scope, int64_t now_seconds, const char *text,
                                int64_t *ret_left)
 {

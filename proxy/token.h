@@ -30,6 +30,9 @@ enum token_verdict {
 	TOKEN_STRANGE, /* not ours, or used outside its scope: a stateless token cannot tell which */
 };
 
+/* Why a request with it is refused, as rows and counts say it; NULL: it is not. */
+const char *token_refusal(enum token_verdict verdict);
+
 /* *ret_left: remaining seconds of a good token. */
 enum token_verdict token_check(const struct secret_key *key, const char *scope, int64_t now_seconds, const char *text,
                                int64_t *ret_left);

@@ -11,7 +11,7 @@
 /* Between proxy and witness: fixed-size queries over a socketpair, one line for each of the proxy's workers and one
  * witness thread behind each, so that a slow query holds up nobody else's. The proxy's side of it.
  *
- * A line takes LOOK as soon as a connection is accepted; the answer says whose socket it is, and may be taken when the
+ * A line takes LOOK when a connection is accepted; the answer says whose socket it is, and may be taken when the
  * proxy has got on with the request. While the request is under way, the witness looks for the process. WHO, just
  * before an answer that holds a credential leaves, looks again and gives the whole attribution. SOCKETS are upstream's,
  * marked, some at a time. */

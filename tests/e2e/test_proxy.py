@@ -246,6 +246,22 @@ def test_user_data_with_nul_bytes_is_exact():
         assert target.read_bytes() == data
 
 
+def test_key_where_none_is_expected_is_recorded_before_it_leaves():
+    """Of user data the witness is not asked who wants it, until it is seen what they hold."""
+    document = {"Code": "Success", "AccessKeyId": "ASIAEXAMPLEELSEWHERE", "SecretAccessKey": "x" * 40, "Token": "y" * 100}
+    with Instance() as instance:
+        source = instance.folder / "user-data"
+        source.write_text(json.dumps(document))
+        instance.imds.stop()
+        instance.imds.options["user-data"] = str(source)
+        instance.imds.start()
+        status, *_, body = instance.get("/latest/user-data", instance.token(), user="nobody")
+        assert (status, json.loads(body)) == (200, document)
+        row = instance.row()
+        assert (row["access_key_id"], row["path"], row["outcome"]) == (document["AccessKeyId"], "/latest/user-data", "delivered")
+        assert (row["grade"], row["user"]) == ("exact", "nobody") and row["exe"].endswith("/curl")
+
+
 def test_daemon_and_witness_end_together():
     with Instance() as instance:
         witness = instance.witness_pid()

@@ -10,9 +10,10 @@
 #define LIMIT 16
 #define EXTRA 4
 
-/* `what`: "a1" is a newcomer of group a, user 1; "a1*9" nine of them; "a1!" one that is refused; "a1-" the oldest of
- * them leaves; "=4" there are so many seats from now on; "a1:w" all of them are being worked on from now on; "~" time
- * passes, enough to lose patience. `ended`: who had to give a seat, in order. */
+/* `what`: "a1" is a newcomer of group a, user 1; "a1*9" nine of them; "a1!" one that is refused; "_?" one of whom is
+ * not known who it is; "a1-" the oldest of them leaves; "=4" there are so many seats from now on; "a1:w" all of them
+ * are being worked on from now on; "~" time passes, enough to lose patience. `ended`: who had to give a seat, in order.
+ */
 static const struct {
 	const char *name, *what, *ended;
 } cases[] = {
@@ -35,6 +36,10 @@ static const struct {
          "a1 a2 b1 b2 "},
 	{"group before user", "a1*2 a2*2 a3*2 a4*2 b1*5 b2*3 ~ c1", "b1 "},
 	{"unknown user", "a?*4 ~ a?", "a? "},
+	{"not known who: an eighth of the seats", "_?*2 _?!", ""},
+	{"not known who: half of the seats are free", "a1*4 b1*3 _? _?!", ""},
+	{"not known who: one leaves", "_?*2 _?- _? _?!", ""},
+	{"not known who: gives like others", "_?*2 a1*4 a2*4 b1*4 b2*2 ~ c1*2 c2", "a1 a2 b1 "},
 	{"who left has nothing", "a1*4 a1- ~ a1 a1", "a1 "},
 	{"fewer seats", "a1*6 b1*2 =4", "a1 a1 a1 a1 "},
 	{"fewer seats: those being served keep theirs", "a1*6 a1:w b1*2 =4 b1", ""},
@@ -82,7 +87,9 @@ static void come(struct place *place, const char *name, const char *who, bool is
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, place->pairs[i]), 0);
 	place->taken[i] = seats_take(place->seats, place->pairs[i][0], ++place->now_ms);
 	CHECK(name, place->taken[i] != NULL);
-	if (seats_admit(place->seats, place->taken[i], &holder, place->now_ms) == is_refused)
+	bool is_admitted = who[0] == '_' ? seats_admit_unknown(place->seats, place->taken[i])
+	                                 : seats_admit(place->seats, place->taken[i], &holder, place->now_ms);
+	if (is_admitted == is_refused)
 		fail_msg("%s: %s was %s", name, who, is_refused ? "admitted" : "refused");
 	if (is_refused) {
 		CHECK(name, !seats_leave(place->seats, place->taken[i]));

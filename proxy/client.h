@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "proxy/connection.h"
+#include "proxy/seats.h"
+#include "proxy/stock.h"
+#include "proxy/witness/line.h"
+
+/* Who made a request, as far as is known. */
+struct client {
+	int fd;                      /* connected; stays the caller's */
+	struct seat *seat;           /* its place among all */
+	struct endpoint peer, local; /* as accepted */
+	enum service service;       /* whose address its original destination is; SERVICE_NONE: it was not redirected */
+	struct line *line;          /* to the witness */
+	bool is_asked, is_met;      /* the witness was asked whose socket this is, and has said it */
+	struct sighting sighting;   /* before that: what can be seen from here */
+	struct stock *stock;        /* of upstream sockets */
+	struct connection upstream; /* the caller ends it when all is over */
+};
+
+/* Comes from another network namespace, by a bridge: where the redirect sent it says so, also when the witness was not
+ * asked or could not look for it. */
+static inline bool client_is_bridged(const struct client *client)
+{
+	return !endpoint_is_loopback(&client->local);
+}
+
+/* A newly accepted one: fd, seat, peer, local, line and stock are the caller's to give. */
+void client_init(struct client *client);
+
+/* Asks the witness whose socket it is, and does not wait. */
+MUST_USE int client_ask(struct client *client, struct error *err);
+
+/* Takes the answer to that, asking first if need be; does nothing once it is there. */
+MUST_USE int client_meet(struct client *client, struct error *err);
+
+/* The questions that follow (line.h). Whom the line was asked about before is nobody's business here: a client that was
+ * not met is met first. */
+MUST_USE int client_first(struct client *client, struct error *err);
+MUST_USE int client_who(struct client *client, struct attribution *ret, struct error *err);
