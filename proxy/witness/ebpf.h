@@ -39,7 +39,8 @@ bool ebpf_lists_holders(const struct ebpf *ebpf);
 struct ebpf_search {
 	uint64_t cookie;
 	uint32_t inode;
-	uint32_t pid; /* look at this process alone; 0: at all */
+	uint32_t pid;        /* look at this process alone; 0: at all */
+	int64_t deadline_ms; /* monotonic; then what was found so far is all, and not complete */
 };
 
 /* Who holds the socket. *ret_is_explained: its descriptors, and calls that wait for it, are all that refers to it, so

@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define ROWS_AT_ONCE 64
+#include "common/clock.h"
 
 /* programs.S */
 extern const unsigned char holders_object[];
@@ -90,23 +90,24 @@ bool ebpf_tally_is_explained(const struct ebpf_tally *tally)
 	return tally->rows > 0 && tally->is_steady && tally->references == tally->rows + tally->waits;
 }
 
+/* A row at a time, or the kernel would go on until it has filled more. 1: to the end; 0: the time was over before. */
 MUST_USE static int read_rows(int iterator, struct ebpf_tally *tally, struct error *err)
 {
-	struct ebpf_row rows[ROWS_AT_ONCE];
-	size_t left = 0; /* bytes of a row that came in two pieces */
+	struct ebpf_row row = {0};
+	size_t have = 0;
 	for (;;) {
-		ssize_t got = read(iterator, (char *)rows + left, sizeof(rows) - left);
-		if (got < 0 && (errno == EAGAIN || errno == EINTR))
-			continue; /* nothing of interest among the last million */
-		if (got < 0)
-			return error_errno(err, "listing descriptors");
+		ssize_t got = read(iterator, (char *)&row + have, sizeof(row) - have);
 		if (got == 0)
+			return 1;
+		if (got < 0 && errno != EAGAIN && errno != EINTR) /* EAGAIN: nothing among the last million */
+			return error_errno(err, "listing descriptors");
+		have += got > 0 ? (size_t)got : 0;
+		if (have == sizeof(row)) {
+			ebpf_tally_add(tally, &row);
+			have = 0;
+		}
+		if (have == 0 && row.kind == EBPF_ROW_TICK && clock_monotonic_ms() >= tally->search->deadline_ms)
 			return 0;
-		size_t bytes = left + (size_t)got, count = bytes / sizeof(rows[0]);
-		for (size_t i = 0; i < count; i++)
-			ebpf_tally_add(tally, &rows[i]);
-		left = bytes - count * sizeof(rows[0]);
-		memmove(rows, &rows[count], left);
 	}
 }
 
@@ -132,7 +133,7 @@ int ebpf_list_holders(const struct ebpf_list *list, const struct ebpf_search *se
 		return error_errno(err, "listing descriptors");
 	int result = run_iterator(list, &tally, err);
 	(void)bpf_map_delete_elem(list->wanted_fd, &inode);
-	*ret_is_explained = ebpf_tally_is_explained(&tally);
-	ret->is_complete = result == 0 && (search->pid == 0 || *ret_is_explained);
-	return result;
+	*ret_is_explained = result == 1 && ebpf_tally_is_explained(&tally);
+	ret->is_complete = result == 1 && (search->pid == 0 || *ret_is_explained);
+	return result < 0 ? -1 : 0;
 }

@@ -43,7 +43,7 @@ enum ebpf_counter {
 	EBPF_COUNTER_COUNT,
 };
 
-enum ebpf_row_kind { EBPF_ROW_SOCKET = 1, EBPF_ROW_TUN };
+enum ebpf_row_kind { EBPF_ROW_SOCKET = 1, EBPF_ROW_TUN, EBPF_ROW_TICK };
 
 /* One descriptor, as holders.bpf.c writes it. */
 struct ebpf_row {

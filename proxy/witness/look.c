@@ -138,23 +138,52 @@ static bool find_owner(struct look *look)
 	return true;
 }
 
+static bool is_same(const struct holder *a, const struct holder *b)
+{
+	return a->pid == b->pid && a->start_ticks == b->start_ticks;
+}
+
+/* The kernel's list was given up before it came to the one seen before: that one is asked for by itself. */
+static void add_first(const struct look *look, const struct look_options *options, struct holders *holders)
+{
+	struct holders alone;
+	bool ignored;
+	const struct ebpf_search search = {.cookie = look->sighting.cookie,
+	                                   .inode = look->sighting.inode,
+	                                   .pid = look->first.pid,
+	                                   .deadline_ms = clock_monotonic_ms() + SECOND_SCAN_MS};
+	if (look->first.pid == 0 || holders->count >= HOLDERS_MAX)
+		return;
+	for (size_t i = 0; i < holders->count; i++)
+		if (is_same(&holders->items[i], &look->first))
+			return;
+	if (ebpf_holders(options->ebpf, &search, &alone, &ignored, NULL) == 0 && alone.count == 1 &&
+	    is_same(&alone.items[0], &look->first))
+		holders->items[holders->count++] = alone.items[0];
+}
+
 /* By the kernel's list of descriptors, else by /proc. */
 static bool find_holders(struct look *look, const struct look_options *options, bool first_only, struct holders *ret)
 {
 	const struct sighting *sighting = &look->sighting;
-	const struct ebpf_search all = {.cookie = sighting->cookie, .inode = sighting->inode};
+	const int64_t deadline_ms = clock_monotonic_ms() + (first_only ? FIRST_SCAN_MS : SECOND_SCAN_MS);
+	const struct ebpf_search all = {
+		.cookie = sighting->cookie, .inode = sighting->inode, .deadline_ms = deadline_ms};
 	const struct holder_search search = {
 		.inode = sighting->inode,
 		.uid = sighting->uid,
 		.cgroup_id = sighting->cgroup_id,
 		.groups = options->groups,
 		.stop_at_first = first_only,
-		.deadline_ms = clock_monotonic_ms() + (first_only ? FIRST_SCAN_MS : SECOND_SCAN_MS),
+		.deadline_ms = deadline_ms,
 	};
 	bool ignored;
 	if (ebpf_is_trusted(options->ebpf) && ebpf_lists_holders(options->ebpf) &&
-	    ebpf_holders(options->ebpf, &all, ret, &ignored, NULL) == 0)
+	    ebpf_holders(options->ebpf, &all, ret, &ignored, NULL) == 0) {
+		if (!ret->is_complete)
+			add_first(look, options, ret);
 		return true;
+	}
 	if (!options->proc_scan)
 		return false;
 	look->by_proc = true;
@@ -199,11 +228,6 @@ void look_at_first(struct look *look, const struct look_options *options, struct
 
 /* ---- before the answer */
 
-static bool is_same(const struct holder *a, const struct holder *b)
-{
-	return a->pid == b->pid && a->start_ticks == b->start_ticks;
-}
-
 /* What is found about those that hold it. */
 struct found {
 	struct evidence *evidence;
@@ -232,8 +256,10 @@ static bool look_at_owner(struct look *look, const struct look_options *options,
 {
 	struct holders holders;
 	bool is_explained = false;
-	const struct ebpf_search search = {
-		.cookie = look->sighting.cookie, .inode = look->sighting.inode, .pid = look->first.pid};
+	const struct ebpf_search search = {.cookie = look->sighting.cookie,
+	                                   .inode = look->sighting.inode,
+	                                   .pid = look->first.pid,
+	                                   .deadline_ms = clock_monotonic_ms() + SECOND_SCAN_MS};
 	if (look->first.pid == 0 || (look->has_note && !has_connected(look, &look->first)) ||
 	    !ebpf_is_trusted(options->ebpf) || !ebpf_lists_holders(options->ebpf))
 		return false;
@@ -287,7 +313,10 @@ static void look_at_all(struct look *look, const struct look_options *options, s
 		         found->evidence->is_complete ? "all there are"
 		                                      : "not all: others that hold it are not excluded");
 	else
-		look_say(look, "ebpf: the descriptors of all processes were looked at");
+		look_say(look, "ebpf: the descriptors of %s",
+		         holders.is_complete
+		                 ? "all processes were looked at"
+		                 : "not all processes were looked at: others that hold it are not excluded");
 }
 
 static const char *method_of(const struct look *look, const struct evidence *evidence)

@@ -14,12 +14,14 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 
 #define CONNECT_TIMEOUT_MS 300
 #define VERDICT_TIMEOUT_MS 2000 /* the proxy may be busy, or not yet there */
 #define FIRST_PAUSE_MS 50
 #define PAUSE_MS_MAX 5000
+#define SEARCH_MS 2000 /* for its own descriptors */
 
 struct probe {
 	struct ebpf *ebpf;
@@ -113,8 +115,10 @@ static const char *judge(const struct probe *probe, const struct sighting *sight
 	struct ebpf_note note;
 	struct holders holders;
 	bool is_explained;
-	const struct ebpf_search search = {
-		.cookie = sighting->cookie, .inode = sighting->inode, .pid = (uint32_t)getpid()};
+	const struct ebpf_search search = {.cookie = sighting->cookie,
+	                                   .inode = sighting->inode,
+	                                   .pid = (uint32_t)getpid(),
+	                                   .deadline_ms = clock_monotonic_ms() + SEARCH_MS};
 	uint64_t start;
 	if (!ebpf_connect(probe->ebpf, sighting->cookie, &note))
 		return "the test's connection was not noted: is this the whole hierarchy of control groups?";

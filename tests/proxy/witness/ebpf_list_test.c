@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* From the rows of the kernel's list of descriptors to holders, and to "nobody else refers to it". */
+/* From the rows of the kernel's list of descriptors to holders, and to "nobody else refers to it"; and that list
+ * itself, where the kernel gives it. */
 #include "tests/common/unit.h"
 
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "common/clock.h"
 #include "proxy/witness/ebpf_list.h"
 
 #define SOCKET EBPF_ROW_SOCKET
@@ -112,11 +119,67 @@ static void counts_more_holders_than_it_keeps(void **state)
 	assert_true(ebpf_tally_is_explained(&tally));
 }
 
+/* ---- the kernel's list */
+
+#define MANY 3000 /* before the socket and after it: more than are looked at before the clock is */
+#define LONG_MS 60000
+
+static void take_descriptors(int *ret, int count)
+{
+	ret[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	for (int i = 1; i < count; i++)
+		ret[i] = fcntl(ret[0], F_DUPFD_CLOEXEC, 0);
+}
+
+static void stops_when_its_time_is_over(void **state)
+{
+	static int others[2][MANY];
+	struct rlimit limit;
+	struct stat status;
+	struct error problem = {0};
+	struct ebpf_list *list;
+	struct holders holders;
+	bool is_explained;
+	struct ebpf_search search = {.pid = 0};
+	(void)state;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_max < 3 * MANY || ebpf_list_open(&list, &problem) < 0)
+		skip();
+	limit.rlim_cur = limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	take_descriptors(others[0], MANY);
+	CLEANUP_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	take_descriptors(others[1], MANY);
+	socklen_t size = sizeof(search.cookie);
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_COOKIE, &search.cookie, &size), 0);
+	assert_int_equal(fstat(fd, &status), 0);
+	search.inode = (uint32_t)status.st_ino;
+	for (int alone = 0; alone < 2; alone++) {
+		search.pid = alone ? (uint32_t)getpid() : 0;
+		search.deadline_ms = clock_monotonic_ms() + LONG_MS;
+		assert_int_equal(ebpf_list_holders(list, &search, &holders, &is_explained, &problem), 0);
+		assert_int_equal(holders.count, 1);
+		assert_int_equal(holders.items[0].pid, getpid());
+		assert_true(holders.is_complete);
+		assert_true(is_explained);
+		search.deadline_ms = clock_monotonic_ms();
+		assert_int_equal(ebpf_list_holders(list, &search, &holders, &is_explained, &problem), 0);
+		assert_int_equal(holders.count, 0);
+		assert_false(holders.is_complete);
+		assert_false(is_explained);
+	}
+	for (int i = 0; i < MANY; i++) {
+		(void)close(others[0][i]);
+		(void)close(others[1][i]);
+	}
+	ebpf_list_close(list);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tells_holders_from_rows),
 		cmocka_unit_test(counts_more_holders_than_it_keeps),
+		cmocka_unit_test(stops_when_its_time_is_over),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
