@@ -3,7 +3,7 @@
 /* How long one attribution takes: stands where keytraild's proxy does, in front of a witness of its own, behind the
  * redirect. `attribution_bench auto|off|sock_diag PROCESSES ROUNDS` prints the medians of LOOK, FIRST and WHO in
  * microseconds, and grade and method of the last. Run it in the network namespace of an instance whose keytraild does
- * not run. */
+ * not run. `attribution_bench others PROCESSES` has only the other processes, until its input ends. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -42,6 +43,7 @@ static void start_sleepers(int count)
 		if (pid < 0)
 			fail("fork");
 		if (pid == 0) {
+			(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 			for (int i = 0; i < DESCRIPTORS / 2; i++)
 				if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0)
 					fail("socketpair");
@@ -176,8 +178,23 @@ static void measure(int listener, struct line *line, int orders, int rounds)
 	}
 }
 
+static int only_others(int processes)
+{
+	char ignored;
+	if (processes < 0 || processes > (int)ARRAY_LENGTH(sleepers))
+		return 2;
+	start_sleepers(processes);
+	(void)puts("there");
+	(void)fflush(stdout);
+	(void)!read(STDIN_FILENO, &ignored, 1);
+	end_sleepers();
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
+	if (argc == 3 && strcmp(argv[1], "others") == 0)
+		return only_others(atoi(argv[2]));
 	static struct settings settings;
 	struct error problem = {0};
 	struct sighting sighting = {0};
