@@ -81,6 +81,8 @@ void report_calls(const struct report *report, struct html *to)
 	write_counts(report, "addresses", "address",
 	             TABLE("Addresses", "Source addresses, as the log has them", COLUMN("Address") NUMBER("Number")),
 	             to);
+	write_counts(report, "endpoints", "vpc_endpoint_id",
+	             TABLE("VPC endpoints", "VPC endpoints", COLUMN("Endpoint") NUMBER("Number")), to);
 	write_counts(report, "regions", "region", TABLE("Regions", "Regions", COLUMN("Region") NUMBER("Number")), to);
 }
 

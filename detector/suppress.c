@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* A suppression hides something: each must say what it hides and why, and a slip in it is an error, not a wider or a
- * narrower one. An address says nothing behind an endpoint, so a prefix never matches there. */
+ * narrower one. An address says nothing behind an endpoint, so a prefix never matches there; and of a party with
+ * several addresses or endpoints, all must be known. */
 #include "detector/suppress.h"
 
 #include <string.h>
@@ -100,19 +101,31 @@ static bool is_text_at(const json_t *finding, const char *path, const char *want
 	return text != NULL && strcmp(text, wanted) == 0;
 }
 
-/* All addresses that the uses came from. */
-static bool lies_within(const json_t *finding, const struct cidr *prefix)
+static bool is_address_within(const char *text, const struct suppression *suppression)
 {
-	const json_t *addresses = json_at(finding, "addresses");
 	struct address address;
-	if (json_at(finding, "remote.vpc_endpoint_id") != NULL || json_array_size(addresses) == 0)
-		return false;
-	for (size_t i = 0; i < json_array_size(addresses); i++) {
-		const char *text = json_text_at(json_array_get(addresses, i), "address");
-		if (text == NULL || !address_parse(text, &address) || !cidr_contains(prefix, &address))
+	return address_parse(text, &address) && cidr_contains(&suppression->prefix, &address);
+}
+
+static bool is_that_endpoint(const char *text, const struct suppression *suppression)
+{
+	return strcmp(text, suppression->remote) == 0;
+}
+
+/* Do all uses of the finding say so? Its lists are cut, and leave out uses that say nothing: so they are counted. */
+static bool all_are(const json_t *finding, const char *list, const char *member, const struct suppression *suppression,
+                    bool (*is_meant)(const char *text, const struct suppression *suppression))
+{
+	const json_t *entries = json_at(finding, list);
+	int64_t all = 0, known = 0, count = 0;
+	for (size_t i = 0; i < json_array_size(entries); i++) {
+		const char *text = json_text_at(json_array_get(entries, i), member);
+		if (text == NULL || !is_meant(text, suppression) ||
+		    !json_int_at(json_array_get(entries, i), "count", &count))
 			return false;
+		known += count;
 	}
-	return true;
+	return known > 0 && json_int_at(finding, "count", &all) && known == all;
 }
 
 static bool matches(const struct suppression *suppression, const json_t *finding)
@@ -120,9 +133,10 @@ static bool matches(const struct suppression *suppression, const json_t *finding
 	if (suppression->type != NULL && !is_text_at(finding, "type", suppression->type))
 		return false;
 	if (suppression->is_prefix)
-		return lies_within(finding, &suppression->prefix);
+		return json_at(finding, "remote.vpc_endpoint_id") == NULL &&
+		       all_are(finding, "addresses", "address", suppression, is_address_within);
 	return is_text_at(finding, "remote.account_id", suppression->remote) ||
-	       is_text_at(finding, "remote.vpc_endpoint_id", suppression->remote);
+	       all_are(finding, "endpoints", "vpc_endpoint_id", suppression, is_that_endpoint);
 }
 
 static json_t *object_of(const struct suppression *suppression)

@@ -27,5 +27,6 @@ struct suppressions {
 MUST_USE int suppressions_read(const json_t *list, struct suppressions *ret, struct error *err);
 void suppressions_done(struct suppressions *suppressions);
 
-/* Puts `suppressed` and `suppression` into a finding with type, remote and addresses. */
+/* Puts `suppressed` and `suppression` into a finding with type, remote, count, addresses and
+ * endpoints. */
 void suppressions_put(const struct suppressions *suppressions, json_t *finding, int64_t now_us);

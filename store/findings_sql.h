@@ -155,6 +155,8 @@ static const char merge[] =
 	"INSERT OR IGNORE INTO temp.shown SELECT finding FROM main.use WHERE event IN"
 	"  (SELECT id FROM temp.run_event WHERE is_input);";
 
+#define REMOTE_ENDPOINT "json_extract(f.body,'$.remote.vpc_endpoint_id')"
+
 /* Lists of a finding. Rows are JSON. */
 static const struct {
 	const char *field, *sql;
@@ -168,6 +170,10 @@ static const struct {
 	                " AND user_agent<>'' GROUP BY user_agent ORDER BY count(*) DESC, user_agent LIMIT 100"},
 	{"addresses", "SELECT json_object('address',address,'count',count(*)) FROM main.use WHERE finding=?1"
 	              " AND address<>'' GROUP BY address ORDER BY count(*) DESC, address LIMIT 100"},
+	{"endpoints", "SELECT json_object('vpc_endpoint_id',endpoint,'count',sum(uses)) FROM"
+	              " (SELECT " REMOTE_ENDPOINT " AS endpoint, uses FROM"
+	              "  (SELECT facts, count(*) AS uses FROM main.use WHERE finding=?1 GROUP BY facts) u JOIN main.facts f ON f.id=u.facts)"
+	              " WHERE endpoint IS NOT NULL GROUP BY endpoint ORDER BY sum(uses) DESC, endpoint LIMIT 100"},
 	{"regions", "SELECT json_object('region',region,'count',count(*)) FROM main.use WHERE finding=?1"
 	            " AND region<>'' GROUP BY region ORDER BY count(*) DESC, region LIMIT 100"},
 };

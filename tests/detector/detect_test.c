@@ -301,14 +301,17 @@ static void test_without_ledger(void **state)
 /* Every field that is promised, null where unknown. */
 static void test_form(void **state)
 {
-	static const char *const fields[] = {"kind",         "id",         "type",          "severity",
-	                                     "score",        "confidence", "access_key_id", "lineage",
-	                                     "owner",        "remote",     "rung",          "evidence",
-	                                     "first_seen",   "last_seen",  "count",         "event_ids",
-	                                     "calls",        "suspects",   "errors",        "user_agents",
-	                                     "addresses",    "regions",    "summary",       "principal_id",
-	                                     "techniques",   "suppressed", "suppression",   "state",
-	                                     "state_at",     "new_uses",   "notes",         "suspects_omitted",
+	static const char *const fields[] = {"kind",          "id",          "type",
+	                                     "severity",      "score",       "confidence",
+	                                     "access_key_id", "lineage",     "owner",
+	                                     "remote",        "rung",        "evidence",
+	                                     "first_seen",    "last_seen",   "count",
+	                                     "event_ids",     "calls",       "suspects",
+	                                     "errors",        "user_agents", "addresses",
+	                                     "endpoints",     "regions",     "summary",
+	                                     "principal_id",  "techniques",  "suppressed",
+	                                     "suppression",   "state",       "state_at",
+	                                     "new_uses",      "notes",       "suspects_omitted",
 	                                     "suspects_note"};
 	static const char *const inner[] = {"account_id", "instance_id", "role"};
 	static const char *const remote[] = {"account_id", "relation", "address", "vpc_endpoint_id", "network"};

@@ -8,30 +8,40 @@
 #define NOW "2026-06-01T00:00:00Z"
 #define OUTSIDE "InstanceCredentialExfiltration.OutsideAWS"
 #define INSIDE "InstanceCredentialExfiltration.InsideAWS"
-#define BY_ADDRESS(type, addresses)                                                                                    \
-	"{\"type\":\"" type "\",\"remote\":{\"account_id\":null,\"vpc_endpoint_id\":null},\"addresses\":[" addresses   \
-	"]}"
+#define BY_ADDRESS(type, count, addresses)                                                                             \
+	"{\"type\":\"" type "\",\"remote\":{\"account_id\":null,\"vpc_endpoint_id\":null},\"count\":" count            \
+	",\"endpoints\":[],\"addresses\":[" addresses "]}"
 #define AT(address) "{\"address\":\"" address "\",\"count\":1}"
-#define BY_ACCOUNT                                                                                                     \
+#define BY(endpoint) "{\"vpc_endpoint_id\":\"" endpoint "\",\"count\":1}"
+#define BY_ENDPOINTS(count, endpoints)                                                                                 \
 	"{\"type\":\"" INSIDE "\",\"remote\":{\"account_id\":\"210987654321\",\"vpc_endpoint_id\":\"vpce-0aa\"},"      \
-	"\"addresses\":[" AT("192.0.2.9") "]}"
+	"\"count\":" count ",\"endpoints\":[" endpoints "],\"addresses\":[" AT("192.0.2.9") "]}"
+#define BY_ACCOUNT BY_ENDPOINTS("1", BY("vpce-0aa"))
 #define RULE(type, remote, more) "[{\"type\":\"" type "\",\"remote\":\"" remote "\",\"reason\":\"known\"" more "}]"
 
 static const struct {
 	const char *name, *list, *finding;
 	bool is_suppressed;
 } cases[] = {
-	{"an address", RULE(OUTSIDE, "192.0.2.9", ""), BY_ADDRESS(OUTSIDE, AT("192.0.2.9")), true},
-	{"a prefix", RULE(OUTSIDE, "192.0.2.0/24", ""), BY_ADDRESS(OUTSIDE, AT("192.0.2.9") "," AT("192.0.2.8")), true},
+	{"an address", RULE(OUTSIDE, "192.0.2.9", ""), BY_ADDRESS(OUTSIDE, "1", AT("192.0.2.9")), true},
+	{"a prefix", RULE(OUTSIDE, "192.0.2.0/24", ""), BY_ADDRESS(OUTSIDE, "2", AT("192.0.2.9") "," AT("192.0.2.8")),
+         true},
 	{"one address beside the prefix", RULE(OUTSIDE, "192.0.2.0/24", ""),
-         BY_ADDRESS(OUTSIDE, AT("192.0.2.9") "," AT("192.0.3.9")), false},
-	{"IPv6", RULE(OUTSIDE, "2001:db8::/32", ""), BY_ADDRESS(OUTSIDE, AT("2001:db8::9")), true},
-	{"no address at all", RULE(OUTSIDE, "192.0.2.0/24", ""), BY_ADDRESS(OUTSIDE, ""), false},
-	{"another type", RULE(OUTSIDE, "192.0.2.9", ""), BY_ADDRESS(INSIDE, AT("192.0.2.9")), false},
-	{"every type", RULE("*", "192.0.2.9", ""), BY_ADDRESS(INSIDE, AT("192.0.2.9")), true},
+         BY_ADDRESS(OUTSIDE, "2", AT("192.0.2.9") "," AT("192.0.3.9")), false},
+	{"IPv6", RULE(OUTSIDE, "2001:db8::/32", ""), BY_ADDRESS(OUTSIDE, "1", AT("2001:db8::9")), true},
+	{"no address at all", RULE(OUTSIDE, "192.0.2.0/24", ""), BY_ADDRESS(OUTSIDE, "1", ""), false},
+	{"another type", RULE(OUTSIDE, "192.0.2.9", ""), BY_ADDRESS(INSIDE, "1", AT("192.0.2.9")), false},
+	{"every type", RULE("*", "192.0.2.9", ""), BY_ADDRESS(INSIDE, "1", AT("192.0.2.9")), true},
 	{"an account", RULE(INSIDE, "210987654321", ""), BY_ACCOUNT, true},
 	{"another account", RULE(INSIDE, "210987654322", ""), BY_ACCOUNT, false},
 	{"an endpoint", RULE(INSIDE, "vpce-0aa", ""), BY_ACCOUNT, true},
+	{"one endpoint of two", RULE(INSIDE, "vpce-0aa", ""), BY_ENDPOINTS("2", BY("vpce-0aa") "," BY("vpce-0bb")),
+         false},
+	{"an endpoint, and uses without one", RULE(INSIDE, "vpce-0aa", ""), BY_ENDPOINTS("2", BY("vpce-0aa")), false},
+	{"the account, whatever its endpoints", RULE(INSIDE, "210987654321", ""),
+         BY_ENDPOINTS("2", BY("vpce-0aa") "," BY("vpce-0bb")), true},
+	{"more addresses than are listed", RULE(OUTSIDE, "192.0.2.0/24", ""), BY_ADDRESS(OUTSIDE, "2", AT("192.0.2.9")),
+         false},
 	{"an address that was chosen behind an endpoint", RULE(INSIDE, "192.0.2.9", ""), BY_ACCOUNT, false},
 	{"still in force", RULE(INSIDE, "210987654321", ",\"expires\":\"2026-06-01T00:00:01Z\""), BY_ACCOUNT, true},
 	{"over", RULE(INSIDE, "210987654321", ",\"expires\":\"2026-06-01T00:00:00Z\""), BY_ACCOUNT, false},

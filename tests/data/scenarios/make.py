@@ -894,6 +894,18 @@ case("expired-hours", "hours after its end, refused",
      [use(OWN, at="2020-09-14T11:00:00Z", errorCode="ExpiredToken")], expired())
 
 
+# ---- parties with several endpoints
+
+case("suppressed-endpoint", "known, by endpoint", [through(THIEF_VPCE, THIEF)], inside(1, THIEF, THIEF_VPCE, suppressed=True),
+     inventory={"suppressions": [{**HIDES, "type": "*", "remote": THIEF_VPCE}]})
+case("suppressed-endpoint-of-two", "the account has another endpoint, of which nobody said that it is known",
+     [through(THIEF_VPCE, THIEF, at="01:10"), through("vpce-0bbbbbbbbbbbbbbb0", THIEF, at="01:20")],
+     inside(1, THIEF, THIEF_VPCE, count=2), inventory={"suppressions": [{**HIDES, "type": "*", "remote": THIEF_VPCE}]})
+case("suppressed-endpoint-and-address", "the account has an address, too",
+     [allocate("00:05", THIEF), through(THIEF_VPCE, THIEF), use(EC2)], inside(1, THIEF, THIEF_VPCE, count=2),
+     inventory={"suppressions": [{**HIDES, "type": "*", "remote": THIEF_VPCE}]})
+
+
 def main():
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE
     for name, content in cases.items():
