@@ -74,15 +74,14 @@ static json_t *product_fields(const json_t *finding)
 		{"keytrail/remote/network", "remote.network"},
 	};
 	json_t *fields = json_object();
-	const char *relation = json_text_at(finding, "remote.relation"),
-		   *address = json_text_at(finding, "remote.address");
+	const char *relation = json_text_at(finding, "remote.relation"), *source;
 	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
 		put_field(fields, texts[i].key, json_text_at(finding, texts[i].path));
 	if (json_text_at(finding, "remote.account_id") != NULL)
 		put_field(fields, CALL "remoteAccountDetails/affiliated",
 		          relation != NULL && strcmp(relation, "affiliated") == 0 ? "true" : "false");
-	if (address != NULL && output_is_v6(address))
-		put_field(fields, CALL "remoteIpDetails/ipAddressV6", address);
+	if (output_source(finding, &source) == OUTPUT_SOURCE_V6)
+		put_field(fields, CALL "remoteIpDetails/ipAddressV6", source);
 	put_number(fields, GUARDDUTY "count", finding, "count");
 	put_number(fields, "keytrail/rung", finding, "rung");
 	put_suspects(fields, finding);
@@ -146,13 +145,16 @@ static json_t *resources(const json_t *finding)
 static json_t *action(const json_t *finding)
 {
 	const json_t *call = output_first(finding, "calls");
-	const char *address = json_text_at(finding, "remote.address");
+	const char *text;
+	enum output_source source = output_source(finding, &text);
 	json_t *api = json_object();
 	output_put(api, "Api", output_text(json_text_at(call, "name"), 128));
 	output_put(api, "ServiceName", output_text(json_text_at(call, "service"), 128));
-	output_put(api, "CallerType", json_string("remoteip"));
-	if (address != NULL && !output_is_v6(address))
-		output_put(api, "RemoteIpDetails", json_pack("{s:o}", "IpAddressV4", output_text(address, 64)));
+	output_put(api, "CallerType", json_string(source == OUTPUT_SOURCE_OTHER ? "domain" : "remoteip"));
+	if (source == OUTPUT_SOURCE_V4)
+		output_put(api, "RemoteIpDetails", json_pack("{s:o*}", "IpAddressV4", output_text(text, 64)));
+	if (source == OUTPUT_SOURCE_OTHER)
+		output_put(api, "DomainDetails", json_pack("{s:o*}", "Domain", output_text(text, 256)));
 	output_put(api, "FirstSeen", output_text(json_text_at(finding, "first_seen"), 64));
 	output_put(api, "LastSeen", output_text(json_text_at(finding, "last_seen"), 64));
 	return json_pack("{s:s, s:o}", "ActionType", "AWS_API_CALL", "AwsApiCallAction", api);

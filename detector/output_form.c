@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "common/cidr.h"
 #include "common/clock.h"
 #include "common/text.h"
 #include "detector/verdict.h"
@@ -84,9 +85,16 @@ const char *output_file_name(const char *path)
 	return slash != NULL && slash[1] != '\0' ? slash + 1 : path;
 }
 
-bool output_is_v6(const char *address)
+enum output_source output_source(const json_t *finding, const char **ret_text)
 {
-	return strchr(address, ':') != NULL;
+	struct address address;
+	const char *text = json_text_at(finding, "remote.address");
+	*ret_text = text;
+	if (text == NULL)
+		return OUTPUT_SOURCE_NONE;
+	if (!address_parse(text, &address))
+		return OUTPUT_SOURCE_OTHER;
+	return strchr(text, ':') != NULL ? OUTPUT_SOURCE_V6 : OUTPUT_SOURCE_V4;
 }
 
 json_t *output_command(const json_t *process, size_t limit)

@@ -44,9 +44,12 @@ const json_t *output_first(const json_t *value, const char *path);
 /* A time at a path, in units of that many microseconds; NULL where there is none. New reference. */
 json_t *output_time(const json_t *value, const char *path, int64_t unit_us);
 
-/* "sts" of "sts.amazonaws.com" stays as CloudTrail has it; the last part of a path; is there a colon in an address? */
+/* Where the calls came from, as far as it is no endpoint: a source that is no address has a member of its own. */
+enum output_source { OUTPUT_SOURCE_NONE, OUTPUT_SOURCE_V4, OUTPUT_SOURCE_V6, OUTPUT_SOURCE_OTHER };
+enum output_source output_source(const json_t *finding, const char **ret_text);
+
+/* The last part of a path. */
 const char *output_file_name(const char *path);
-bool output_is_v6(const char *address);
 
 /* A command line as one text, quoted nowhere. NULL without one. New reference. */
 json_t *output_command(const json_t *process, size_t limit);

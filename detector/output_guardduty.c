@@ -43,13 +43,18 @@ static json_t *resource(const json_t *finding)
 
 /* ---- what was called, from where */
 
-static json_t *remote_address(const json_t *finding)
+/* An address, or what stood in its place. */
+static void put_source(json_t *api, const json_t *finding)
 {
-	const char *address = json_text_at(finding, "remote.address");
-	if (address == NULL)
-		return NULL;
-	return json_pack("{s:o}", output_is_v6(address) ? "ipAddressV6" : "ipAddressV4",
-	                 output_text(address, TEXT_BYTES));
+	const char *text;
+	enum output_source source = output_source(finding, &text);
+	json_put_text(api, "callerType", source == OUTPUT_SOURCE_OTHER ? "Domain" : "Remote IP");
+	if (source == OUTPUT_SOURCE_OTHER)
+		output_put(api, "domainDetails", json_pack("{s:o*}", "domain", output_text(text, TEXT_BYTES)));
+	else if (source != OUTPUT_SOURCE_NONE)
+		output_put(api, "remoteIpDetails",
+		           json_pack("{s:o*}", source == OUTPUT_SOURCE_V6 ? "ipAddressV6" : "ipAddressV4",
+		                     output_text(text, TEXT_BYTES)));
 }
 
 static json_t *remote_account(const json_t *finding)
@@ -68,11 +73,10 @@ static json_t *action(const json_t *finding)
 	json_t *api = json_object();
 	output_put(api, "api", text_at(call, "name"));
 	output_put(api, "serviceName", text_at(call, "service"));
-	json_put_text(api, "callerType", "Remote IP");
+	put_source(api, finding);
 	output_put(api, "userAgent", text_at(output_first(finding, "user_agents"), "user_agent"));
 	output_put(api, "errorCode", text_at(output_first(finding, "errors"), "code"));
 	output_put(api, "remoteAccountDetails", remote_account(finding));
-	output_put(api, "remoteIpDetails", remote_address(finding));
 	json_put(api, "affectedResources", json_object());
 	return json_pack("{s:s, s:o}", "actionType", "AWS_API_CALL", "awsApiCallAction", api);
 }

@@ -75,8 +75,10 @@ static json_t *caller(const json_t *finding)
 /* NULL where nothing is known of it: an endpoint has to have something that names it. */
 static json_t *source(const json_t *finding)
 {
+	const char *text;
 	json_t *endpoint = json_object();
-	output_put(endpoint, "ip", text_at(finding, "remote.address"));
+	bool is_address = output_source(finding, &text) != OUTPUT_SOURCE_OTHER;
+	output_put(endpoint, is_address ? "ip" : "domain", output_text(text, TEXT_BYTES));
 	output_put(endpoint, "uid", text_at(finding, "remote.vpc_endpoint_id"));
 	if (json_object_size(endpoint) == 0) {
 		json_decref(endpoint);

@@ -8,18 +8,28 @@ import subprocess
 import jsonschema
 import pytest
 
-from test_detect import (ACCOUNT, DATA, INSTANCE, KEY, OTRF, ROOT, THIEF, delivery, ledger, run)  # noqa: F401
+from test_detect import (ACCOUNT, DATA, INSTANCE, KEY, OTRF, ROOT, THIEF, delivery, ledger, placement, run)  # noqa: F401
 from test_detect import pytestmark  # noqa: F401
 
 FORMS = ("asff", "ocsf", "guardduty", "timesketch")
 INSIDE = DATA / "synthetic/inside_aws_endpoint.json"
 LONG = "/tmp/" + "\u202e\u00e9<script>" * 900
+
+
+def from_nowhere(folder):
+    """The real records with a source that is no address."""
+    path = folder / "nowhere.jsonl"
+    path.write_text(OTRF.read_text().replace('"1.2.3.4"', '"253.252.51.07"'))
+    return path
+
+
 CASES = {  # name -> deliveries, source, options
     "outside": ([delivery("2020-09-14T00:50:00Z")], OTRF, []),
     "inside": ([delivery("2020-09-14T00:50:00Z")], INSIDE, []),
     "hostile": ([delivery("2020-09-14T00:50:00Z", exe=LONG, role="\u202e <b>", user_agent="\x1b[2J" * 200)], INSIDE, []),
     "no process": ([delivery("2020-09-14T00:50:00Z", process=None, holders=[])], OTRF, []),
     "no ledger": (None, OTRF, []),
+    "no address": ([delivery("2020-09-14T00:50:00Z"), placement("198.51.100.10")], from_nowhere, []),
 }
 
 
@@ -35,6 +45,7 @@ def objects(form, text):
 def shown(ledger, tmp_path):  # noqa: F811
     def show(case, form):
         rows, source, options = CASES[case]
+        source = source(tmp_path) if callable(source) else source
         path = tmp_path / f"{case.replace(' ', '-')}.db" if rows else "none"
         if rows and not path.exists():
             ledger(*rows, name=path.name)
@@ -103,6 +114,19 @@ def test_ocsf_says(shown):
     assert {call["src_endpoint"]["owner"]["account"]["uid"] for call in calls} == {THIEF}
     assert receiver["file"]["path"] == "/usr/sbin/nginx" and receiver["pid"] == 7
     assert finding["is_alert"] is True and (finding["activity_id"], finding["status_id"]) == (1, 1)
+
+
+def test_source_that_is_no_address(shown):
+    """It stands where names do: what reads these forms refuses it as an address."""
+    [asff] = objects("asff", shown("no address", "asff"))
+    call = asff["Action"]["AwsApiCallAction"]
+    assert call["DomainDetails"] == dict(Domain="253.252.51.07") and "RemoteIpDetails" not in call
+    [guardduty] = objects("guardduty", shown("no address", "guardduty"))
+    call = guardduty["service"]["action"]["awsApiCallAction"]
+    assert call["domainDetails"] == dict(domain="253.252.51.07") and "remoteIpDetails" not in call
+    [ocsf] = objects("ocsf", shown("no address", "ocsf"))
+    sources = [evidence["src_endpoint"] for evidence in ocsf["evidences"] if "api" in evidence]
+    assert sources and all(source["domain"] == "253.252.51.07" and "ip" not in source for source in sources)
 
 
 def test_timesketch_says(shown):
