@@ -120,7 +120,8 @@ static void take_source(struct event *event)
 		event->source = is_aws_name(event->source_text) ? EVENT_SOURCE_AWS : EVENT_SOURCE_ODD;
 }
 
-static void take_endpoint(struct event *event)
+/* What AWS names as the owner of an endpoint of its own is no account. */
+static void take_endpoint(struct event *event, const char *owner)
 {
 	const char *digits = event->endpoint_id + strlen("vpce-");
 	if (event->endpoint_id[0] == '\0')
@@ -129,7 +130,7 @@ static void take_endpoint(struct event *event)
 		event->endpoint = EVENT_ENDPOINT_AWS;
 	else if (text_starts(event->endpoint_id, "vpce-") && strspn(digits, "0123456789abcdef") == strlen(digits) &&
 	         (strlen(digits) == 8 || strlen(digits) == 17))
-		event->endpoint = EVENT_ENDPOINT_ID;
+		event->endpoint = is_aws_name(owner) ? EVENT_ENDPOINT_AWS : EVENT_ENDPOINT_ID;
 	else
 		event->endpoint = EVENT_ENDPOINT_ODD;
 }
@@ -169,7 +170,7 @@ static void understand(struct raw *raw)
 	take_account(event->recipient_account, raw->recipient);
 	take_account(event->endpoint_account, raw->endpoint_account);
 	take_source(event);
-	take_endpoint(event);
+	take_endpoint(event, raw->endpoint_account);
 	take_session(raw);
 	event->is_network = strcmp(raw->category, "NetworkActivity") == 0 || text_starts(raw->type, "AwsVpceEvent");
 	event->is_console = event->is_console || strcmp(raw->type, "AwsConsoleSignIn") == 0;

@@ -25,7 +25,7 @@ enum event_source {
 enum event_endpoint {
 	EVENT_ENDPOINT_NONE,
 	EVENT_ENDPOINT_ID,  /* vpce- and 8 or 17 hexadecimal digits */
-	EVENT_ENDPOINT_AWS, /* AWS Internal or a service's name */
+	EVENT_ENDPOINT_AWS, /* AWS Internal or a service's name, as the endpoint or as its owner */
 	EVENT_ENDPOINT_ODD,
 };
 

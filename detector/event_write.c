@@ -72,6 +72,7 @@ static json_t *write_identity(const struct event *event)
 json_t *event_write(const struct event *event)
 {
 	json_t *record = json_object(), *addendum = json_object(), *additional = json_object();
+	bool is_aws_endpoint = event->endpoint == EVENT_ENDPOINT_AWS && event->endpoint_account[0] == '\0';
 	const struct member members[] = {
 		{"eventID", event->id},
 		{"eventVersion", event->version},
@@ -87,7 +88,7 @@ json_t *event_write(const struct event *event)
 		{"sessionCredentialFromConsole", event->is_console ? "true" : ""},
 		{"sourceIPAddress", event->source_text},
 		{"vpcEndpointId", event->endpoint_id},
-		{"vpcEndpointAccountId", event->endpoint_account},
+		{"vpcEndpointAccountId", is_aws_endpoint ? "AWS Internal" : event->endpoint_account},
 	};
 	const struct member added[] = {{"reason", event->is_addendum ? "UPDATED_DATA" : ""},
 	                               {"originalEventID", event->replaces}};

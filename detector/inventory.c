@@ -20,6 +20,7 @@ struct inventory {
 	struct inventory_account *accounts;
 	size_t count;
 	struct map by_id, by_name; /* account id, endpoint or VPC -> index */
+	struct map trusted_names;  /* endpoints */
 	struct cidr_set prefixes, trusted;
 	struct suppressions suppressions;
 };
@@ -46,16 +47,21 @@ MUST_USE static int add_prefix(struct inventory *inventory, size_t account, int 
 	return cidr_set_add(&inventory->prefixes, &cidr, (uint32_t)(account * USES + (size_t)use), err);
 }
 
+MUST_USE static int read_name(const char *prefix, const char *text, struct error *err)
+{
+	const char *digits = text + strlen(prefix);
+	if (text_starts(text, prefix) && strspn(digits, "0123456789abcdef") == strlen(digits) &&
+	    (strlen(digits) == 8 || strlen(digits) == 17))
+		return 0;
+	return error_set(err, ERROR_INPUT, "\"%.60s\": expected %s and 8 or 17 hexadecimal digits", text, prefix);
+}
+
 MUST_USE static int add_name(struct inventory *inventory, size_t account, const char *prefix, const char *text,
                              struct error *err)
 {
 	struct map_entry entry;
-	const char *digits = text + strlen(prefix);
-	if (!text_starts(text, prefix) || strspn(digits, "0123456789abcdef") != strlen(digits) ||
-	    (strlen(digits) != 8 && strlen(digits) != 17))
-		return error_set(err, ERROR_INPUT, "\"%.60s\": expected %s and 8 or 17 hexadecimal digits", text,
-		                 prefix);
-	if (map_add(&inventory->by_name, text, strlen(text), (uint32_t)account, &entry, err) < 0)
+	if (read_name(prefix, text, err) < 0 ||
+	    map_add(&inventory->by_name, text, strlen(text), (uint32_t)account, &entry, err) < 0)
 		return -1;
 	if (entry.value != account)
 		return error_set(err, ERROR_INPUT, "%s belongs to two accounts: %s and %s", text,
@@ -147,17 +153,28 @@ MUST_USE static int read_accounts(struct inventory *inventory, const json_t *lis
 	return 0;
 }
 
+/* An endpoint's id, an address or a prefix. */
+MUST_USE static int add_trusted(struct inventory *inventory, const char *text, struct error *err)
+{
+	struct cidr cidr;
+	struct map_entry entry;
+	if (text_starts(text, "vpce-"))
+		return read_name("vpce-", text, err) < 0
+		               ? -1
+		               : map_add(&inventory->trusted_names, text, strlen(text), 0, &entry, err);
+	if (read_prefix(text, &cidr, err) < 0)
+		return -1;
+	return cidr_set_add(&inventory->trusted, &cidr, 0, err);
+}
+
 MUST_USE static int read_trusted(struct inventory *inventory, const json_t *list, struct error *err)
 {
 	if (list != NULL && !json_is_array(list))
 		return error_set(err, ERROR_INPUT, "trusted_egress: expected a list");
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const char *text = json_string_value(json_array_get(list, i));
-		struct cidr cidr;
-		if (read_prefix(text != NULL ? text : "", &cidr, err) < 0)
+		if (add_trusted(inventory, text != NULL ? text : "", err) < 0)
 			return error_prefix(err, "trusted_egress");
-		if (cidr_set_add(&inventory->trusted, &cidr, 0, err) < 0)
-			return -1;
 	}
 	return 0;
 }
@@ -224,6 +241,7 @@ void inventory_free(struct inventory *inventory)
 		return;
 	map_done(&inventory->by_id);
 	map_done(&inventory->by_name);
+	map_done(&inventory->trusted_names);
 	cidr_set_done(&inventory->prefixes);
 	cidr_set_done(&inventory->trusted);
 	suppressions_done(&inventory->suppressions);
@@ -272,6 +290,11 @@ bool inventory_use(const struct inventory *inventory, const char *account_id, co
 bool inventory_is_trusted(const struct inventory *inventory, const struct address *address)
 {
 	return cidr_set_find(&inventory->trusted, address) != NULL;
+}
+
+bool inventory_is_trusted_endpoint(const struct inventory *inventory, const char *endpoint_id)
+{
+	return map_find(&inventory->trusted_names, endpoint_id, strlen(endpoint_id)) != MAP_NONE;
 }
 
 const struct suppressions *inventory_suppressions(const struct inventory *inventory)

@@ -42,8 +42,9 @@ const struct inventory_account *inventory_owner(const struct inventory *inventor
 MUST_USE bool inventory_use(const struct inventory *inventory, const char *account_id, const struct address *address,
                             enum inventory_use *ret);
 
-/* Egress that everybody may use: addresses on premises, a hub's. */
+/* Egress that everybody may use: addresses on premises, a hub's addresses and endpoints. */
 bool inventory_is_trusted(const struct inventory *inventory, const struct address *address);
+bool inventory_is_trusted_endpoint(const struct inventory *inventory, const char *endpoint_id);
 
 /* Which findings are known and not to be counted. */
 const struct suppressions *inventory_suppressions(const struct inventory *inventory);

@@ -132,7 +132,7 @@ static bool judge_activity(const struct call *c)
 	(void)text_copy(c->origin->endpoint_id, sizeof(c->origin->endpoint_id), passage->endpoint_id);
 	say(c->origin, "account %s logged the same call as network activity of its endpoint %s (event %s)",
 	    passage->owner, passage->endpoint_id, passage->event_id);
-	if (is_home(c, passage->owner))
+	if (is_home(c, passage->owner) || inventory_is_trusted_endpoint(c->world->inventory, passage->endpoint_id))
 		return decide(c, VERDICT_HOME, 0, SURE_HOME);
 	return decide_account(c, passage->owner, 3, SURE_INVENTORY);
 }
@@ -169,6 +169,10 @@ static bool judge_endpoint(const struct call *c)
 	if (event->endpoint != EVENT_ENDPOINT_ID) {
 		say(c->origin, "the endpoint is unreadable; behind an endpoint an address says nothing");
 		return decide(c, VERDICT_UNKNOWN, 7, SURE_NOTHING);
+	}
+	if (inventory_is_trusted_endpoint(c->world->inventory, event->endpoint_id)) {
+		say(c->origin, "endpoint %s is trusted egress in the inventory", event->endpoint_id);
+		return decide(c, VERDICT_HOME, 0, SURE_HOME);
 	}
 	if (account != NULL && strcmp(account->id, c->home->account_id) == 0) {
 		say(c->origin, "endpoint %s is the home account's in the inventory", event->endpoint_id);

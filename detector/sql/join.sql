@@ -9,8 +9,8 @@ used AS (
 		max(CASE WHEN {regexp}(r.endpoint_account, '^[0-9]{12}$') THEN r.endpoint_account ELSE '' END) AS endpoint_account,
 		max(CASE WHEN {aws:r.invoked_by} OR r.issuer_arn LIKE '%:role/aws:ec2-infrastructure' THEN 1 ELSE 0 END) AS by_aws,
 		max(CASE WHEN {aws:r.source} THEN 1 ELSE 0 END) AS aws_source,
-		max(CASE WHEN {aws:r.endpoint_id} THEN 1 ELSE 0 END) AS aws_endpoint,
-		max(CASE WHEN {regexp}(r.endpoint_id, '^vpce-([0-9a-f]{8}|[0-9a-f]{17})$') THEN 1 ELSE 0 END) AS good_endpoint,
+		max(CASE WHEN {aws:r.endpoint_id} OR ({aws:r.endpoint_account} AND {good:r.endpoint_id}) THEN 1 ELSE 0 END) AS aws_endpoint,
+		max(CASE WHEN {good:r.endpoint_id} THEN 1 ELSE 0 END) AS good_endpoint,
 		max(r.error) AS error, max(k.instance_id) AS instance_id, max(k.expires_at) AS expires_at,
 		max(CASE WHEN k.home_account <> '' THEN k.home_account ELSE r.account_id END) AS home
 	FROM kt_record r JOIN kt_key k ON r.access_key_id = k.access_key_id
@@ -65,7 +65,7 @@ judged AS (
 		CASE
 		WHEN u.by_aws = 1 OR u.aws_endpoint = 1 OR (u.endpoint_id = '' AND u.aws_source = 1) THEN 'aws'
 		WHEN u.endpoint_id <> '' AND u.good_endpoint = 0 THEN 'unknown'
-		WHEN u.endpoint_id <> '' AND e.account_id = u.home THEN 'home 0'
+		WHEN u.endpoint_id <> '' AND (t.endpoint_id IS NOT NULL OR e.account_id = u.home) THEN 'home 0'
 		WHEN u.endpoint_id <> '' AND u.endpoint_account <> '' AND u.home <> ''
 			AND (u.endpoint_account = u.home OR o.is_owner = 1) THEN 'home 0'
 		WHEN u.endpoint_id <> '' AND u.endpoint_account <> '' AND u.home <> '' THEN 'inside 1'
@@ -90,6 +90,7 @@ judged AS (
 		END AS verdict
 	FROM used u
 	LEFT JOIN kt_endpoint e ON u.endpoint_id = e.endpoint_id
+	LEFT JOIN kt_trusted_endpoint t ON u.endpoint_id = t.endpoint_id
 	LEFT JOIN place p ON u.event_id = p.event_id
 	LEFT JOIN machine m ON u.event_id = m.event_id
 	LEFT JOIN owner o ON u.event_id = o.event_id

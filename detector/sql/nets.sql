@@ -15,6 +15,7 @@ FROM (
 	) x
 ) y;
 CREATE OR REPLACE VIEW kt_endpoint AS SELECT value AS endpoint_id, account_id FROM kt_inventory WHERE kind = 'endpoints';
+CREATE OR REPLACE VIEW kt_trusted_endpoint AS SELECT DISTINCT value AS endpoint_id FROM kt_inventory WHERE kind = 'trusted_endpoints';
 CREATE OR REPLACE VIEW kt_account AS SELECT DISTINCT account_id FROM kt_inventory WHERE kind = 'account';
 CREATE OR REPLACE VIEW kt_key AS
 SELECT access_key_id, {max_by}(home_account, -moment) AS home_account, {max_by}(instance_id, -moment) AS instance_id,

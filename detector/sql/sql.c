@@ -33,6 +33,7 @@ const char *const sql_engine_names[SQL_ENGINE_COUNT] = {
 		", '0', '0000'), '1', '0001'), '2', '0010'), '3', '0011'), '4', '0100'), '5', '0101'), "               \
 		"'6', '0110'), '7', '0111'), '8', '1000'), '9', '1001'), 'a', '1010'), 'b', '1011'), "                 \
 		"'c', '1100'), 'd', '1101'), 'e', '1110'), 'f', '1111')"
+#define GOOD_ENDPOINT(regexp) regexp "(@, '^vpce-([0-9a-f]{8}|[0-9a-f]{17})$')"
 #define AWS_NAME                                                                                                       \
 	"(@ = 'AWS Internal' OR @ LIKE 'AWS Internal/%' OR @ LIKE '_%.amazonaws.com' OR @ LIKE '_%.amazonaws.com.cn' " \
 	"OR @ LIKE '_%.amazonaws.eu' OR @ LIKE '_%.api.aws' OR @ LIKE '_%.c2s.ic.gov' OR @ LIKE '_%.sc2s.sgov.gov' "   \
@@ -54,6 +55,7 @@ static const struct word {
 	{"max_by", {"argMax", "max_by", "max_by"}},
 	{"regexp", {"match", "regexp_like", "regexp_matches"}},
 	{"aws", {AWS_NAME, AWS_NAME, AWS_NAME}},
+	{"good", {GOOD_ENDPOINT("match"), GOOD_ENDPOINT("regexp_like"), GOOD_ENDPOINT("regexp_matches")}},
 	{"settings", {"\nSETTINGS join_use_nulls = 1", "", ""}},
 };
 
@@ -217,6 +219,17 @@ MUST_USE static int put_accounts(struct buffer *to, const json_t *accounts, stru
 	return 0;
 }
 
+/* Addresses and endpoints, which are compared each in its own way. */
+MUST_USE static int put_trusted(struct buffer *to, const json_t *list, struct error *err)
+{
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *text = json_string_value(json_array_get(list, i));
+		if (put_row(to, text_starts(text, "vpce-") ? "trusted_endpoints" : "trusted", "", text, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* The inventory is checked as `detect` checks it; then its file is a list of lists. */
 MUST_USE static int read_inventory(const char *path, json_t **ret, struct error *err)
 {
@@ -239,7 +252,7 @@ MUST_USE static int put_inventory(enum sql_engine engine, const json_t *inventor
 			return -1;
 	if (put_accounts(&rows, json_at(inventory, "own"), err) < 0 ||
 	    put_accounts(&rows, json_at(inventory, "affiliated"), err) < 0 ||
-	    put_list(&rows, "trusted", "", json_at(inventory, "trusted_egress"), err) < 0)
+	    put_trusted(&rows, json_at(inventory, "trusted_egress"), err) < 0)
 		return -1;
 	if (engine == SQL_CLICKHOUSE)
 		return buffer_printf(to, err,

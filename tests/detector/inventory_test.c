@@ -51,6 +51,7 @@ static void test_refuses(void **state)
 	         {"overlapping owners", "111122223333"}},
 		{"{\"trusted_egress\":\"1.2.3.4\"}", {"trusted_egress", "expected a list"}},
 		{"{\"trusted_egress\":[\"x\"]}", {"trusted_egress", "\"x\""}},
+		{"{\"trusted_egress\":[\"vpce-1\"]}", {"trusted_egress", "vpce- and 8 or 17"}},
 		{"{\"trusted_egress\":[7]}", {"trusted_egress", "expected an address"}},
 	};
 	(void)state;
@@ -101,7 +102,7 @@ static void test_lookups(void **state)
 		"\"vpcs\":[\"vpc-0123456789abcdef0\"]}],"
 		"\"affiliated\":[{" B
 		",\"networks\":[\"10.0.0.0/16\"],\"egress\":null,\"addresses\":[\"2600:1f18::/48\"]}],"
-		"\"trusted_egress\":[\"203.0.113.0/24\"]}",
+		"\"trusted_egress\":[\"203.0.113.0/24\",\"vpce-0eeeeeeeeeeeeeeee\"]}",
 		&err);
 	if (inventory == NULL)
 		fail_msg("%s", err.text);
@@ -125,6 +126,9 @@ static void test_lookups(void **state)
 	assert_true(inventory_account(inventory, "111122223333")->is_own);
 	assert_false(inventory_account(inventory, "444455556666")->is_own);
 	assert_null(inventory_account(inventory, "999988887777"));
+	assert_true(inventory_is_trusted_endpoint(inventory, "vpce-0eeeeeeeeeeeeeeee"));
+	assert_false(inventory_is_trusted_endpoint(inventory, "vpce-0123456789abcdef0"));
+	assert_null(inventory_endpoint(inventory, "vpce-0eeeeeeeeeeeeeeee"));
 	assert_true(address_parse("203.0.113.9", &address) && inventory_is_trusted(inventory, &address));
 	assert_true(address_parse("203.0.114.9", &address) && !inventory_is_trusted(inventory, &address));
 	inventory_free(inventory);

@@ -62,6 +62,14 @@ static const struct {
 	{"own IPv6", NO_INVENTORY, "\"sourceIPAddress\":\"2600:1f18::10\"", VERDICT_HOME, 0, "", 0, "own"},
 	{"own private address", 0, "\"sourceIPAddress\":\"10.0.1.2\"", VERDICT_HOME, 0, "", 0, "own"},
 	{"trusted egress", 0, "\"sourceIPAddress\":\"203.0.113.5\"", VERDICT_HOME, 0, "", 0, "trusted"},
+	{"a hub's trusted endpoint", 0,
+         "\"sourceIPAddress\":\"10.9.9.9\",\"vpcEndpointId\":\"vpce-0eeeeeeeeeeeeeeee\",\"vpcEndpointAccountId\":\"" HUB
+         "\"",
+         VERDICT_HOME, 0, "", 0, "trusted"},
+	{"an endpoint of AWS's own, by its owner", NO_INVENTORY,
+         "\"sourceIPAddress\":\"10.9.9.9\",\"vpcEndpointId\":\"vpce-0bbbbbbbbbbbbbbbb\",\"vpcEndpointAccountId\":"
+         "\"s3.amazonaws.com\"",
+         VERDICT_AWS, -1, "", 0, "AWS's own"},
 	{"the home account's NAT", 0, "\"sourceIPAddress\":\"18.236.253.47\"", VERDICT_HOME, 0, "", 0, "inventory"},
 	{"the home account's network", 0, "\"sourceIPAddress\":\"198.51.100.130\"", VERDICT_HOME, 0, "", 0,
          "inventory"},
@@ -206,7 +214,7 @@ static int setup(void **state)
 		"\",\"egress\":[\"18.236.253.47\"],\"networks\":[\"198.51.100.128/25\"],"
 		"\"addresses\":[\"198.51.100.200\"],\"endpoints\":[\"vpce-0aaaaaaaaaaaaaaaa\"]}],"
 		"\"affiliated\":[{\"account_id\":\"" FRIEND "\",\"egress\":[\"35.169.66.138\"],\"endpoints\":"
-		"[\"vpce-0cccccccccccccccc\"]}],\"trusted_egress\":[\"203.0.113.0/24\"]}");
+		"[\"vpce-0cccccccccccccccc\"]}],\"trusted_egress\":[\"203.0.113.0/24\",\"vpce-0eeeeeeeeeeeeeeee\"]}");
 	if (inventory_open(path, &inventory, &err) < 0 || inventory_open(NULL, &no_inventory, &err) < 0 ||
 	    ranges_open(NULL, &ranges, &err) < 0)
 		fail_msg("%s", err.text);

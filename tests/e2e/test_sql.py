@@ -55,13 +55,13 @@ def test_places_and_inventory(tmp_path):
     inventory = tmp_path / "inventory.json"
     inventory.write_text(json.dumps(dict(
         own=[dict(account_id="111122223333", name="x'y", egress=["198.51.100.7"], endpoints=["vpce-0123456789abcdef0"])],
-        affiliated=[dict(account_id="444455556666", networks=["2001:db8::/32"])], trusted_egress=["192.0.2.0/28"])))
+        affiliated=[dict(account_id="444455556666", networks=["2001:db8::/32"])], trusted_egress=["192.0.2.0/28", "vpce-0123abcd"])))
     text = text_of("--engine", "clickhouse", "--inventory", inventory, "--trail", "it's/*.json.gz", "--rows", "s3://b/r",
                    "--ip-ranges", "ranges.json")
     assert "FROM file('it''s/*.json.gz', 'JSONAsString')" in text and "FROM s3('s3://b/r', 'JSONAsString')" in text
     for row in ("('account', '111122223333', '')", "('egress', '111122223333', '198.51.100.7')",
                 "('endpoints', '111122223333', 'vpce-0123456789abcdef0')", "('networks', '444455556666', '2001:db8::/32')",
-                "('trusted', '', '192.0.2.0/28')", "('closed', '', '10.0.0.0/8')"):
+                "('trusted', '', '192.0.2.0/28')", "('trusted_endpoints', '', 'vpce-0123abcd')", "('closed', '', '10.0.0.0/8')"):
         assert row in text
     assert "REPLACE_WITH" not in text and "x'y" not in text
     athena = text_of("--engine", "athena", "--inventory", inventory, "--trail", "s3://b/AWSLogs")

@@ -48,7 +48,7 @@ INVENTORY = dict(
               endpoints=["vpce-0aaaaaaaaaaaaaaa1"])],
     affiliated=[dict(account_id=FRIEND, egress=["198.51.100.80/29"], addresses=["2001:db8:f::1"],
                      endpoints=["vpce-0bbbbbbbbbbbbbbb1"])],
-    trusted_egress=["192.0.2.128/28", "2001:db8:7::/48"])
+    trusted_egress=["192.0.2.128/28", "2001:db8:7::/48", "vpce-0eeeeeeeeeeeeeeee"])
 RANGES = dict(
     syncToken="1", createDate="2026-02-01-00-00-00",
     prefixes=[dict(ip_prefix=net, service=service, region="eu-west-1", network_border_group="eu-west-1") for net, service
@@ -62,7 +62,7 @@ SOURCES = ["10.1.2.3", "198.51.100.10", "2001:db8:1::5", "172.31.5.9", "172.31.6
            "2600:1f18::1", "2600:1f20::1", "10.9.9.9", "169.254.1.1", "fe80::1", "::1", "AWS Internal",
            "ec2.amazonaws.com", "some host", "", "8.8.8.8", "2001:4860:4860::8888"]
 ENDPOINTS = ["vpce-0aaaaaaaaaaaaaaa1", "vpce-0bbbbbbbbbbbbbbb1", "vpce-0cccccccccccccccc", "vpce-0123abcd", "AWS Internal",
-             "vpce-nothing", "s3.amazonaws.com"]
+             "vpce-nothing", "s3.amazonaws.com", "vpce-0eeeeeeeeeeeeeeee"]
 ENDPOINT_OWNERS = ["", HOME, FRIEND, OTHER, STRANGER, "AWS Internal"]
 
 

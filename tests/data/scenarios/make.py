@@ -368,7 +368,7 @@ case("inside-errors", "denied calls are uses too",
 case("inside-endpoint-unknown", "an old record through an endpoint that nobody knows", [through(THIEF_VPCE)],
      inside(2, None, THIEF_VPCE))
 case("inside-endpoint-odd-owner", "an owner that is no account is none",
-     [through(THIEF_VPCE, "AWS Internal")], inside(2, None, THIEF_VPCE))
+     [through(THIEF_VPCE, "2109876543210")], inside(2, None, THIEF_VPCE))
 case("inside-endpoint-inventory", "an affiliated account's endpoint, by the inventory", [through(FRIEND_VPCE)],
      inside(2, FRIEND, FRIEND_VPCE, "MEDIUM", relation="affiliated"), inventory=friend(endpoints=[FRIEND_VPCE]))
 case("inside-endpoint-made-elsewhere", "the endpoint's making is in a stranger's log",
@@ -904,6 +904,21 @@ case("suppressed-endpoint-of-two", "the account has another endpoint, of which n
 case("suppressed-endpoint-and-address", "the account has an address, too",
      [allocate("00:05", THIEF), through(THIEF_VPCE, THIEF), use(EC2)], inside(1, THIEF, THIEF_VPCE, count=2),
      inventory={"suppressions": [{**HIDES, "type": "*", "remote": THIEF_VPCE}]})
+case("home-hub-endpoint-trusted", "the hub's endpoint, through which every account of ours goes, by the inventory",
+     [through(FRIEND_VPCE, HUB)], inventory={**friend(HUB), "trusted_egress": [FRIEND_VPCE]})
+case("home-hub-endpoint-trusted-old", "the same in a record that does not name the owner", [through(FRIEND_VPCE)],
+     inventory={**friend(HUB, endpoints=[FRIEND_VPCE]), "trusted_egress": [FRIEND_VPCE]})
+CALL = use(EC2)
+case("home-hub-endpoint-trusted-activity", "the call's own record names no endpoint, the hub's record of it does",
+     [CALL, activity(CALL, HUB, FRIEND_VPCE)], inventory={**friend(HUB), "trusted_egress": [FRIEND_VPCE]})
+case("inside-hub-endpoint-beside-a-trusted-one", "another endpoint of the hub's", [through(THIEF_VPCE, HUB)],
+     inside(1, HUB, THIEF_VPCE, "MEDIUM", relation="affiliated"), inventory={**friend(HUB), "trusted_egress": [FRIEND_VPCE]})
+
+# ---- endpoints of AWS's own, by their owner
+
+case("aws-endpoint-owner", "an endpoint in a network of AWS's own, which CloudTrail names in place of an account",
+     [through(THIEF_VPCE, "AWS Internal")])
+case("aws-endpoint-owner-service", "the same with the name of a service", [through(THIEF_VPCE, "redshift.amazonaws.com")])
 
 
 def main():
