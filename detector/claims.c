@@ -97,10 +97,13 @@ MUST_USE static int give_ipv6(const struct reading *reading, const json_t *set, 
 
 /* ---- addresses */
 
+/* In Wavelength zones the address is the carrier's, on Outposts the customer's own. */
 static int allocate(const struct reading *reading, struct error *err)
 {
 	const struct claim claim = {.kind = CLAIM_OWN,
-	                            .address = TEXT_OF(reading->record, "responseElements.publicIp"),
+	                            .address =
+	                                    TEXT_OF(reading->record, "responseElements.publicIp",
+	                                            "responseElements.carrierIp", "responseElements.customerOwnedIp"),
 	                            .allocation = TEXT_OF(reading->record, "responseElements.allocationId")};
 	return give(reading, claim, err);
 }

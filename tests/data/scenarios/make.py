@@ -920,6 +920,16 @@ case("aws-endpoint-owner", "an endpoint in a network of AWS's own, which CloudTr
      [through(THIEF_VPCE, "AWS Internal")])
 case("aws-endpoint-owner-service", "the same with the name of a service", [through(THIEF_VPCE, "redshift.amazonaws.com")])
 
+# ---- addresses that are called otherwise
+
+case("home-address-of-a-carrier", "in a Wavelength zone: the carrier's address that the home account was given",
+     [ec2("AllocateAddress", "00:05", HOME, {"domain": "vpc", "networkBorderGroup": "us-east-1-wl1-bos-wlz-1"},
+          {"carrierIp": EC2, "domain": "vpc", "allocationId": f"eipalloc-{HOME}{EC2}"}),
+      associate("00:06", HOME, INSTANCE), use(EC2)])
+case("home-address-of-the-customer", "on an Outpost: an address of the customer's own pool",
+     [ec2("AllocateAddress", "00:05", HOME, {"domain": "vpc", "customerOwnedIpv4Pool": "ipv4pool-coip-1"},
+          {"customerOwnedIp": OUTSIDE, "domain": "vpc", "allocationId": "eipalloc-coip"}), use(OUTSIDE)])
+
 
 def main():
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE
