@@ -44,6 +44,35 @@ static int take_finding(void *context, const json_t *finding, struct error *err)
 	return 0;
 }
 
+/* How little a finding says of what is to be done first: smaller is more. Known and suppressed ones come last; of
+ * equally severe ones, those that name a stranger's account come first, since that is whom to report. */
+static int64_t little(const json_t *finding)
+{
+	static const char *const severities[] = {"HIGH", "MEDIUM", "LOW"};
+	const char *severity = json_text_at(finding, "severity"), *relation = json_text_at(finding, "remote.relation");
+	bool is_suppressed = json_is_true(json_at(finding, "suppressed"));
+	bool is_strangers = relation != NULL && strcmp(relation, "unaffiliated") == 0 &&
+	                    json_text_at(finding, "remote.account_id") != NULL;
+	int place = severity != NULL ? name_index(severities, ARRAY_LENGTH(severities), severity) : -1;
+	int64_t rung = 9;
+	(void)json_int_at(finding, "rung", &rung);
+	return (is_suppressed ? 1000 : 0) + (place >= 0 ? place : 9) * 100 + (is_strangers ? 0 : 10) + rung;
+}
+
+/* The finding that all else is told by. */
+static void lead(json_t *findings)
+{
+	size_t first = 0;
+	for (size_t i = 1; i < json_array_size(findings); i++)
+		if (little(json_array_get(findings, i)) < little(json_array_get(findings, first)))
+			first = i;
+	if (first == 0)
+		return;
+	json_t *finding = json_incref(json_array_get(findings, first));
+	(void)json_array_remove(findings, first);
+	(void)json_array_insert_new(findings, 0, finding);
+}
+
 MUST_USE static int name_key(struct findings *findings, const char *id, struct subject *subject, struct error *err)
 {
 	const struct findings_filter filter = {.id = id};
@@ -72,6 +101,8 @@ MUST_USE static int read_findings(struct findings *findings, const char *id, str
 		return -1;
 	if (findings_list(findings, &all, take_finding, &search, err) < 0)
 		return -1;
+	if (id == NULL)
+		lead(subject->findings);
 	return findings_uses(findings, subject->findings, SUBJECT_ROWS_MAX, take_use, subject, &subject->uses_omitted,
 	                     err);
 }

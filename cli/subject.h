@@ -9,9 +9,10 @@
 struct subject {
 	char key[KEY_ID_BYTES];  /* that was used or delivered; "" for a finding whose records name none */
 	char root[KEY_ID_BYTES]; /* the delivered key that it descends from; most often the same */
-	json_t *findings;   /* on that key or on one that descends from it; the named one first, then by severity */
-	json_t *delivered;  /* of ledger_keys, for `root`; null if it was never handed out by this ledger */
-	json_t *deliveries; /* of `root`, oldest first, at most SUBJECT_ROWS_MAX */
+	json_t *findings;        /* on that key or on one that descends from it: the named one first, or the one that
+	                            says most of what is to be done; then by severity */
+	json_t *delivered;       /* of ledger_keys, for `root`; null if it was never handed out by this ledger */
+	json_t *deliveries;      /* of `root`, oldest first, at most SUBJECT_ROWS_MAX */
 	size_t deliveries_omitted;
 	json_t *uses; /* of all those findings: store/findings.h's, by time, at most SUBJECT_ROWS_MAX */
 	int64_t uses_omitted;

@@ -70,6 +70,32 @@ def test_whose_account_comes_first(found):
     assert shown.isascii() and "\x1b" not in shown
 
 
+STRANGERS = dict(vpcEndpointId="vpce-0bbbbbbbbbbbbbbbb", vpcEndpointAccountId=THIEF, eventVersion="1.11")
+
+
+def test_account_that_is_named_comes_before_an_address(found):
+    """A key with several findings: whom to report is what the plan begins with, though it was used elsewhere before."""
+    path, findings = found([record(1, "2020-09-14T01:00:00Z", "s3.amazonaws.com", "ListBuckets", KEY, PRINCIPAL),
+                            record(2, "2020-09-14T01:30:00Z", "s3.amazonaws.com", "ListBuckets", KEY, PRINCIPAL, **STRANGERS)])
+    assert [finding["remote"]["account_id"] for finding in findings] == [None, THIEF]
+    plan = contain(path, KEY)
+    assert plan["other_side"]["account_id"] == THIEF and THIEF in plan["report"]["text"]
+    assert [one["id"] for one in plan["findings"]] == [findings[1]["id"], findings[0]["id"]]
+    assert contain(path, findings[0]["id"])["other_side"]["address"] == OUTSIDE_ADDRESS
+
+
+def test_known_one_does_not_come_first(found, tmp_path):
+    """What the inventory hides is not what the plan begins with."""
+    inventory = tmp_path / "inventory.json"
+    inventory.write_text(json.dumps(dict(suppressions=[dict(type="*", remote=THIEF, reason="our own scanner")])))
+    path, _ = found([record(1, "2020-09-14T01:00:00Z", "s3.amazonaws.com", "ListBuckets", KEY, PRINCIPAL, **STRANGERS),
+                     record(2, "2020-09-14T01:30:00Z", "s3.amazonaws.com", "ListBuckets", KEY, PRINCIPAL)])
+    run("detect", "--ledger", path, "--inventory", inventory, tmp_path / "trail.json")
+    plan = contain(path, KEY)
+    assert plan["other_side"]["address"] == OUTSIDE_ADDRESS
+    assert [one["suppressed_because"] for one in plan["findings"]] == [None, "our own scanner"]
+
+
 def test_policies(found):
     path, [finding] = found(INSIDE)
     plan = contain(path, KEY)
