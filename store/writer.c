@@ -5,12 +5,12 @@
 #include "store/writer.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/condition.h"
 #include "common/log.h"
 #include "store/ship.h"
 #include "store/sink.h"
@@ -20,9 +20,9 @@
 #define NAP_MS 10      /* so long a row that nobody waits for may wait for others, to go to disk with them */
 
 struct job {
-	struct sink_row row; /* first: the sink gets a list of these */
-	bool waited_for, is_done;
-	pthread_cond_t done; /* only of jobs that are waited for */
+	struct sink_row row;      /* first: the sink gets a list of these */
+	struct writer_wait *wait; /* whose row it is; NULL: nobody waits */
+	bool *ret_durable;        /* in that */
 };
 
 struct writer {
@@ -36,6 +36,7 @@ struct writer {
 	pthread_mutex_t mutex; /* guards what follows */
 	pthread_cond_t wake;
 	struct sink_row *first, **last;
+	struct sink_row *batch; /* being written */
 	size_t waiting, urgent; /* rows; of these, such that somebody waits for */
 	bool stop, is_failing, held;
 	bool is_napping; /* looks by itself for what has come, in a moment */
@@ -52,29 +53,16 @@ static struct job *job_of(struct sink_row *row)
 static void job_free(struct job *job)
 {
 	packed_done(&job->row.packed);
-	if (job->waited_for)
-		(void)pthread_cond_destroy(&job->done);
 	free(job);
 }
 
-/* The clock on the wall may be set back for hours; waiting must not take as long. */
-static void condition_init(pthread_cond_t *condition)
+static void jobs_free(struct sink_row *first)
 {
-	pthread_condattr_t monotonic;
-	(void)pthread_condattr_init(&monotonic);
-	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(condition, &monotonic);
-	(void)pthread_condattr_destroy(&monotonic);
-}
-
-static struct timespec after_ms(int64_t ms)
-{
-	struct timespec until;
-	(void)clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += ms % 1000 * 1000000;
-	until.tv_sec += ms / 1000 + until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
-	return until;
+	while (first != NULL) {
+		struct job *job = job_of(first);
+		first = first->next;
+		job_free(job);
+	}
 }
 
 /* ---- the thread's side */
@@ -96,28 +84,36 @@ static void write_batch(struct writer *writer, struct sink_row *batch)
 	(void)pthread_mutex_unlock(&writer->mutex);
 }
 
-/* Hands results out. Jobs that are waited for belong to their callers from here on. */
+/* With the mutex held. True: it was the last one that this one waits for. */
+static bool decide(struct writer_wait *wait, const struct job *job)
+{
+	*job->ret_durable = job->row.result == 0;
+	if (job->row.result != 0)
+		wait->problem = job->row.problem;
+	return --wait->open == 0;
+}
+
+/* Hands results out: whoever waited is told without the mutex, in the order of the rows. */
 static void finish_batch(struct writer *writer, struct sink_row *batch)
 {
-	struct sink_row *ours = NULL;
+	struct writer_wait *told = NULL, **last = &told;
 	(void)pthread_mutex_lock(&writer->mutex);
-	while (batch != NULL) {
-		struct job *job = job_of(batch);
-		batch = batch->next;
-		job->is_done = true;
-		if (job->waited_for) {
-			(void)pthread_cond_signal(&job->done);
+	for (struct sink_row *row = batch; row != NULL; row = row->next) {
+		struct writer_wait *wait = job_of(row)->wait;
+		if (wait == NULL || !decide(wait, job_of(row)))
 			continue;
-		}
-		job->row.next = ours;
-		ours = &job->row;
+		*last = wait;
+		last = &wait->next;
 	}
+	*last = NULL;
+	writer->batch = NULL;
 	(void)pthread_mutex_unlock(&writer->mutex);
-	while (ours != NULL) {
-		struct job *job = job_of(ours);
-		ours = ours->next;
-		job_free(job);
+	while (told != NULL) {
+		struct writer_wait *wait = told;
+		told = wait->next; /* it may be gone once it is told */
+		wait->done(wait);
 	}
+	jobs_free(batch);
 }
 
 /* With the mutex held: waits until there is something to do. What became of deliveries goes to disk with the next
@@ -128,7 +124,8 @@ static void wait_for_work(struct writer *writer)
 	while (!writer->stop && (writer->held || writer->urgent == 0)) {
 		bool is_short = !writer->held && writer->first == NULL && (writer->is_failing || writer->is_busy);
 		bool naps = !writer->held && !is_short && (writer->first != NULL || !has_napped);
-		struct timespec until = after_ms(naps ? NAP_MS : writer->is_failing ? SINK_RETRY_MS : UPKEEP_PAUSE_MS);
+		int64_t ms = naps ? NAP_MS : writer->is_failing ? SINK_RETRY_MS : UPKEEP_PAUSE_MS;
+		struct timespec until = condition_after(ms);
 		writer->is_napping = naps;
 		int waited = naps || is_short ? pthread_cond_timedwait(&writer->wake, &writer->mutex, &until)
 		                              : pthread_cond_wait(&writer->wake, &writer->mutex);
@@ -147,7 +144,7 @@ static struct sink_row *take_batch(struct writer *writer, bool *ret_stop)
 	struct sink_row *batch = writer->first, **cut = &writer->first;
 	size_t taken = 0;
 	while (*cut != NULL && taken < BATCH_MAX) {
-		writer->urgent -= job_of(*cut)->waited_for;
+		writer->urgent -= job_of(*cut)->wait != NULL;
 		cut = &(*cut)->next;
 		taken++;
 	}
@@ -156,17 +153,10 @@ static struct sink_row *take_batch(struct writer *writer, bool *ret_stop)
 	if (writer->first == NULL)
 		writer->last = &writer->first;
 	writer->waiting -= taken;
+	writer->batch = batch;
 	*ret_stop = writer->stop && batch == NULL;
 	(void)pthread_mutex_unlock(&writer->mutex);
 	return batch;
-}
-
-static struct upkeep_limits limits_now(struct writer *writer)
-{
-	(void)pthread_mutex_lock(&writer->mutex);
-	struct upkeep_limits limits = writer->limits;
-	(void)pthread_mutex_unlock(&writer->mutex);
-	return limits;
 }
 
 static void *run(void *argument)
@@ -180,102 +170,113 @@ static void *run(void *argument)
 		if (batch != NULL || writer->is_failing) /* only this thread changes it */
 			write_batch(writer, batch);
 		finish_batch(writer, batch);
-		struct upkeep_limits limits = limits_now(writer);
+		(void)pthread_mutex_lock(&writer->mutex);
+		struct upkeep_limits limits = writer->limits;
+		(void)pthread_mutex_unlock(&writer->mutex);
 		writer->is_busy = sink_tidy(writer->sink, &limits); /* nobody waits for this */
 	}
 }
 
 /* ---- the callers' side */
 
-/* Out of the queue, if it is still in there. */
-static bool take_back(struct writer *writer, struct sink_row *row)
+MUST_USE static int make_jobs(const struct entry *entries, size_t count, struct writer_wait *wait,
+                              struct sink_row **ret, struct error *err)
 {
-	struct sink_row **at = &writer->first;
-	while (*at != NULL && *at != row)
-		at = &(*at)->next;
-	if (*at == NULL)
-		return false;
-	*at = row->next;
-	if (*at == NULL)
-		writer->last = at;
-	writer->waiting--;
-	writer->urgent -= job_of(row)->waited_for;
-	return true;
+	struct sink_row *first = NULL, **last = &first;
+	for (size_t i = 0; i < count; i++) {
+		struct job *job = calloc(1, sizeof(*job));
+		if (job == NULL || packed_make(&entries[i], &job->row.packed, err) < 0) {
+			free(job);
+			jobs_free(first);
+			return job == NULL ? error_set(err, ERROR_MEMORY, "no memory for a row") : -1;
+		}
+		job->wait = wait;
+		job->ret_durable = wait != NULL ? &wait->is_durable[i] : NULL;
+		*last = &job->row;
+		last = &job->row.next;
+	}
+	*ret = first;
+	return 0;
 }
 
-/* Waits until the row is durable. With a disk that does not answer it is given up: taken back while that is possible,
- * else left to the thread, and may become durable after all. */
-MUST_USE static int wait_for(struct writer *writer, struct job *job, struct error *err)
+/* Takes the jobs over, all or none. */
+MUST_USE static int enqueue(struct writer *writer, struct sink_row *first, size_t count, struct error *err)
 {
-	struct timespec until = after_ms(writer->patience_ms);
-	while (!job->is_done && pthread_cond_timedwait(&job->done, &writer->mutex, &until) != ETIMEDOUT)
-		continue;
-	if (job->is_done) {
-		int result =
-			job->row.result == 0 ? 0 : error_set(err, job->row.problem.code, "%s", job->row.problem.text);
-		job_free(job);
-		return result;
-	}
-	writer->dropped++;
-	if (take_back(writer, &job->row)) {
-		job_free(job);
-	} else {
-		(void)pthread_cond_destroy(&job->done);
-		job->waited_for = false;
-	}
-	return error_set(err, ERROR_TIMEOUT, "the disk has not taken a row for %lld ms",
-	                 (long long)writer->patience_ms);
-}
-
-/* Takes the job over. */
-MUST_USE static int enqueue(struct writer *writer, struct job *job, struct error *err)
-{
-	int result = 0;
+	bool is_urgent = job_of(first)->wait != NULL;
 	(void)pthread_mutex_lock(&writer->mutex);
-	if (writer->waiting >= QUEUE_MAX || writer->stop) {
-		writer->dropped++;
-		job_free(job);
-		result = error_set(err, ERROR_LIMIT, "%d rows wait for the disk", QUEUE_MAX);
-	} else {
-		*writer->last = &job->row;
-		writer->last = &job->row.next;
-		writer->waiting++;
-		writer->urgent += job->waited_for;
-		if (job->waited_for || !writer->is_napping)
+	bool has_room = writer->waiting + count <= QUEUE_MAX && !writer->stop;
+	if (has_room) {
+		*writer->last = first;
+		while (*writer->last != NULL)
+			writer->last = &(*writer->last)->next;
+		writer->waiting += count;
+		writer->urgent += is_urgent ? count : 0;
+		if (is_urgent || !writer->is_napping)
 			(void)pthread_cond_signal(&writer->wake);
-		if (job->waited_for)
-			result = wait_for(writer, job, err);
+	} else {
+		writer->dropped += count;
 	}
 	(void)pthread_mutex_unlock(&writer->mutex);
-	return result;
+	if (has_room)
+		return 0;
+	jobs_free(first);
+	return error_set(err, ERROR_LIMIT, "%d rows wait for the disk", QUEUE_MAX);
 }
 
-MUST_USE static struct job *job_new(const struct entry *entry, bool waited_for, struct error *err)
+void writer_append_then(struct writer *writer, const struct entry *entries, size_t count, struct writer_wait *wait)
 {
-	struct job *job = calloc(1, sizeof(*job));
-	if (job == NULL || packed_make(entry, &job->row.packed, err) < 0) {
-		if (job == NULL)
-			(void)error_set(err, ERROR_MEMORY, "no memory for a row");
-		free(job);
-		return NULL;
+	struct sink_row *first;
+	*wait = (struct writer_wait){
+		.done = wait->done, .open = count, .until_ms = clock_monotonic_ms() + writer->patience_ms};
+	/* From the moment they are queued it may be told, and gone. */
+	if (make_jobs(entries, count, wait, &first, &wait->problem) == 0 &&
+	    enqueue(writer, first, count, &wait->problem) == 0)
+		return;
+	wait->open = 0;
+	wait->done(wait);
+}
+
+/* With the mutex held: out of the queue, as far as they are still in there. */
+static void take_back(struct writer *writer, const struct writer_wait *wait)
+{
+	struct sink_row **at = &writer->first;
+	while (*at != NULL) {
+		struct job *job = job_of(*at);
+		if (job->wait != wait) {
+			at = &(*at)->next;
+			continue;
+		}
+		*at = job->row.next;
+		job_free(job);
+		writer->waiting--;
+		writer->urgent--;
 	}
-	job->waited_for = waited_for;
-	if (waited_for)
-		condition_init(&job->done);
-	return job;
+	writer->last = at;
 }
 
-int writer_append(struct writer *writer, const struct entry *entry, struct error *err)
+bool writer_give_up(struct writer *writer, struct writer_wait *wait)
 {
-	struct job *job = job_new(entry, true, err);
-	return job == NULL ? -1 : enqueue(writer, job, err);
+	(void)pthread_mutex_lock(&writer->mutex);
+	bool is_open = wait->open > 0;
+	if (is_open) {
+		writer->dropped += wait->open;
+		take_back(writer, wait);
+		for (struct sink_row *row = writer->batch; row != NULL; row = row->next)
+			if (job_of(row)->wait == wait)
+				job_of(row)->wait = NULL;
+		wait->open = 0;
+		(void)error_set(&wait->problem, ERROR_TIMEOUT, "the disk has not taken a row for %lld ms",
+		                (long long)writer->patience_ms);
+	}
+	(void)pthread_mutex_unlock(&writer->mutex);
+	return is_open;
 }
 
 void writer_append_later(struct writer *writer, const struct entry *entry)
 {
 	struct error problem = {0};
-	struct job *job = job_new(entry, false, &problem);
-	if (job == NULL || enqueue(writer, job, &problem) < 0)
+	struct sink_row *row;
+	if (make_jobs(entry, 1, NULL, &row, &problem) < 0 || enqueue(writer, row, 1, &problem) < 0)
 		log_line(LOG_LEVEL_WARNING, "row_dropped", "reason=\"%s\"", problem.text);
 }
 
@@ -332,15 +333,15 @@ int writer_reopen(struct writer *writer, int (*between)(void *context, struct er
 void writer_release(struct writer *writer, const struct entry *first)
 {
 	struct error problem = {0};
-	struct job *job = first != NULL ? job_new(first, false, &problem) : NULL;
-	if (first != NULL && job == NULL)
+	struct sink_row *row = NULL;
+	if (first != NULL && make_jobs(first, 1, NULL, &row, &problem) < 0)
 		log_line(LOG_LEVEL_ERROR, "row_dropped", "reason=\"%s\"", problem.text);
 	(void)pthread_mutex_lock(&writer->mutex);
-	if (job != NULL) {
-		job->row.next = writer->first;
+	if (row != NULL) {
+		row->next = writer->first;
 		if (writer->first == NULL)
-			writer->last = &job->row.next;
-		writer->first = &job->row;
+			writer->last = &row->next;
+		writer->first = row;
 		writer->waiting++;
 	}
 	writer->held = false;

@@ -38,8 +38,30 @@ void writer_reopen_lines(struct writer *writer);
 /* Other limits, from now on. */
 void writer_limit(struct writer *writer, const struct upkeep_limits *limits);
 
-/* Returns 0 once the row is durable, in the ledger or, failing that, in the journal; -1 when it is in neither, or
- * (ERROR_TIMEOUT) not known to be: it may still become durable, and nothing must be answered on its word. */
+/* What becomes of rows that are waited for without standing still. It stays in place until `done` is called, or
+ * writer_give_up() has returned true; until then only `done` and `until_ms` may be looked at. */
+#define WRITER_TOGETHER_MAX 8
+struct writer_wait {
+	/* Set before. Called once, when each row is durable or has failed, by the writer's thread, or by
+	 * writer_append_then() itself. The ledger stands still meanwhile: it must not wait for anything. */
+	void (*done)(struct writer_wait *wait);
+	int64_t until_ms;                     /* of clock_monotonic_ms(): who waits longer should give up */
+	bool is_durable[WRITER_TOGETHER_MAX]; /* each row, in the ledger or, failing that, in the journal */
+	struct error problem;                 /* why one is not; ERROR_NONE: all are */
+	size_t open;                          /* the writer's own, as is the next */
+	struct writer_wait *next;
+};
+
+/* Queues rows, up to WRITER_TOGETHER_MAX of them, all or none, and does not wait. */
+void writer_append_then(struct writer *writer, const struct entry *entries, size_t count, struct writer_wait *wait);
+
+/* True: what is not decided by now is given up (ERROR_TIMEOUT): it may become durable after all, but `done` will not be
+ * called, and nothing must be answered on its word. False: `done` has been called, or is about to be. */
+MUST_USE bool writer_give_up(struct writer *writer, struct writer_wait *wait);
+
+/* The same, standing still: returns 0 once the row is durable, in the ledger or, failing that, in the journal; -1 when
+ * it is in neither, or (ERROR_TIMEOUT) not known to be: it may still become durable, and nothing must be answered on
+ * its word. */
 MUST_USE int writer_append(struct writer *writer, const struct entry *entry, struct error *err);
 
 /* Queues a row that nobody waits for; it is durable at the latest with the next waited-for one. Dropped rows (queue

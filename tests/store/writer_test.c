@@ -178,14 +178,6 @@ static int count_commits(void)
 	return commits;
 }
 
-static void append_later(struct writer *writer, unsigned number)
-{
-	CLEANUP_JSON json_t *body = json_pack("{s:s}", "outcome", "delivered");
-	struct entry entry = {.kind = "outcome", .subject = "1", .at_us = ROWS_START + number, .body = body};
-	(void)snprintf(entry.id, sizeof(entry.id), "outcome-%08x", number);
-	writer_append_later(writer, &entry);
-}
-
 static void syncs_for_nobody_only_in_the_end(void **state)
 {
 	struct writer *writer = open_writer(true);
@@ -195,13 +187,13 @@ static void syncs_for_nobody_only_in_the_end(void **state)
 	int before = count_commits();
 	for (int i = 0; i < rounds; i++) {
 		int64_t began_ms = clock_monotonic_ms();
-		append_later(writer, (unsigned)i);
+		rows_append_later(writer, (unsigned)i);
 		(void)usleep(1000); /* time enough to write it at once, and less than it may wait */
 		assert_int_equal(rows_append_numbered(writer, (unsigned)i, NULL), 0);
 		slow += clock_monotonic_ms() - began_ms > 5;
 	}
 	assert_in_range(count_commits() - before, rounds, rounds + slow);
-	append_later(writer, 1001);
+	rows_append_later(writer, 1001);
 	for (int i = 0; i < 500 && rows_number(path, "SELECT count(*) FROM record") < 2 * rounds + 2; i++)
 		(void)usleep(10000);
 	assert_int_equal(rows_verify(path, NULL), 2 * rounds + 2);
@@ -341,21 +333,13 @@ static void ships_each_row_as_a_line(void **state)
 
 /* ---- when the ledger cannot be written */
 
-static sqlite3 *lock_ledger(void)
-{
-	sqlite3 *db = NULL;
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
-	return db;
-}
-
 static void fails_when_told_to(void **state)
 {
 	struct writer *writer = open_writer(false);
 	struct error problem = {0};
 	(void)state;
 	assert_int_equal(rows_append_numbered(writer, 1, NULL), 0);
-	sqlite3 *lock = lock_ledger();
+	sqlite3 *lock = rows_lock(path);
 	assert_int_equal(rows_append_numbered(writer, 2, &problem), -1);
 	assert_int_equal(problem.code, ERROR_SYSTEM);
 	assert_non_null(strstr(problem.text, "locked"));
@@ -376,7 +360,7 @@ static void fails_when_told_to(void **state)
 static void answers_soon_when_the_ledger_is_locked(void **state)
 {
 	struct writer *writer = open_writer(true);
-	sqlite3 *lock = lock_ledger();
+	sqlite3 *lock = rows_lock(path);
 	int64_t best_ms = INT64_MAX;
 	(void)state;
 	for (unsigned i = 1; i <= 8 && best_ms > 499; i++) {
@@ -397,7 +381,7 @@ static void keeps_rows_in_the_journal_and_their_order(void **state)
 	struct writer *writer = open_writer(true);
 	(void)state;
 	assert_int_equal(rows_append_numbered(writer, 9, NULL), 0);
-	sqlite3 *lock = lock_ledger();
+	sqlite3 *lock = rows_lock(path);
 	for (unsigned i = 8; i > 3; i--)
 		assert_int_equal(rows_append_numbered(writer, i, NULL), 0);
 	assert_int_equal(status_number(writer, "journalled"), 5);
@@ -425,7 +409,7 @@ static void replays_after_a_restart_and_only_once(void **state)
 	struct writer *writer = open_writer(true);
 	(void)state;
 	assert_int_equal(rows_append_numbered(writer, 1, NULL), 0);
-	sqlite3 *lock = lock_ledger();
+	sqlite3 *lock = rows_lock(path);
 	assert_int_equal(rows_append_numbered(writer, 2, NULL), 0);
 	assert_int_equal(rows_append_numbered(writer, 3, NULL), 0);
 	writer_close(writer);
@@ -550,14 +534,14 @@ static void saves_what_a_deleted_wal_held(void **state)
 static void replays_a_journal_that_is_not_used_any_more(void **state)
 {
 	struct writer *writer = open_writer(true);
-	sqlite3 *lock = lock_ledger();
+	sqlite3 *lock = rows_lock(path);
 	(void)state;
 	assert_int_equal(rows_append_numbered(writer, 1, NULL), 0);
 	writer_close(writer);
 	(void)sqlite3_close(lock);
 	writer = open_writer(false);
 	assert_int_equal(rows_append_numbered(writer, 2, NULL), 0);
-	lock = lock_ledger();
+	lock = rows_lock(path);
 	assert_int_equal(rows_append_numbered(writer, 3, NULL), -1);
 	(void)sqlite3_close(lock);
 	writer_close(writer);
@@ -641,7 +625,7 @@ static int append_large(struct writer *writer, unsigned number, struct error *er
 static void fails_when_the_journal_is_full_too(void **state)
 {
 	struct writer *writer = open_writer(true);
-	sqlite3 *lock = lock_ledger();
+	sqlite3 *lock = rows_lock(path);
 	struct error problem = {0};
 	unsigned kept = 0;
 	(void)state;
