@@ -2,6 +2,7 @@
 #pragma once
 
 #include "proxy/connection.h"
+#include "proxy/parking.h"
 #include "proxy/seats.h"
 #include "proxy/stock.h"
 #include "proxy/witness/line.h"
@@ -12,11 +13,12 @@ struct client {
 	struct seat *seat;           /* its place among all */
 	struct endpoint peer, local; /* as accepted */
 	enum service service;       /* whose address its original destination is; SERVICE_NONE: it was not redirected */
-	struct line *line;          /* to the witness */
+	struct line *line;          /* to the witness; NULL once it is parked */
 	bool is_asked, is_met;      /* the witness was asked whose socket this is, and has said it */
 	struct sighting sighting;   /* before that: what can be seen from here */
-	struct stock *stock;        /* of upstream sockets */
+	struct stock *stock;        /* of upstream sockets; NULL once it is parked */
 	struct connection upstream; /* the caller ends it when all is over */
+	struct parked *parked;      /* where it waits for its rows */
 };
 
 /* Comes from another network namespace, by a bridge: where the redirect sent it says so, also when the witness was not
@@ -26,7 +28,7 @@ static inline bool client_is_bridged(const struct client *client)
 	return !endpoint_is_loopback(&client->local);
 }
 
-/* A newly accepted one: fd, seat, peer, local, line and stock are the caller's to give. */
+/* A newly accepted one: fd, seat, peer, local, line, stock and parked are the caller's to give. */
 void client_init(struct client *client);
 
 /* Asks the witness whose socket it is, and does not wait. */

@@ -1,56 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Each step goes on or names a refusal. Nothing may weaken the order "record, then answer" in deliver(). */
+/* Each step goes on or names a refusal. The last ones are in answer.c: record, then answer. */
 #include "proxy/exchange.h"
 
 #include <string.h>
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "proxy/exchange_parts.h"
 #include "proxy/guards.h"
-#include "proxy/keys.h"
 #include "proxy/onward.h"
-#include "proxy/record.h"
 #include "proxy/reply.h"
-#include "proxy/route.h"
-#include "proxy/scope.h"
-#include "proxy/send.h"
 #include "proxy/service.h"
-#include "proxy/tally.h"
-#include "proxy/token.h"
 
 #define HOPS_TO_BRIDGE 2 /* what a client behind one bridge needs as put_response_hop_limit */
-
-/* One request on its way. */
-struct exchange {
-	struct proxy *proxy;
-	const struct settings *settings; /* in force when it began */
-	struct client *client;
-	const struct request *request;
-	struct route route;
-	bool without_token;   /* IMDSv1, in audit mode */
-	struct checked token; /* the client's */
-	bool is_good_here;    /* it is, and the witness need not be asked to know that */
-	struct response answer;
-	struct key keys[CREDENTIALS_MAX];
-	int key_count;
-	struct attribution attribution;
-	struct record_facts facts;
-	struct buffer reply;
-	bool is_sent; /* the socket took the last byte of the reply */
-	int status;   /* of the steps so far */
-	int64_t started_us;
-};
-
-/* What a step decided: 0 to go on, SILENCE to close without a word, else the status of a refusal. */
-#define GO_ON 0
-#define SILENCE 1
-
-static int refuse(struct exchange *exchange, int status, const char *reason)
-{
-	exchange->facts.reason = reason;
-	return status;
-}
 
 /* ---- the steps, in their order */
 
@@ -172,20 +135,11 @@ static int find_credentials(struct exchange *exchange)
 	return 503;
 }
 
-/* ---- record, then answer */
-
-static void look_again(struct exchange *exchange)
-{
-	struct error problem = {0};
-	if (exchange->attribution.document == NULL &&
-	    client_who(exchange->client, &exchange->attribution, &problem) < 0)
-		log_line(LOG_LEVEL_ERROR, "witness_failed", "reason=\"%s\"", problem.text);
-	exchange->facts.attribution = &exchange->attribution;
-}
+/* ---- who receives it, and may it */
 
 static int check_receiver(struct exchange *exchange)
 {
-	look_again(exchange);
+	answer_look_again(exchange);
 	if (exchange->attribution.grade == GRADE_GONE)
 		return refuse(exchange, SILENCE, "client-gone");
 	bool is_named = json_is_object(json_at(exchange->attribution.document, "process"));
@@ -208,81 +162,12 @@ static int check_policy(struct exchange *exchange)
 		.socket_uid = has_uid ? (int64_t)sighting->uid : -1,
 	};
 	if (policy_needs_process(settings->policy, request.path, request.family))
-		look_again(exchange);
+		answer_look_again(exchange);
 	request.seen = exchange->attribution.document;
 	exchange->facts.policy = policy_judge_request(settings->policy, &request, &process);
 	if (exchange->facts.policy.denies && settings->policy_mode == POLICY_ENFORCE)
 		return refuse(exchange, 403, "policy");
 	return GO_ON;
-}
-
-/* While a client does not read, others may need its place. */
-static bool send_reply(struct exchange *exchange)
-{
-	seat_waits(exchange->client->seat, clock_monotonic_ms());
-	bool is_sent = send_all(exchange->client->fd, &exchange->reply);
-	seat_works(exchange->client->seat);
-	return is_sent;
-}
-
-/* Each key's row is durable before the first byte of the answer leaves. */
-static int deliver(struct exchange *exchange)
-{
-	struct proxy *proxy = exchange->proxy;
-	char ids[CREDENTIALS_MAX][ENTRY_ID_BYTES];
-	struct error problem = {0};
-	for (int i = 0; i < exchange->key_count; i++) {
-		if (record_delivery(proxy, &exchange->facts, &exchange->keys[i], ids[i], &problem) == 0)
-			continue;
-		log_line(LOG_LEVEL_ERROR, "not_recorded", "key=%s reason=\"%s\"", exchange->keys[i].access_key_id,
-		         problem.text);
-		for (int earlier = 0; earlier < i; earlier++)
-			record_outcome(proxy, ids[earlier], OUTCOME_ABORTED, "ledger");
-		exchange->key_count = 0;
-		return refuse(exchange, 503, "ledger");
-	}
-	bool sent = send_reply(exchange);
-	for (int i = 0; i < exchange->key_count; i++) {
-		record_outcome(proxy, ids[i], sent ? OUTCOME_DELIVERED : OUTCOME_ABORTED,
-		               sent ? NULL : "client-closed");
-	}
-	exchange->is_sent = sent;
-	return GO_ON;
-}
-
-static void answer(struct exchange *exchange)
-{
-	const struct settings *settings = exchange->settings;
-	bool is_token = exchange->route.kind == ROUTE_TOKEN;
-	if (is_token) /* where IMDS itself answered, the way through a bridge would have cost one hop */
-		send_limit_hops(exchange->client->fd, exchange->client->local.family,
-		                (int)settings->put_response_hop_limit - client_is_bridged(exchange->client));
-	bool wanted = settings->record == RECORD_ALL || (settings->record == RECORD_TOKENS && is_token) ||
-	              exchange->facts.policy.denies || /* what enforcing would have refused */
-	              exchange->without_token;         /* and requiring a token */
-	if (exchange->without_token)
-		exchange->facts.reason = "no-token";
-	if (wanted)
-		look_again(exchange);
-	exchange->is_sent = send_reply(exchange);
-	if (wanted)
-		record_request(exchange->proxy, &exchange->facts,
-		               exchange->is_sent ? OUTCOME_DELIVERED : OUTCOME_ABORTED);
-}
-
-static void answer_refusal(struct exchange *exchange, int status)
-{
-	struct error problem = {0};
-	look_again(exchange);
-	buffer_clear(&exchange->reply);
-	exchange->facts.status = status == SILENCE ? 0 : status;
-	if (status != SILENCE &&
-	    reply_refusal(&exchange->reply, exchange->client->service, status, clock_now_us(), &problem) == 0)
-		(void)send_reply(exchange);
-	if (exchange->key_count > 0)
-		record_refused_keys(exchange->proxy, &exchange->facts, exchange->keys, exchange->key_count);
-	else
-		record_request(exchange->proxy, &exchange->facts, OUTCOME_REFUSED);
 }
 
 /* ---- the pipeline */
@@ -296,7 +181,7 @@ static int serve_token(struct exchange *exchange)
 		return refuse(exchange, 403, "token-path");
 	int status = make_token(exchange);
 	if (status == GO_ON)
-		answer(exchange);
+		answer_relay(exchange);
 	return status;
 }
 
@@ -312,9 +197,9 @@ static int serve_metadata(struct exchange *exchange)
 	if (status == GO_ON)
 		status = check_policy(exchange);
 	if (status == GO_ON && exchange->key_count == 0)
-		answer(exchange);
+		answer_relay(exchange);
 	else if (status == GO_ON)
-		status = deliver(exchange);
+		status = answer_record(exchange); /* exchange_resume() goes on */
 	return status;
 }
 
@@ -359,22 +244,24 @@ void exchange_foresee(struct exchange *exchange)
 		upstream_foresee(exchange->proxy->upstream, &request);
 }
 
-void exchange_finish(struct exchange *exchange)
+bool exchange_finish(struct exchange *exchange)
 {
 	int status = exchange->status;
 	if (status == GO_ON)
 		status = exchange->route.kind == ROUTE_OTHER ? serve_metadata(exchange) : serve_token(exchange);
-	if (status != GO_ON)
-		answer_refusal(exchange, status);
-	tally_add(&exchange->proxy->counts, &(struct tally){.facts = &exchange->facts,
-	                                                    .refused = status,
-	                                                    .is_sent = exchange->is_sent,
-	                                                    .keys = exchange->key_count,
-	                                                    .started_us = exchange->started_us});
-	attribution_done(&exchange->attribution);
-	response_done(&exchange->answer);
-	buffer_wipe_done(&exchange->reply);
-	exchange_drop(exchange);
+	if (status == PARKED)
+		return false;
+	answer_conclude(exchange, status);
+	return true;
+}
+
+bool exchange_resume(struct exchange *exchange, bool may_wait)
+{
+	int status;
+	if (!answer_deliver(exchange, may_wait, &status))
+		return false;
+	answer_conclude(exchange, status);
+	return true;
 }
 
 void exchange_drop(struct exchange *exchange)

@@ -6,8 +6,8 @@
 #include "proxy/request.h"
 
 /* THE PIPELINE of one request: what does it want, who is it, may it, what does upstream say, does that hold a
- * credential, is it still the same process, does the policy allow it, record, answer. One thread, straight line; one
- * exchange after the other. */
+ * credential, is it still the same process, does the policy allow it, record, answer. A straight line: one thread as
+ * far as the record of a key, which nobody stands still for; the one of parking.h goes on behind it. */
 struct exchange;
 
 /* NULL: no memory. */
@@ -15,7 +15,7 @@ struct exchange *exchange_new(struct proxy *proxy);
 void exchange_free(struct exchange *exchange);
 
 /* Sees what the head alone decides; the witness need not have been asked. Client and request must stay until the end:
- * exchange_finish, or exchange_drop. */
+ * of exchange_finish, exchange_resume, or exchange_drop. */
 void exchange_begin(struct exchange *exchange, struct client *client, const struct request *request);
 
 /* Will the answer be the same whoever asks, and nothing be written of it? Then the witness need not be asked: the way
@@ -27,8 +27,13 @@ bool exchange_is_for_anybody(const struct exchange *exchange);
 void exchange_foresee(struct exchange *exchange);
 
 /* Serves it and writes the answer, if there is to be one. Never fails: what goes wrong is answered, counted and logged.
- */
-void exchange_finish(struct exchange *exchange);
+ * False: its rows are on their way to the disk, and nothing of exchange, client and request must be touched any more:
+ * the thread that client->parked goes on in may have them. */
+MUST_USE bool exchange_finish(struct exchange *exchange);
+
+/* Goes on when it is known what became of the rows. False: it would have to wait for the client, and may not: call it
+ * again where it may. */
+MUST_USE bool exchange_resume(struct exchange *exchange, bool may_wait);
 
 /* Forgets what was begun. */
 void exchange_drop(struct exchange *exchange);

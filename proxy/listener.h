@@ -15,8 +15,8 @@ struct accepted {
 	struct endpoint peer, local;
 };
 
-/* Serves an accepted connection to its end, if its seat is granted. The descriptor stays the caller's; the seat is
- * given back. */
+/* Serves an accepted connection, if its seat is granted, to its end or until it is parked. Takes the descriptor over,
+ * and gives the seat back in the end. */
 void listener_serve(struct listener *listener, const struct accepted *accepted, struct seats *seats, struct seat *seat);
 
 /* Prepares for the next one, while nobody waits for an answer. */

@@ -8,6 +8,7 @@
 #include "proxy/heartbeat.h"
 #include "proxy/instance.h"
 #include "proxy/keyring.h"
+#include "proxy/parking.h"
 #include "proxy/placement.h"
 #include "proxy/upstream.h"
 #include "proxy/witness/line.h"
@@ -24,6 +25,7 @@ struct proxy {
 	char boot_id[40];           /* part of each token's scope: a token ends with the boot that it was made in */
 	struct upstream *upstream;
 	struct writer *writer;
+	struct parking *parking; /* the workers' */
 	struct instance *instance;
 	struct placement *placement;
 	struct heartbeat *heartbeat;

@@ -138,16 +138,27 @@ MUST_USE static int entry_of(struct proxy *proxy, const struct record_facts *fac
 	return 0;
 }
 
-int record_delivery(struct proxy *proxy, const struct record_facts *facts, const struct key *key,
-                    char ret_id[static ENTRY_ID_BYTES], struct error *err)
+void record_deliveries(struct proxy *proxy, const struct record_facts *facts, const struct key *keys, int count,
+                       char ret_ids[][ENTRY_ID_BYTES], struct writer_wait *wait)
 {
-	struct entry entry;
-	CLEANUP_JSON json_t *body = NULL;
-	if (entry_of(proxy, facts, key, OUTCOME_RECORDED, &entry, &body, err) < 0 ||
-	    writer_append(proxy->writer, &entry, err) < 0)
-		return -1;
-	memcpy(ret_id, entry.id, ENTRY_ID_BYTES);
-	return 0;
+	_Static_assert(CREDENTIALS_MAX <= WRITER_TOGETHER_MAX, "the keys of one answer are written together");
+	struct entry entries[CREDENTIALS_MAX];
+	json_t *bodies[CREDENTIALS_MAX] = {NULL};
+	struct error problem = {0};
+	int made = 0;
+	while (made < count &&
+	       entry_of(proxy, facts, &keys[made], OUTCOME_RECORDED, &entries[made], &bodies[made], &problem) == 0) {
+		memcpy(ret_ids[made], entries[made].id, ENTRY_ID_BYTES);
+		made++;
+	}
+	if (made == count) {
+		writer_append_then(proxy->writer, entries, (size_t)count, wait);
+	} else {
+		*wait = (struct writer_wait){.done = wait->done, .problem = problem};
+		wait->done(wait);
+	}
+	for (int i = 0; i < made; i++)
+		json_decref(bodies[i]);
 }
 
 static void record_later(struct proxy *proxy, const struct record_facts *facts, const struct key *key,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "proxy/credential.h"
 #include "proxy/exchange.h"
 #include "proxy/route.h"
 
@@ -18,9 +19,10 @@ struct record_facts {
 	struct policy_verdict policy;          /* its rule is NULL: not judged */
 };
 
-/* Durable on return: a key that is about to be handed out, outcome `recorded`. Gives the row's id. */
-MUST_USE int record_delivery(struct proxy *proxy, const struct record_facts *facts, const struct key *key,
-                             char ret_id[static ENTRY_ID_BYTES], struct error *err);
+/* Keys that are about to be handed out, outcome `recorded`: queues their rows and gives their ids. wait->done is called
+ * when it is known whether they are durable, perhaps before this returns. */
+void record_deliveries(struct proxy *proxy, const struct record_facts *facts, const struct key *keys, int count,
+                       char ret_ids[][ENTRY_ID_BYTES], struct writer_wait *wait);
 
 /* What became of it. Not waited for. */
 void record_outcome(struct proxy *proxy, const char *id, enum outcome outcome, const char *reason);

@@ -17,10 +17,12 @@ struct holding {
 struct seat {
 	int fd;
 	int64_t taken_ms;                /* 0: a free seat */
-	atomic_int_least64_t waiting_ms; /* for its client since then; 0: being worked on */
+	atomic_int_least64_t waiting_ms; /* for its client since then; 0: being worked on; PARKED */
 	struct holding *holding;         /* NULL: not admitted, or ended */
 	bool is_ended;
 };
+
+#define PARKED (-1)
 
 struct seats {
 	pthread_mutex_t mutex; /* guards all */
@@ -129,7 +131,7 @@ static struct seat *oldest_waiting(struct seats *seats, const struct holding *ho
 	for (int i = 0; holding != NULL && i < seats->seats_top; i++) {
 		struct seat *seat = &seats->seats[i];
 		int64_t waiting_ms = atomic_load(&seat->waiting_ms);
-		if (seat->holding == NULL || waiting_ms == 0 || waiting_ms >= before_ms)
+		if (seat->holding == NULL || waiting_ms <= 0 || waiting_ms >= before_ms)
 			continue;
 		if (seat->holding != holding &&
 		    (alone || seat->holding->count != holding->count || !is_group(seat->holding, &holding->holder)))
@@ -244,6 +246,11 @@ void seat_works(struct seat *seat)
 	atomic_store(&seat->waiting_ms, 0);
 }
 
+void seat_parks(struct seat *seat)
+{
+	atomic_store(&seat->waiting_ms, PARKED);
+}
+
 bool seats_leave(struct seats *seats, struct seat *seat)
 {
 	(void)pthread_mutex_lock(&seats->mutex);
@@ -275,7 +282,8 @@ int seats_stuck(struct seats *seats, int64_t now_ms)
 		const struct seat *seat = &seats->seats[i];
 		int64_t waiting_ms = atomic_load(&seat->waiting_ms);
 		bool is_slow = waiting_ms != 0 && now_ms - waiting_ms >= SEAT_SLOW_MS;
-		stuck += seat->taken_ms != 0 && (is_slow || now_ms - seat->taken_ms >= SEAT_LONG_MS);
+		stuck += seat->taken_ms != 0 && waiting_ms != PARKED &&
+		         (is_slow || now_ms - seat->taken_ms >= SEAT_LONG_MS);
 	}
 	(void)pthread_mutex_unlock(&seats->mutex);
 	return stuck;

@@ -45,6 +45,8 @@ void seats_limit(struct seats *seats, int limit, int64_t now_ms);
 /* Before and after the proxy itself works on it. */
 void seat_waits(struct seat *seat, int64_t now_ms);
 void seat_works(struct seat *seat);
+/* It waits for the disk, and no worker with it. */
+void seat_parks(struct seat *seat);
 
 /* Gives it back before the descriptor is closed. True: it was ended for somebody else. */
 bool seats_leave(struct seats *seats, struct seat *seat);

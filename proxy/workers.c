@@ -14,9 +14,9 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "common/clock.h"
+#include "common/condition.h"
 #include "common/log.h"
 #include "proxy/config.h"
 #include "proxy/listener.h"
@@ -169,6 +169,16 @@ static bool become_idle(struct worker *worker)
 	return stay;
 }
 
+/* There is one for each worker, but those that are parked have some. Then it is a matter of moments: either one of
+ * these is answered, or somebody who is being looked at is turned away. */
+static struct seat *take_seat(const struct workers *workers, int fd)
+{
+	struct seat *seat;
+	while ((seat = seats_take(workers->seats, fd, clock_monotonic_ms())) == NULL)
+		(void)poll(NULL, 0, 1);
+	return seat;
+}
+
 static void serve_connections(struct worker *worker)
 {
 	struct workers *workers = worker->workers;
@@ -176,10 +186,7 @@ static void serve_connections(struct worker *worker)
 	do {
 		if (!accept_one(worker, &accepted))
 			return;
-		struct seat *seat = seats_take(workers->seats, accepted.fd, clock_monotonic_ms());
-		if (seat != NULL) /* as it must be: there is one for each worker */
-			listener_serve(worker->listener, &accepted, workers->seats, seat);
-		(void)close(accepted.fd);
+		listener_serve(worker->listener, &accepted, workers->seats, take_seat(workers, accepted.fd));
 		listener_rest(worker->listener);
 	} while (become_idle(worker));
 }
@@ -209,16 +216,6 @@ static void *run_worker(void *argument)
 }
 
 /* ---- one that watches, while all workers are busy */
-
-static struct timespec after_ms(int64_t ms)
-{
-	struct timespec until;
-	(void)clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += ms * 1000000;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
-	return until;
-}
 
 /* With the mutex held: replaces each worker that is stuck, and as many again, so that a crowd of slow clients is met by
  * doubling. */
@@ -274,7 +271,7 @@ static void *run_watcher(void *argument)
 			(void)pthread_cond_wait(&workers->all_busy, &workers->mutex);
 			workers->is_watched = true;
 		}
-		struct timespec until = after_ms(WATCH_MS);
+		struct timespec until = condition_after(WATCH_MS);
 		(void)pthread_cond_timedwait(&workers->all_busy, &workers->mutex, &until);
 		quiet = workers->idle > 0 ? quiet + 1 : 0;
 		if (workers->short_until_ms != 0 && clock_monotonic_ms() >= workers->short_until_ms)
@@ -296,6 +293,7 @@ static void workers_free(struct workers *workers)
 {
 	for (int i = 0; i < 2; i++)
 		cleanup_descriptor(&workers->wake[i]);
+	parking_free(workers->proxy->parking);
 	seats_free(workers->seats);
 	(void)pthread_attr_destroy(&workers->attributes);
 	free(workers);
@@ -318,13 +316,9 @@ static void note_locals(struct workers *workers)
 
 static void init_locks(struct workers *workers)
 {
-	pthread_condattr_t monotonic;
-	(void)pthread_condattr_init(&monotonic);
-	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	(void)pthread_mutex_init(&workers->mutex, NULL);
-	(void)pthread_cond_init(&workers->ended, &monotonic);
-	(void)pthread_cond_init(&workers->all_busy, &monotonic);
-	(void)pthread_condattr_destroy(&monotonic);
+	condition_init(&workers->ended);
+	condition_init(&workers->all_busy);
 	(void)pthread_attr_init(&workers->attributes);
 	(void)pthread_attr_setdetachstate(&workers->attributes, PTHREAD_CREATE_DETACHED);
 	(void)pthread_attr_setstacksize(&workers->attributes, 512 << 10);
@@ -350,6 +344,8 @@ int workers_start(struct proxy *proxy, int witness_fd, const int *sockets, int c
 	note_locals(workers);
 	init_locks(workers);
 	int result = seats_new(limit, WORKERS_EXTRA, &workers->seats, err);
+	if (result == 0)
+		result = parking_open(proxy->writer, WRITER_PATIENCE_MS, &proxy->parking, err);
 	if (result == 0 && pipe2(workers->wake, O_CLOEXEC) < 0)
 		result = error_errno(err, "workers");
 	if (result == 0 && pthread_create(&workers->watcher, NULL, run_watcher, workers) != 0)
@@ -372,12 +368,13 @@ bool workers_are_alive(struct workers *workers, uint64_t *seen)
 	bool alive = workers->idle > 0 || workers->taken != *seen;
 	*seen = workers->taken;
 	(void)pthread_mutex_unlock(&workers->mutex);
-	return alive;
+	return alive && parking_is_alive(workers->proxy->parking);
 }
 
 bool workers_stop(struct workers *workers)
 {
-	struct timespec until = after_ms(WORKERS_DRAIN_MS);
+	int64_t until_ms = clock_monotonic_ms() + WORKERS_DRAIN_MS;
+	struct timespec until = condition_until(until_ms);
 	(void)close(workers->wake[1]);
 	workers->wake[1] = -1;
 	(void)pthread_mutex_lock(&workers->mutex);
@@ -388,6 +385,7 @@ bool workers_stop(struct workers *workers)
 	bool drained = workers->count == 0;
 	(void)pthread_mutex_unlock(&workers->mutex);
 	(void)pthread_join(workers->watcher, NULL);
+	drained = parking_stop(workers->proxy->parking, until_ms) && drained;
 	for (int i = 0; i < workers->socket_count; i++)
 		(void)close(workers->sockets[i]);
 	if (drained)

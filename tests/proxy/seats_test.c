@@ -23,6 +23,7 @@ static const struct {
 	{"a quarter less one", "a1*3 ~ a1", ""},
 	{"each in exchange for one", "a1*4 ~ a1*4", "a1 a1 a1 a1 "},
 	{"those being served are not ended", "a1*4 a1:w ~ a1*12 a1!", ""},
+	{"nor are those that wait for the disk", "a1*4 a1:p ~ a1*12 a1!", ""},
 	{"another user, full", "a1*16 ~ a2", "a1 "},
 	{"another group, full", "a1*16 ~ b1", "a1 "},
 	{"another user, full of served ones", "a1*16 a1:w ~ a2", ""},
@@ -98,13 +99,13 @@ static void come(struct place *place, const char *name, const char *who, bool is
 	note_ended(place);
 }
 
-static void change(struct place *place, const char *who, bool leave)
+static void change(struct place *place, const char *who)
 {
 	for (int i = 0; i < place->count; i++) {
 		if (place->taken[i] == NULL || strncmp(place->owners[i], who, 2) != 0)
 			continue;
-		if (!leave) {
-			seat_works(place->taken[i]);
+		if (who[2] == ':') {
+			(who[3] == 'p' ? seat_parks : seat_works)(place->taken[i]);
 			continue;
 		}
 		assert_false(seats_leave(place->seats, place->taken[i]));
@@ -125,7 +126,7 @@ static void step(struct place *place, const char *name, const char *word)
 		return;
 	}
 	if (word[2] == '-' || word[2] == ':') {
-		change(place, word, word[2] == '-');
+		change(place, word);
 		return;
 	}
 	int times = word[2] == '*' ? atoi(word + 3) : 1;
@@ -185,6 +186,8 @@ static void counts_who_is_stuck(void **state)
 	assert_int_equal(seats_stuck(seats, 100 + SEAT_LONG_MS), 1);
 	seat_waits(works, 110);
 	assert_int_equal(seats_stuck(seats, 110 + SEAT_SLOW_MS), 1);
+	seat_parks(works);
+	assert_int_equal(seats_stuck(seats, 100 + SEAT_LONG_MS), 0);
 	(void)seats_leave(seats, works);
 	assert_int_equal(seats_stuck(seats, 1000), 0);
 	assert_true(seats_may_complain(seats, 2000));
