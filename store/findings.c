@@ -37,6 +37,7 @@ const struct schema findings_schema = {
 struct findings {
 	sqlite3 *db;
 	sqlite3_stmt *statements[STATEMENT_COUNT]; /* made when the first event is judged */
+	struct statements lent;                    /* the others */
 	bool was_empty;                            /* no event was stored when it was opened */
 	bool is_gathering;                         /* in one transaction, for speed; nothing of it is in the file */
 };
@@ -106,6 +107,7 @@ void findings_close(struct findings *findings)
 		return;
 	for (int i = 0; i < STATEMENT_COUNT; i++)
 		(void)sqlite3_finalize(findings->statements[i]);
+	statements_done(&findings->lent);
 	store_close(findings->db);
 	free(findings);
 }
@@ -113,6 +115,11 @@ void findings_close(struct findings *findings)
 sqlite3 *findings_database(struct findings *findings)
 {
 	return findings->db;
+}
+
+int findings_lend(struct findings *findings, const char *sql, struct lent_statement *ret, struct error *err)
+{
+	return statements_lend(&findings->lent, findings->db, sql, "findings", ret, err);
 }
 
 /* ---- statements */
@@ -268,20 +275,17 @@ int findings_read_row(sqlite3_stmt *row, int column, json_t **ret, struct error 
 MUST_USE static int put_list(struct findings *findings, const char *id, json_t *finding, size_t which,
                              struct error *err)
 {
-	sqlite3_stmt *rows = NULL;
+	CLEANUP_LENT struct lent_statement rows = {0};
 	json_t *list = json_array(), *entry;
-	int code = SQLITE_ERROR, result = 0;
+	int code = SQLITE_DONE, result = 0;
 	json_put(finding, lists[which].field, list);
-	if (sqlite3_prepare_v2(findings->db, lists[which].sql, -1, &rows, NULL) == SQLITE_OK) {
-		bind_text(rows, 1, id);
-		while ((code = sqlite3_step(rows)) == SQLITE_ROW &&
-		       (result = findings_read_row(rows, 0, &entry, err)) == 0)
-			(void)json_array_append_new(list, entry);
-	}
-	if (result == 0 && code != SQLITE_DONE)
-		result = store_error(findings->db, "findings", err);
-	(void)sqlite3_finalize(rows);
-	return result;
+	if (findings_lend(findings, lists[which].sql, &rows, err) < 0)
+		return -1;
+	bind_text(rows.sql, 1, id);
+	while (result == 0 && (code = sqlite3_step(rows.sql)) == SQLITE_ROW &&
+	       (result = findings_read_row(rows.sql, 0, &entry, err)) == 0)
+		(void)json_array_append_new(list, entry);
+	return result == 0 && code != SQLITE_DONE ? store_error(findings->db, "findings", err) : result;
 }
 
 /* `sum` and `best` stand on their rows. */

@@ -16,19 +16,18 @@
 
 typedef int make_object(struct ledger *ledger, sqlite3_stmt *row, json_t *object, struct error *err);
 
-MUST_USE static int visit_rows(struct ledger *ledger, sqlite3_stmt *rows, make_object *make, ledger_visit *visit,
-                               void *context, struct error *err)
+MUST_USE static int visit_rows(struct ledger *ledger, const struct lent_statement *rows, make_object *make,
+                               ledger_visit *visit, void *context, struct error *err)
 {
 	int code = SQLITE_DONE, result = 0;
-	while (result == 0 && (code = sqlite3_step(rows)) == SQLITE_ROW) {
+	while (result == 0 && (code = sqlite3_step(rows->sql)) == SQLITE_ROW) {
 		CLEANUP_JSON json_t *object = json_object();
-		result = make(ledger, rows, object, err);
+		result = make(ledger, rows->sql, object, err);
 		if (result == 0)
 			result = visit(context, object, err);
 	}
 	if (result == 0 && code != SQLITE_DONE)
 		result = store_error(ledger->db, ledger->path, err);
-	(void)sqlite3_finalize(rows);
 	return result;
 }
 
@@ -135,12 +134,12 @@ static const char *order_of(const struct ledger *ledger, const struct ledger_fil
 int ledger_deliveries(struct ledger *ledger, const struct ledger_filter *filter, ledger_visit *visit, void *context,
                       struct error *err)
 {
-	sqlite3_stmt *rows;
+	CLEANUP_LENT struct lent_statement rows = {0};
 	const char *head = ledger->is_merged ? "SELECT origin_seq, id, at_us, outcome, reason, body, origin, ledger_id"
 	                                     : "SELECT seq, id, at_us, outcome, reason, body";
 	if (ledger_prepare(ledger, head, filter, order_of(ledger, filter), &rows, err) < 0)
 		return -1;
-	return visit_rows(ledger, rows, make_delivery, visit, context, err);
+	return visit_rows(ledger, &rows, make_delivery, visit, context, err);
 }
 
 static int make_columns(struct ledger *ledger, sqlite3_stmt *row, json_t *object, struct error *err)
@@ -180,15 +179,15 @@ int ledger_keys(struct ledger *ledger, const struct ledger_filter *filter, ledge
 {
 	CLEANUP_BUFFER struct buffer tail = {0};
 	struct ledger_filter wanted = *filter;
-	sqlite3_stmt *rows = NULL;
+	CLEANUP_LENT struct lent_statement rows = {0};
 	wanted.credentials_only = true;
 	if (ledger->is_merged && ledger_asks_for_all(filter)) {
 		if (buffer_printf(&tail, err, "%s%s%s%s", all_keys, ledger_has_holders(ledger) ? all_keys_held : "",
 		                  all_keys_end, filter->oldest_first ? "" : " DESC") < 0)
 			return -1;
-		if (sqlite3_prepare_v2(ledger->db, tail.bytes, -1, &rows, NULL) != SQLITE_OK)
-			return store_error(ledger->db, ledger->path, err);
-		return visit_rows(ledger, rows, make_columns, visit, context, err);
+		if (statements_lend(&ledger->lent, ledger->db, tail.bytes, ledger->path, &rows, err) < 0)
+			return -1;
+		return visit_rows(ledger, &rows, make_columns, visit, context, err);
 	}
 	if (buffer_printf(&tail, err, "GROUP BY access_key_id ORDER BY max(%s)%s", ledger->is_merged ? "at_us" : "seq",
 	                  filter->oldest_first ? "" : " DESC") < 0 ||
@@ -197,7 +196,7 @@ int ledger_keys(struct ledger *ledger, const struct ledger_filter *filter, ledge
 	                        " json_extract(body,'$.updated_at') AS updated_at," KEY_TIMES,
 	                        KEY_COLUMNS, &wanted, tail.bytes, &rows, err) < 0)
 		return -1;
-	return visit_rows(ledger, rows, make_columns, visit, context, err);
+	return visit_rows(ledger, &rows, make_columns, visit, context, err);
 }
 
 /* Columns: 0 actor's body, 1 keys as a JSON array, 2 origin (merged ledgers), then named ones. */
@@ -222,7 +221,7 @@ int ledger_processes(struct ledger *ledger, const struct ledger_filter *filter, 
 {
 	CLEANUP_BUFFER struct buffer head = {0};
 	struct ledger_filter wanted = *filter;
-	sqlite3_stmt *rows;
+	CLEANUP_LENT struct lent_statement rows = {0};
 	wanted.credentials_only = true;
 	if (buffer_printf(&head, err,
 	                  "SELECT (SELECT a.body FROM actor a WHERE a.id=actor) AS _body,"
@@ -242,7 +241,7 @@ int ledger_processes(struct ledger *ledger, const struct ledger_filter *filter, 
 	                                             : "WHERE actor IS NOT NULL GROUP BY actor ORDER BY max(seq) DESC",
 	                        &rows, err) < 0)
 		return -1;
-	return visit_rows(ledger, rows, make_process, visit, context, err);
+	return visit_rows(ledger, &rows, make_process, visit, context, err);
 }
 
 /* Columns: 0 from, 1 until (null: still true), 2 body. */
@@ -277,11 +276,11 @@ static const char merged_placements[] =
 
 int ledger_placements(struct ledger *ledger, ledger_visit *visit, void *context, struct error *err)
 {
-	sqlite3_stmt *rows;
+	CLEANUP_LENT struct lent_statement rows = {0};
 	const char *sql = ledger->is_merged ? merged_placements : own_placements;
-	if (sqlite3_prepare_v2(ledger->db, sql, -1, &rows, NULL) != SQLITE_OK)
-		return store_error(ledger->db, ledger->path, err);
-	return visit_rows(ledger, rows, make_placement, visit, context, err);
+	if (statements_lend(&ledger->lent, ledger->db, sql, ledger->path, &rows, err) < 0)
+		return -1;
+	return visit_rows(ledger, &rows, make_placement, visit, context, err);
 }
 
 int ledger_summary(struct ledger *ledger, json_t **ret, struct error *err)

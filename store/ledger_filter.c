@@ -200,24 +200,22 @@ static struct asked asked_of(const struct ledger *ledger, const struct ledger_fi
 }
 
 MUST_USE static int prepare(struct ledger *ledger, const struct buffer *sql, const struct asked *asked,
-                            sqlite3_stmt **ret, struct error *err)
+                            struct lent_statement *ret, struct error *err)
 {
-	sqlite3_stmt *statement;
-	if (sqlite3_prepare_v2(ledger->db, sql->bytes, -1, &statement, NULL) != SQLITE_OK)
-		return store_error(ledger->db, ledger->path, err);
+	if (statements_lend(&ledger->lent, ledger->db, sql->bytes, ledger->path, ret, err) < 0)
+		return -1;
 	for (size_t i = 0; i < asked->count; i++) {
 		const struct condition *condition = &asked->conditions[i];
 		if (condition->is_number)
-			(void)sqlite3_bind_int64(statement, (int)i + 1, condition->number);
+			(void)sqlite3_bind_int64(ret->sql, (int)i + 1, condition->number);
 		else
-			(void)sqlite3_bind_text(statement, (int)i + 1, condition->text, -1, SQLITE_TRANSIENT);
+			(void)sqlite3_bind_text(ret->sql, (int)i + 1, condition->text, -1, SQLITE_TRANSIENT);
 	}
-	*ret = statement;
 	return 0;
 }
 
 int ledger_prepare(struct ledger *ledger, const char *head, const struct ledger_filter *filter, const char *tail,
-                   sqlite3_stmt **ret, struct error *err)
+                   struct lent_statement *ret, struct error *err)
 {
 	CLEANUP_BUFFER struct buffer sql = {0};
 	const struct asked asked = asked_of(ledger, filter);
@@ -232,7 +230,8 @@ int ledger_prepare(struct ledger *ledger, const char *head, const struct ledger_
 }
 
 int ledger_prepare_each(struct ledger *ledger, const char *head, const char *columns,
-                        const struct ledger_filter *filter, const char *tail, sqlite3_stmt **ret, struct error *err)
+                        const struct ledger_filter *filter, const char *tail, struct lent_statement *ret,
+                        struct error *err)
 {
 	CLEANUP_BUFFER struct buffer sql = {0};
 	const struct asked asked = asked_of(ledger, filter);

@@ -5,6 +5,7 @@
 
 #include "store/ledger.h"
 #include "store/snapshot.h"
+#include "store/statements.h"
 
 /* What is behind a ledger's handle, for the other files that read ledgers. */
 struct ledger {
@@ -14,6 +15,7 @@ struct ledger {
 	bool is_merged;            /* many machines' (store/merged_sql.h): rows have an `origin` */
 	bool is_loose; /* made of lines that shippers carried away: rows may lack their place in the chain */
 	sqlite3_stmt *actor_by_digest, *digest_of_exe; /* ?1, and in merged ledgers ?2: the origin */
+	struct statements lent;                        /* the others */
 };
 
 /* Borrowed. */
@@ -23,12 +25,12 @@ const char *ledger_path(const struct ledger *ledger);
 /* `head` FROM the deliveries that the filter lets through, then `tail`. What it says of a process must hold of one that
  * held the socket, whether or not it is the first. */
 MUST_USE int ledger_prepare(struct ledger *ledger, const char *head, const struct ledger_filter *filter,
-                            const char *tail, sqlite3_stmt **ret, struct error *err);
+                            const char *tail, struct lent_statement *ret, struct error *err);
 
 /* The same for lists of processes: a delivery comes once for each that held the socket, with only these `columns`, of
  * which `actor` and what the view takes from the process are that one's. */
 MUST_USE int ledger_prepare_each(struct ledger *ledger, const char *head, const char *columns,
-                                 const struct ledger_filter *filter, const char *tail, sqlite3_stmt **ret,
+                                 const struct ledger_filter *filter, const char *tail, struct lent_statement *ret,
                                  struct error *err);
 
 /* Did several processes hold the socket of any row? Nobody did, mostly, and older ledgers do not say: then queries stay

@@ -146,6 +146,7 @@ void ledger_close(struct ledger *ledger)
 		return;
 	(void)sqlite3_finalize(ledger->actor_by_digest);
 	(void)sqlite3_finalize(ledger->digest_of_exe);
+	statements_done(&ledger->lent);
 	store_close(ledger->db);
 	snapshot_free(ledger->snapshot);
 	free(ledger->path);

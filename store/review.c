@@ -136,39 +136,48 @@ int review_set(struct findings *findings, const struct review *review, struct er
 
 /* ---- reading */
 
+/* Asked for each finding of a list. */
+MUST_USE static int lend(struct findings *findings, const char *sql, const char *id, struct lent_statement *ret,
+                         struct error *err)
+{
+	if (findings_lend(findings, sql, ret, err) < 0)
+		return -1;
+	(void)sqlite3_bind_text(ret->sql, 1, id, -1, SQLITE_STATIC);
+	return 0;
+}
+
 MUST_USE static int put_state(struct findings *findings, const char *id, json_t *finding, struct error *err)
 {
-	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
+	CLEANUP_LENT struct lent_statement row = {0};
 	bool has_row = false;
 	int64_t count = 0;
-	if (prepare(findings, "SELECT state, at, uses FROM review WHERE finding = ?1", id, &row, err) < 0 ||
-	    step(findings, row, &has_row, err) < 0)
+	if (lend(findings, "SELECT state, at, uses FROM review WHERE finding = ?1", id, &row, err) < 0 ||
+	    step(findings, row.sql, &has_row, err) < 0)
 		return -1;
-	const char *state = has_row ? (const char *)sqlite3_column_text(row, 0) : review_state_names[REVIEW_NEW];
+	const char *state = has_row ? (const char *)sqlite3_column_text(row.sql, 0) : review_state_names[REVIEW_NEW];
 	bool is_new = strcmp(state, review_state_names[REVIEW_NEW]) == 0;
 	(void)json_int_at(finding, "count", &count);
-	int64_t since = has_row ? count - sqlite3_column_int64(row, 2) : 0;
+	int64_t since = has_row ? count - sqlite3_column_int64(row.sql, 2) : 0;
 	json_put_text(finding, "state", state);
-	json_put_time(finding, "state_at", has_row ? sqlite3_column_int64(row, 1) : 0);
+	json_put_time(finding, "state_at", has_row ? sqlite3_column_int64(row.sql, 1) : 0);
 	json_put(finding, "new_uses", is_new ? NULL : json_integer(since > 0 ? since : 0));
 	return 0;
 }
 
 MUST_USE static int put_notes(struct findings *findings, const char *id, json_t *finding, struct error *err)
 {
-	CLEANUP_STATEMENT sqlite3_stmt *rows = NULL;
+	CLEANUP_LENT struct lent_statement rows = {0};
 	json_t *notes = json_array();
 	bool has_row = false;
 	json_put(finding, "notes", notes);
-	if (prepare(findings, "SELECT at, by, state, text FROM note WHERE finding = ?1 ORDER BY id", id, &rows, err) <
-	    0)
+	if (lend(findings, "SELECT at, by, state, text FROM note WHERE finding = ?1 ORDER BY id", id, &rows, err) < 0)
 		return -1;
-	while (step(findings, rows, &has_row, err) == 0 && has_row) {
+	while (step(findings, rows.sql, &has_row, err) == 0 && has_row) {
 		json_t *note = json_object();
-		json_put_time(note, "at", sqlite3_column_int64(rows, 0));
-		json_put_text(note, "by", (const char *)sqlite3_column_text(rows, 1));
-		json_put_text(note, "state", (const char *)sqlite3_column_text(rows, 2));
-		json_put_text(note, "text", (const char *)sqlite3_column_text(rows, 3));
+		json_put_time(note, "at", sqlite3_column_int64(rows.sql, 0));
+		json_put_text(note, "by", (const char *)sqlite3_column_text(rows.sql, 1));
+		json_put_text(note, "state", (const char *)sqlite3_column_text(rows.sql, 2));
+		json_put_text(note, "text", (const char *)sqlite3_column_text(rows.sql, 3));
 		(void)json_array_append_new(notes, note);
 	}
 	return has_row ? -1 : 0;
