@@ -210,9 +210,19 @@ MUST_USE static int run_event(struct findings *findings, enum statement which, c
 	return result;
 }
 
+MUST_USE static int gather(struct findings *findings, struct error *err)
+{
+	if (!findings->is_gathering && store_exec(findings->db, "BEGIN", err) < 0)
+		return -1;
+	findings->is_gathering = true;
+	return 0;
+}
+
 int findings_put_lesson(struct findings *findings, const char *kind, const char *body, int64_t at_us, struct error *err)
 {
 	bool row;
+	if (gather(findings, err) < 0)
+		return -1;
 	sqlite3_stmt *put = statement_of(findings, ADD_LESSON);
 	bind_text(put, 1, kind);
 	bind_text(put, 2, body);
@@ -229,9 +239,8 @@ int findings_judge(struct findings *findings, const struct findings_event *event
 	bool is_nothing = event->use_count == 0 && !event->is_addendum;
 	if (is_nothing && findings->was_empty)
 		return 0;
-	if (!findings->is_gathering && store_exec(findings->db, "BEGIN", err) < 0)
+	if (gather(findings, err) < 0)
 		return -1;
-	findings->is_gathering = true;
 	if (is_nothing)
 		return run_event(findings, CLEAR_EVENT, event, &row, err);
 	if (run_event(findings, OLDER_VERSION, event, &is_older, err) < 0 || is_older)
