@@ -34,7 +34,7 @@ struct glance_text {
 struct glance {
 	struct glance_text fields[GLANCE_FIELDS];
 	int64_t at_us;
-	uint64_t id_hash; /* map_hash of GLANCE_ID */
+	uint64_t id_hash; /* map_quick of GLANCE_ID */
 };
 
 /* False: to be parsed. That is: a member unknown here, or twice; an escape in a field that matters; white space between

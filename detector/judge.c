@@ -67,7 +67,7 @@ bool judge_is_ours(const struct judge *judge, const struct event *event)
 
 static uint64_t hash_of(const char *text)
 {
-	return map_hash(text, strlen(text));
+	return map_quick(text, strlen(text));
 }
 
 static void count(struct judge *judge, uint64_t id, int verdict, struct detect_summary *to)

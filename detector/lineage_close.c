@@ -135,7 +135,7 @@ MUST_USE static bool parent_of(const struct closing *closing, const struct link 
 			return true;
 		}
 		/* The caller's own record of this call is there: it says whose key it was. */
-		if (seen_holds(&closing->keyed, map_hash(link->shared_id, strlen(link->shared_id))))
+		if (seen_holds(&closing->keyed, map_quick(link->shared_id, strlen(link->shared_id))))
 			return false;
 	}
 	return closing->by_principal && parent_by_principal(lineage, &link->parent, ret);
@@ -164,7 +164,7 @@ static int note_keyed(struct closing *closing, const struct link *link, struct e
 {
 	(void)err;
 	if (link->parent.key[0] != '\0' && link->shared_id[0] != '\0')
-		(void)seen_first(&closing->keyed, map_hash(link->shared_id, strlen(link->shared_id)));
+		(void)seen_first(&closing->keyed, map_quick(link->shared_id, strlen(link->shared_id)));
 	return 0;
 }
 

@@ -31,6 +31,40 @@ uint64_t map_hash(const char *bytes, size_t length)
 	return hash;
 }
 
+/* Both halves of the product. */
+static uint64_t fold(uint64_t a, uint64_t b)
+{
+	__extension__ typedef unsigned __int128 wide;
+	wide product = (wide)a * b;
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static uint64_t word_at(const char *at)
+{
+	uint64_t word;
+	memcpy(&word, at, sizeof(word));
+	return word;
+}
+
+uint64_t map_quick(const char *bytes, size_t length)
+{
+	const char *end = bytes + length;
+	uint64_t hash = UINT64_C(0x9e3779b97f4a7c15) ^ length, first = 0, second = 0;
+	for (; end - bytes > 16; bytes += 16)
+		hash = fold(word_at(bytes) ^ UINT64_C(0xa0761d6478bd642f), word_at(bytes + 8) ^ hash);
+	if (length >= 16) { /* what there is of them has been taken already */
+		first = word_at(end - 16);
+		second = word_at(end - 8);
+	} else if (length >= 8) {
+		first = word_at(bytes);
+		second = word_at(end - 8);
+	} else if (length > 0) {
+		memcpy(&first, bytes, length);
+	}
+	hash = fold(first ^ UINT64_C(0xe7037ed1a0b428db), second ^ hash);
+	return fold(hash ^ UINT64_C(0x8ebc6af09c88c6e3), UINT64_C(0x589965cc75374cc3));
+}
+
 static bool is_same(const struct map_entry *slot, uint32_t tag, const char *text, size_t length)
 {
 	return slot->tag == tag && strncmp(slot->text, text, length) == 0 && slot->text[length] == '\0';
@@ -49,14 +83,14 @@ uint32_t map_find(const struct map *map, const char *text, size_t length)
 {
 	if (map->count == 0)
 		return MAP_NONE;
-	const struct map_entry *slot = slot_of(map, map_hash(text, length), text, length);
+	const struct map_entry *slot = slot_of(map, map_quick(text, length), text, length);
 	return slot->text != NULL ? slot->value : MAP_NONE;
 }
 
 static struct map_entry *slot_for(const struct map *map, const char *text)
 {
 	size_t length = strlen(text);
-	return slot_of(map, map_hash(text, length), text, length);
+	return slot_of(map, map_quick(text, length), text, length);
 }
 
 MUST_USE static int grow(struct map *map, struct error *err)
@@ -100,7 +134,7 @@ int map_add(struct map *map, const char *text, size_t length, uint32_t value, st
 {
 	if (map->count * 2 >= map->capacity && grow(map, err) < 0)
 		return -1;
-	uint64_t hash = map_hash(text, length);
+	uint64_t hash = map_quick(text, length);
 	struct map_entry *slot = slot_of(map, hash, text, length);
 	if (slot->text == NULL) {
 		char *copy = keep(map, text, length);
@@ -126,7 +160,7 @@ int map_keep(struct map *map, const char **text, struct error *err)
 void map_set(struct map *map, const char *text, size_t length, uint32_t value)
 {
 	if (map->count > 0)
-		slot_of(map, map_hash(text, length), text, length)->value = value;
+		slot_of(map, map_quick(text, length), text, length)->value = value;
 }
 
 void map_done(struct map *map)

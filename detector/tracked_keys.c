@@ -187,7 +187,7 @@ static int take_id(void *context, const char *id, struct error *err)
 {
 	struct tracked_keys *keys = context;
 	(void)err;
-	filter_add(&keys->filter, map_hash(id, strlen(id)));
+	filter_add(&keys->filter, map_quick(id, strlen(id)));
 	if (keys->sieve != NULL)
 		sieve_add_key(keys->sieve, id);
 	keys->are_odd = keys->are_odd || !looks_like_key(id);
@@ -231,7 +231,7 @@ bool tracked_keys_are_odd(const struct tracked_keys *keys)
 
 bool tracked_keys_may_hold(const struct tracked_keys *keys, const char *id, size_t length)
 {
-	return keys->count > 0 && filter_holds(&keys->filter, map_hash(id, length));
+	return keys->count > 0 && filter_holds(&keys->filter, map_quick(id, length));
 }
 
 /* Of the first `count` ledgers. */
@@ -251,7 +251,7 @@ MUST_USE static int ask(struct tracked_keys *keys, size_t count, const char *id,
 const struct tracked_key *tracked_keys_find(struct tracked_keys *keys, const char *id, struct tracked_room *room)
 {
 	size_t length = strlen(id);
-	uint64_t hash = map_hash(id, length);
+	uint64_t hash = map_quick(id, length);
 	bool is_known = false;
 	if (length == 0 || keys->count == 0 || !filter_holds(&keys->filter, hash))
 		return NULL;

@@ -12,6 +12,7 @@
 
 #define INSTANCE_DIGITS_OLD 8
 #define INSTANCE_DIGITS 17
+#define INSTANCE_LENGTH (2 + INSTANCE_DIGITS)
 
 static bool is_word(char c)
 {
@@ -67,6 +68,10 @@ static bool is_lesson(const struct triage *triage, const char *at, const char *e
 
 static bool is_known_session(const struct triage *triage, const char *at, const char *end)
 {
+	/* Nearly always one of ours stands there, at its full length: then its form need not be looked at. */
+	if (end - at > INSTANCE_LENGTH && !is_word(at[INSTANCE_LENGTH]) &&
+	    tracked_instance(triage->tracked, at, INSTANCE_LENGTH) != NULL)
+		return true;
 	size_t length = triage_instance_id(at, end);
 	if (length == 0)
 		return false;
