@@ -102,14 +102,17 @@ int judge_open(struct judge *judge, struct error *err)
 	return findings_events(judge->setup->findings, note_stored, judge, err);
 }
 
-void judge_expect(const struct judge *judge, const struct glance *glance)
+void judge_settle(struct judge *judge, struct passed *passed, struct detect_summary *to)
 {
-	seen_expect(&judge->seen, glance->id_hash);
+	for (size_t i = 0; i < passed->count; i++)
+		count(judge, passed->ids[i], passed->verdicts[i], to);
+	passed->count = 0;
 }
 
 /* What was something in an earlier run and is nothing now must be taken back; and of a call that the owner of an
  * endpoint logged too it must be known that it was judged. */
-bool judge_pass(struct judge *judge, const struct glance *glance, int verdict, struct detect_summary *to)
+bool judge_pass(struct judge *judge, const struct glance *glance, int verdict, struct passed *passed,
+                struct detect_summary *to)
 {
 	const struct glance_text *request = &glance->fields[GLANCE_REQUEST];
 	const struct activity *activity = &judge->learned->activity;
@@ -121,7 +124,11 @@ bool judge_pass(struct judge *judge, const struct glance *glance, int verdict, s
 			return false;
 		(void)seen_first(&judge->calls, ~digest);
 	}
-	count(judge, glance->id_hash, verdict, to);
+	if (passed->count == PASSED_MAX)
+		judge_settle(judge, passed, to);
+	passed->ids[passed->count] = glance->id_hash;
+	passed->verdicts[passed->count++] = verdict;
+	seen_expect(&judge->seen, glance->id_hash);
 	return true;
 }
 

@@ -54,12 +54,20 @@ MUST_USE int judge_event(struct judge *judge, const struct event *event, const c
 /* Learns which events are stored, before the first is judged. */
 MUST_USE int judge_open(struct judge *judge, struct error *err);
 
-/* judge_pass will be asked about this one. */
-void judge_expect(const struct judge *judge, const struct glance *glance);
+/* Records that were passed over and are yet to be counted: what memory that takes is fetched meanwhile. */
+#define PASSED_MAX 32
+struct passed {
+	uint64_t ids[PASSED_MAX]; /* digests */
+	int verdicts[PASSED_MAX];
+	size_t count;
+};
 
-/* A record taken in at a glance, whose caller and place are known to be nothing: counts it in `to`. False: there is
- * another reason to parse it. Any number of threads may call this, also while one judges events. */
-bool judge_pass(struct judge *judge, const struct glance *glance, int verdict, struct detect_summary *to);
+/* A record taken in at a glance, whose caller and place are known to be nothing: it is counted in `to`, now or when
+ * judge_settle is called, which must be before the thread judges another event. False: there is another reason to parse
+ * it. Any number of threads may call these, each with a `passed` of its own, also while one judges events. */
+bool judge_pass(struct judge *judge, const struct glance *glance, int verdict, struct passed *passed,
+                struct detect_summary *to);
+void judge_settle(struct judge *judge, struct passed *passed, struct detect_summary *to);
 
 /* After the last event of the input: what earlier runs have left, by what is known now. */
 bool judge_may_replay(const struct judge *judge, const bool news[static LEARNED_KINDS]); /* could it differ? */

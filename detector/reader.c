@@ -20,6 +20,7 @@ struct reader {
 	struct familiar *familiar;
 	scan_outline_function *outline;
 	struct records records;
+	struct passed passed;    /* of it */
 	struct reading *reading; /* the one at hand */
 	uint64_t told_bytes;     /* of it, in pass->done_bytes */
 };
@@ -94,6 +95,7 @@ MUST_USE static int judge(struct reader *reader, const struct record *record, co
                           const struct glance *glance, struct error *err)
 {
 	struct pass *pass = reader->pass;
+	judge_settle(pass->judge, &reader->passed, &reader->reading->counts);
 	(void)pthread_mutex_lock(&pass->lock);
 	int result = judge_event(pass->judge, event, record->bytes, record->length, err);
 	const struct judged judged = pass->judge->last;
@@ -142,10 +144,8 @@ static int take_record(void *context, const struct record *record, struct error 
 	if (!record->is_suspect && !pass->setup->triage.everything)
 		return 0;
 	bool is_plain = !pass->is_thorough && glance_read(reader->outline, record->bytes, record->length, &glance);
-	if (is_plain)
-		judge_expect(pass->judge, &glance);
 	int known = is_plain ? familiar_find(reader->familiar, &glance) : -1;
-	if (known >= 0 && judge_pass(pass->judge, &glance, known, &reading->counts))
+	if (known >= 0 && judge_pass(pass->judge, &glance, known, &reader->passed, &reading->counts))
 		return 0;
 	if (parse(reader, record, is_plain ? &glance : NULL, &reading->failure) == 0)
 		return 0;
@@ -215,6 +215,7 @@ void reader_run(struct reader *reader, struct reading *reading)
 	}
 	records_begin(&reader->records, &to);
 	int result = inflate_run(reader->inflate, reading->fd, take_window, reader, &problem);
+	judge_settle(reader->pass->judge, &reader->passed, &reading->counts);
 	if (reading->file.size > reader->told_bytes)
 		atomic_fetch_add(&reader->pass->done_bytes, reading->file.size - reader->told_bytes);
 	(void)close(reading->fd);

@@ -14,14 +14,15 @@
 
 struct seen_part {
 	pthread_mutex_t lock;
-	uint64_t *slots; /* 0: free */
-	size_t capacity, count;
+	size_t count;
 };
 
 struct seen {
 	struct seen_part parts[SEEN_PARTS];
-	size_t max;   /* held at most; 0: SEEN_MAX */
-	bool is_full; /* counts may now be too high */
+	uint64_t *slots; /* part by part; 0: free */
+	size_t capacity; /* slots of each part */
+	size_t max;      /* held at most; 0: SEEN_MAX */
+	bool is_full;    /* counts may now be too high */
 };
 
 /* True the first time. Beyond SEEN_MAX events, or without memory, always true for events that are not held. */

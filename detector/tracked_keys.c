@@ -11,6 +11,7 @@
 
 #include "common/clock.h"
 #include "detector/map.h"
+#include "detector/pages.h"
 #include "store/ledger_lookup.h"
 
 #define KEY_SHORTEST 16
@@ -156,7 +157,7 @@ void tracked_keys_free(struct tracked_keys *keys)
 	free(keys->lookups);
 	free(keys->ledgers);
 	free(keys->filter.blocks);
-	free(keys->answers);
+	pages_free(keys->answers, ANSWERS * sizeof(*keys->answers));
 	(void)pthread_mutex_destroy(&keys->lock);
 	free(keys);
 }
@@ -200,7 +201,7 @@ int tracked_keys_seal(struct tracked_keys *keys, struct sieve *sieve, struct err
 	uint64_t expected = 0;
 	for (size_t i = 0; i < keys->ledger_count; i++)
 		expected += ledger_lookup_bytes(keys->lookups[i]) / FILE_BYTES_EACH;
-	keys->answers = calloc(ANSWERS, sizeof(*keys->answers));
+	keys->answers = pages_new(ANSWERS * sizeof(*keys->answers));
 	if (keys->answers == NULL)
 		return error_set(err, ERROR_MEMORY, "no memory for the ledger's keys");
 	if (filter_make(&keys->filter, expected, err) < 0 ||
