@@ -163,8 +163,10 @@ const struct command command_watch = {
 		   "records in them, could not be read.",
 	.examples = "  keytrail watch /var/log/cloudtrail\n"
 		    "  keytrail watch --region eu-west-1 s3://trail-logs/AWSLogs -o jsonl >> findings.jsonl\n"
+		    "  keytrail watch -o ocsf /var/log/cloudtrail | logger\n"
 		    "  keytrail watch sqs://eu-west-1/123456789012/cloudtrail-new-objects\n",
-	.options = OPTIONS_OUTPUT | OPTIONS_SETTINGS | OPTIONS_LEDGER | OPTIONS_DETECT | OPTIONS_SOURCE | OPTIONS_WATCH,
+	.options = OPTIONS_OUTPUT | OPTIONS_FORMS | OPTIONS_SETTINGS | OPTIONS_LEDGER | OPTIONS_DETECT |
+                   OPTIONS_SOURCE | OPTIONS_WATCH,
 	.minimum = 1,
 	.maximum = -1,
 	.run = run,

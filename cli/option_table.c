@@ -18,9 +18,8 @@ _Static_assert(ARRAY_LENGTH(fail_on_names) == FAIL_ON_NONE + 1, "one name a seve
 
 const struct option_row option_rows[] = {
 	{"output", 'o', "FORM", OPTIONS_OUTPUT, option_take_form, WORDS(form_names, FORM_COUNT),
-         .help = "table, json, jsonl or csv (default: table on a terminal, else jsonl). `detect` and `findings` also: "
-                 "asff, "
-                 "ocsf, guardduty, timesketch"},
+         .help = "table, json, jsonl or csv (default: table on a terminal, else jsonl). `detect`, `watch` and "
+                 "`findings` also: asff, ocsf, guardduty, timesketch"},
 	{"config", 'c', "FILE", OPTIONS_SETTINGS, option_take_text, AT(settings),
          .help = "settings (default /etc/keytrail/keytrail.conf, which need not exist)"},
 	{"ledger", 0, "FILE", OPTIONS_LEDGER, option_take_ledger,

@@ -118,6 +118,19 @@ def test_once(ledger, tmp_path, wanted):
     assert watch(ledger, "--once", "--fail-on", "NONE", folder)[0] == 0
 
 
+@pytest.mark.parametrize("form", ["json", "csv", "asff", "ocsf", "guardduty", "timesketch"])
+def test_forms(ledger, tmp_path, form):
+    """What `detect` says of the same files, in each of its forms."""
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    (folder / "all.json").write_bytes(OTRF.read_bytes())
+    said = [subprocess.run([KEYTRAIL, *words, "--ledger", ledger, "--findings", tmp_path / f"found-{words[0]}.db", "-o", form,
+                            folder], env=ENVIRONMENT, capture_output=True, timeout=100)
+            for words in (["detect"], ["watch", "--once"])]
+    assert [one.returncode for one in said] == [3, 3], said
+    assert said[0].stdout and said[0].stdout == said[1].stdout
+
+
 def test_only_one(ledger, tmp_path):
     folder = tmp_path / "logs"
     folder.mkdir()
