@@ -267,8 +267,9 @@ int main(int argc, char **argv)
 	(void)signal(SIGXFSZ, SIG_IGN);
 	(void)umask(0027);
 	raise_descriptor_limit();
-	/* Memory that follows the load, down as well as up: few arenas, large pieces given back at once. */
-	(void)mallopt(M_ARENA_MAX, 1);
+	/* Memory that follows the load, down as well as up: few arenas, large pieces given back at once. With one
+	 * arena only, threads that make and take apart JSON wait for each other. */
+	(void)mallopt(M_ARENA_MAX, 3);
 	(void)mallopt(M_MMAP_THRESHOLD, 65536);
 	(void)mallopt(M_TRIM_THRESHOLD, 65536);
 	json_wipe_freed();

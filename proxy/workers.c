@@ -24,6 +24,7 @@
 #define WORKERS_BASE 8
 #define WATCH_MS 2     /* how often it is looked for stuck ones while all are busy */
 #define WATCH_QUIET 50 /* so many looks in a row with somebody idle end the watch */
+#define TRIM_MS 1000   /* how often, at most, memory is given back */
 #define SHORT_MS 1000  /* how long no more workers are asked for where there were none to be had */
 #define LINGER_MS 2000 /* a worker beyond the base that has nothing to do ends after so long */
 
@@ -219,15 +220,14 @@ static void *run_worker(void *argument)
 
 /* With the mutex held: replaces each worker that is stuck, and as many again, so that a crowd of slow clients is met by
  * doubling. */
-static bool replace_stuck(struct workers *workers)
+static void replace_stuck(struct workers *workers)
 {
 	int wanted = workers->base + 2 * seats_stuck(workers->seats, clock_monotonic_ms());
-	int before = workers->count, last = -1;
+	int last = -1;
 	while (workers->idle < workers->base && workers->count < wanted && workers->count != last) {
 		last = workers->count;
 		add_worker(workers);
 	}
-	return workers->count > before;
 }
 
 /* With the mutex held. Where neither we nor the witness get more threads, some of those that are there must be free to
@@ -255,17 +255,19 @@ static void *run_watcher(void *argument)
 {
 	struct workers *workers = argument;
 	int quiet = 0;
-	bool has_grown = false;
+	bool is_scattered = false;
+	int64_t trimmed_ms = 0;
 	(void)pthread_mutex_lock(&workers->mutex);
 	while (!workers->stop) {
-		if (quiet == WATCH_QUIET && has_grown) {
+		if (quiet == WATCH_QUIET && is_scattered && clock_monotonic_ms() - trimmed_ms >= TRIM_MS) {
 			(void)pthread_mutex_unlock(&workers->mutex);
-			(void)malloc_trim(0); /* a crowd's memory lies scattered among what stays */
+			(void)malloc_trim(0);
 			(void)pthread_mutex_lock(&workers->mutex);
-			has_grown = false;
+			trimmed_ms = clock_monotonic_ms();
+			is_scattered = false;
 			quiet = 0;
 		}
-		if (quiet == WATCH_QUIET) {
+		if (quiet == WATCH_QUIET && !is_scattered) {
 			take_all_again(workers);
 			workers->is_watched = false;
 			(void)pthread_cond_wait(&workers->all_busy, &workers->mutex);
@@ -278,9 +280,10 @@ static void *run_watcher(void *argument)
 			take_all_again(workers);
 		if (workers->is_short && workers->idle == 0)
 			take_fewer(workers);
-		workers->is_short = false; /* while one is idle, there are enough */
+		workers->is_short = false;          /* while one is idle, there are enough */
+		is_scattered |= workers->idle == 0; /* a crowd's memory lies scattered among what stays */
 		if (workers->idle == 0)
-			has_grown |= replace_stuck(workers);
+			replace_stuck(workers);
 		quiet = quiet > WATCH_QUIET ? WATCH_QUIET : quiet;
 	}
 	(void)pthread_mutex_unlock(&workers->mutex);
