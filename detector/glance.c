@@ -170,12 +170,20 @@ static bool take_time(const struct glance_text *text, int64_t *ret_us)
 	return true;
 }
 
+/* Eight bytes at a time, the last ones perhaps once more. */
 static bool is_ascii(const struct glance_text *text)
 {
-	unsigned char bits = 0;
-	for (size_t i = 0; i < text->length; i++)
-		bits |= (unsigned char)text->text[i];
-	return bits < 0x80;
+	uint64_t bits = 0, word = 0;
+	size_t i = 0;
+	for (; i + sizeof(word) <= text->length; i += sizeof(word)) {
+		memcpy(&word, text->text + i, sizeof(word));
+		bits |= word;
+	}
+	if (i > 0)
+		memcpy(&word, text->text + text->length - sizeof(word), sizeof(word));
+	else if (text->length > 0)
+		memcpy(&word, text->text, text->length);
+	return ((bits | word) & UINT64_C(0x8080808080808080)) == 0;
 }
 
 static bool is_text(const struct glance_text *text, const char *wanted)
