@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* A ring of tasks: given at one end, worked on in between, done at the other. Its length bounds how far the workers run
- * ahead of a task that takes long. */
+ * ahead of a task that takes long. Who gives them is woken for half a ring at a time, since on a machine with nothing
+ * to spare each waking interrupts a worker. */
 #include "detector/crew.h"
 
 #include <pthread.h>
@@ -22,6 +23,7 @@ struct crew {
 	pthread_cond_t given, finished;
 	struct slot *ring;
 	size_t size, first, next, last; /* counted on: not handed back; to be worked on; to be given */
+	size_t awaited;                 /* the one whose end is told */
 	bool is_over;
 	struct crew_member *members;
 	size_t count;
@@ -43,12 +45,14 @@ static void *run_member(void *context)
 			(void)pthread_cond_wait(&crew->given, &crew->lock);
 		if (crew->next == crew->last)
 			break;
-		struct slot *slot = &crew->ring[crew->next++ % crew->size];
+		size_t number = crew->next++;
+		struct slot *slot = &crew->ring[number % crew->size];
 		(void)pthread_mutex_unlock(&crew->lock);
 		crew->work.work(crew->work.context, member->number, slot->task);
 		(void)pthread_mutex_lock(&crew->lock);
 		slot->is_done = true;
-		(void)pthread_cond_signal(&crew->finished);
+		if (number == crew->awaited)
+			(void)pthread_cond_signal(&crew->finished);
 	}
 	(void)pthread_mutex_unlock(&crew->lock);
 	return NULL;
@@ -85,6 +89,17 @@ int crew_new(size_t workers, const struct crew_work *work, struct crew **ret, st
 	return 0;
 }
 
+/* Until the awaited one has ended, or it is time for a tick. */
+static void await(struct crew *crew)
+{
+	struct timespec at;
+	(void)clock_gettime(CLOCK_REALTIME, &at);
+	at.tv_nsec += TICK_NS;
+	at.tv_sec += at.tv_nsec / 1000000000;
+	at.tv_nsec %= 1000000000;
+	(void)pthread_cond_timedwait(&crew->finished, &crew->lock, &at);
+}
+
 /* Hands back all that are done at the front, and waits until all before `until` are. The lock is held before and after.
  */
 static void hand_back(struct crew *crew, size_t until)
@@ -100,12 +115,9 @@ static void hand_back(struct crew *crew, size_t until)
 			(void)pthread_mutex_lock(&crew->lock);
 			continue;
 		}
-		struct timespec at;
-		(void)clock_gettime(CLOCK_REALTIME, &at);
-		at.tv_nsec += TICK_NS;
-		at.tv_sec += at.tv_nsec / 1000000000;
-		at.tv_nsec %= 1000000000;
-		(void)pthread_cond_timedwait(&crew->finished, &crew->lock, &at);
+		/* The last one of those, but where that came before the first. */
+		crew->awaited = crew->ring[(until - 1) % crew->size].is_done ? crew->first : until - 1;
+		await(crew);
 		(void)pthread_mutex_unlock(&crew->lock);
 		crew->work.tick(crew->work.context);
 		(void)pthread_mutex_lock(&crew->lock);
@@ -115,7 +127,7 @@ static void hand_back(struct crew *crew, size_t until)
 void crew_give(struct crew *crew, void *task)
 {
 	(void)pthread_mutex_lock(&crew->lock);
-	hand_back(crew, crew->last >= crew->size ? crew->last - crew->size + 1 : 0);
+	hand_back(crew, crew->last - crew->first == crew->size ? crew->first + crew->size / 2 : 0);
 	crew->ring[crew->last++ % crew->size] = (struct slot){.task = task};
 	(void)pthread_cond_signal(&crew->given);
 	(void)pthread_mutex_unlock(&crew->lock);
