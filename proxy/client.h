@@ -12,6 +12,8 @@ struct client {
 	int fd;                      /* connected; stays the caller's */
 	struct seat *seat;           /* its place among all */
 	struct endpoint peer, local; /* as accepted */
+	bool is_here;                /* its packets come over the loopback interface: nobody but our own network
+	                                namespace sends any there */
 	enum service service;       /* whose address its original destination is; SERVICE_NONE: it was not redirected */
 	struct line *line;          /* to the witness; NULL once it is parked */
 	bool is_asked, is_met;      /* the witness was asked whose socket this is, and has said it */
@@ -28,7 +30,7 @@ static inline bool client_is_bridged(const struct client *client)
 	return !endpoint_is_loopback(&client->local);
 }
 
-/* A newly accepted one: fd, seat, peer, local, line, stock and parked are the caller's to give. */
+/* A newly accepted one: fd, seat, peer, local, is_here, line, stock and parked are the caller's to give. */
 void client_init(struct client *client);
 
 /* Asks the witness whose socket it is, and does not wait. */

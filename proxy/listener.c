@@ -15,6 +15,7 @@
 #include "common/stack.h"
 #include "proxy/reply.h"
 #include "proxy/send.h"
+#include "proxy/sockets.h"
 #include "proxy/visit.h"
 
 #ifndef IP6T_SO_ORIGINAL_DST
@@ -217,6 +218,7 @@ static void come(struct listener *listener, const struct accepted *accepted, str
 	                                .seat = seat,
 	                                .peer = accepted->peer,
 	                                .local = accepted->local,
+	                                .is_here = sockets_came_over_loopback(accepted->fd, &accepted->local),
 	                                .line = listener->line,
 	                                .stock = &listener->stock,
 	                                .parked = &visit->parked};

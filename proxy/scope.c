@@ -9,15 +9,15 @@
 #include "common/clock.h"
 #include "common/text.h"
 
-/* 0: not known. Those who came over the loopback address are of our own, also when the witness did not find them. */
+/* 0: not known. Those who came over the loopback interface are of our own, also when the witness did not find them. */
 static uint64_t netns_of(const struct proxy *proxy, const struct client *client)
 {
-	return client_is_bridged(client) || proxy->netns == 0 ? client->sighting.netns : proxy->netns;
+	return client->is_here && proxy->netns != 0 ? proxy->netns : client->sighting.netns;
 }
 
 bool scope_is_known(const struct proxy *proxy, const struct settings *settings, const struct client *client)
 {
-	return !client_is_bridged(client) && proxy->netns != 0 &&
+	return client->is_here && proxy->netns != 0 &&
 	       (settings->token_scope == TOKEN_SCOPE_INSTANCE || settings->token_scope == TOKEN_SCOPE_NETNS);
 }
 

@@ -5,7 +5,7 @@
 #include "proxy/token.h"
 
 /* Can it be said whom a client's token is good for before the witness has been asked who the client is? It can for
- * whoever came over the loopback address, and so is of our own network namespace, unless control groups or processes
+ * whoever came over the loopback interface, and so is of our own network namespace, unless control groups or processes
  * are told apart. */
 bool scope_is_known(const struct proxy *proxy, const struct settings *settings, const struct client *client);
 

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,14 +21,17 @@
 
 #define SILENT_S 1
 
+#define LOOPBACK_IFINDEX 1 /* lo, the first of each network namespace */
+
 /* Connections come with their first bytes, those of silent clients after a while. A request is answered at once, and
  * the answer takes its acknowledgement along: one packet less for each connection, which inherits this. (listener.c
- * takes it back for requests that come in pieces.) */
+ * takes it back for requests that come in pieces.) And each knows the interface that it came over. */
 static void await_requests(int fd)
 {
-	const int no = 0, silent_s = SILENT_S;
+	const int no = 0, yes = 1, silent_s = SILENT_S;
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &silent_s, sizeof(silent_s));
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &no, sizeof(no));
+	(void)setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &yes, sizeof(yes)); /* for sockets_came_over_loopback() */
 }
 
 MUST_USE static int check_inherited(int fd, struct error *err)
@@ -111,4 +115,22 @@ int sockets_bind(int64_t port, int sockets[static SOCKETS_MAX], int *ret_count, 
 	}
 	*ret_count = count;
 	return 0;
+}
+
+/* ::1 the kernel takes from its loopback interface only, whatever the rules say. */
+bool sockets_came_over_loopback(int fd, const struct endpoint *local)
+{
+	union {
+		struct cmsghdr head;
+		char bytes[CMSG_SPACE(sizeof(struct in_pktinfo)) + CMSG_SPACE(sizeof(int))];
+	} options;
+	struct in_pktinfo info;
+	socklen_t length = sizeof(options.bytes);
+	if (!endpoint_is_loopback(local) || local->family != AF_INET)
+		return endpoint_is_loopback(local);
+	if (getsockopt(fd, IPPROTO_IP, IP_PKTOPTIONS, &options, &length) < 0 || length < CMSG_LEN(sizeof(info)) ||
+	    options.head.cmsg_level != IPPROTO_IP || options.head.cmsg_type != IP_PKTINFO)
+		return false;
+	memcpy(&info, CMSG_DATA(&options.head), sizeof(info));
+	return info.ipi_ifindex == LOOPBACK_IFINDEX;
 }

@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-#include "common/error.h"
+#include "proxy/witness/line.h"
 
 /* The proxy's listening sockets: inherited, or its own. */
 
@@ -21,3 +21,8 @@ MUST_USE int sockets_inherit(int sockets[static SOCKETS_MAX], struct error *err)
 
 /* Binds the four addresses (those of IPv6 only where there is IPv6) to `port`. */
 MUST_USE int sockets_bind(int64_t port, int sockets[static SOCKETS_MAX], int *ret_count, struct error *err);
+
+/* Of a connection accepted from one of these, to `local`: was it made by this network namespace itself? With
+ * `route_localnet` a rule of somebody's can bring others to a loopback address, but not over the loopback interface.
+ * When in doubt: no. */
+bool sockets_came_over_loopback(int fd, const struct endpoint *local);

@@ -96,6 +96,17 @@ def test_containers_have_groups_of_their_own():
         assert use(instance, token) == 401
 
 
+def test_others_that_a_rule_brings_to_a_loopback_address():
+    """They are not the machine's own for that."""
+    with Instance(settings={"imdsv2": {"put_response_hop_limit": 2}}) as instance:
+        rule = ["-i", "br0", "-d", IMDS_V4, "-p", "tcp", "--dport", "80", "-j", "DNAT", "--to-destination", "127.0.0.1:8775"]
+        instance.world.run("host", ["sysctl", "-qw", "net.ipv4.conf.all.route_localnet=1"], check=True)
+        instance.world.run("host", ["iptables", "-t", "nat", "-I", "PREROUTING", "1", *rule], check=True)
+        tokens = {ns: instance.token(ns=ns) for ns in ("host", "ctr1")}
+        got = {(of, by): use(instance, token, by) for of, token in tokens.items() for by in ("host", "ctr1", "ctr2")}
+        assert {pair for pair, status in got.items() if status == 200} == {("host", "host"), ("ctr1", "ctr1")}, got
+
+
 def rotate(instance):
     return subprocess.run([str(binary("keytraild")), "-c", str(instance.config), "--rotate-token-key"],
                           capture_output=True, text=True, timeout=60)

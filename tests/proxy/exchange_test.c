@@ -34,7 +34,7 @@ static const struct {
 	enum scope scope;
 	int record;
 	struct endpoint local; /* family 0: LOCAL */
-	bool is_agents, is_malformed;
+	bool is_agents, is_malformed, is_from_elsewhere;
 } cases[] = {
 #define GET .method = "GET", .target
 #define PUT .method = "PUT", .target
@@ -50,7 +50,8 @@ static const struct {
 	{.name = "no token of ours", GET = "/latest/meta-data/instance-id", .token = JUNK},
 	{.name = "a bad target", GET = "/latest/../x", .token = GOOD},
 	{.name = "no request", PLAIN, .is_malformed = true},
-	{.name = "by a bridge", PLAIN, .local = BRIDGED},
+	{.name = "by a bridge", PLAIN, .local = BRIDGED, .is_from_elsewhere = true},
+	{.name = "by a bridge, to our loopback address", PLAIN, .is_from_elsewhere = true},
 	{.name = "everything has a row", PLAIN, .record = RECORD_ALL},
 	{.name = "tokens have rows", PLAIN, .record = RECORD_TOKENS, .is_for_anybody = true},
 	{.name = "for the whole instance", PLAIN, .scope = BY_INSTANCE, .is_for_anybody = true},
@@ -60,7 +61,8 @@ static const struct {
 	{.name = "a policy that refuses all", GET = DENIED_PATH, .token = GOOD, .is_for_anybody = true},
 	{.name = "an agent's", GET = "/v2/credentials/1", .token = GOOD, .is_agents = true},
 	{.name = "a token", PUT = "/latest/api/token", .is_for_anybody = true},
-	{.name = "a token, by a bridge", PUT = "/latest/api/token", .local = BRIDGED},
+	{.name = "a token, by a bridge", PUT = "/latest/api/token", .local = BRIDGED, .is_from_elsewhere = true},
+	{.name = "a token, to our loopback address", PUT = "/latest/api/token", .is_from_elsewhere = true},
 	{.name = "a token that has a row", PUT = "/latest/api/token", .record = RECORD_TOKENS},
 	{.name = "a token for a process", PUT = "/latest/api/token", .scope = BY_PROCESS},
 	{.name = "a token elsewhere", PUT = "/latest/api/token/"},
@@ -102,7 +104,9 @@ static void knows_what_concerns_nobody(void **state)
 		                            .ecs = 1,
 		                            .policy = make_policy()};
 		const struct endpoint here = LOCAL;
-		struct client client = {.fd = -1, .local = cases[i].local.family != 0 ? cases[i].local : here};
+		struct client client = {.fd = -1,
+		                        .local = cases[i].local.family != 0 ? cases[i].local : here,
+		                        .is_here = !cases[i].is_from_elsewhere};
 		struct client stranger = {.local = BRIDGED, .is_met = true, .sighting = {.netns = 5}};
 		char token[TOKEN_TEXT_BYTES] = "AQAAAJunk==";
 		client_init(&client);

@@ -25,7 +25,8 @@ static int stop(void **state)
 }
 
 #define FROM(last) .client = {.family = AF_INET, .address = {192, 0, 2, (last)}}
-#define LOCAL .local = {.family = AF_INET, .address = {127, 0, 0, 1}}
+#define LOCAL .local = {.family = AF_INET, .address = {127, 0, 0, 1}}, .is_here = true
+#define ASTRAY .local = {.family = AF_INET, .address = {127, 0, 0, 1}} /* but not over the loopback interface */
 #define BRIDGED .local = {.family = AF_INET, .address = {169, 254, 169, 1}}
 
 /* A token given to the one and brought by the other. */
@@ -86,6 +87,18 @@ static const struct {
 	{"a container's, from here",
          TOKEN_SCOPE_NETNS,
          {BRIDGED, .sighting = {.netns = 5}},
+         {LOCAL, .sighting = {FROM(1)}},
+         false,
+         true},
+	{"ours, from a container that came to the loopback address",
+         TOKEN_SCOPE_NETNS,
+         {LOCAL, .sighting = {.netns = OWN_NETNS}},
+         {ASTRAY, .sighting = {FROM(1)}},
+         false,
+         false},
+	{"that container's, from here",
+         TOKEN_SCOPE_NETNS,
+         {ASTRAY, .sighting = {FROM(1)}},
          {LOCAL, .sighting = {FROM(1)}},
          false,
          true},
