@@ -6,7 +6,7 @@
 void client_init(struct client *client)
 {
 	client->service = SERVICE_NONE;
-	client->is_asked = client->is_met = false;
+	client->is_asked = client->is_met = client->is_lost = false;
 	client->sighting = (struct sighting){.client = client->peer, .is_local = !client_is_bridged(client)};
 	client->upstream = CONNECTION_NONE;
 }
@@ -21,12 +21,12 @@ int client_meet(struct client *client, struct error *err)
 {
 	if (client->is_met)
 		return 0;
-	if (!client->is_asked && client_ask(client, err) < 0)
-		return -1;
-	if (line_look(client->line, &client->sighting, err) < 0)
-		return -1;
-	client->is_met = true;
-	return 0;
+	if (client->is_lost)
+		return error_set(err, ERROR_SYSTEM, "the witness did not say who this client is");
+	client->is_met = (client->is_asked || client_ask(client, err) == 0) &&
+	                 line_look(client->line, &client->sighting, err) == 0;
+	client->is_lost = !client->is_met;
+	return client->is_met ? 0 : -1;
 }
 
 int client_first(struct client *client, struct error *err)

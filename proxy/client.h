@@ -17,6 +17,7 @@ struct client {
 	enum service service;       /* whose address its original destination is; SERVICE_NONE: it was not redirected */
 	struct line *line;          /* to the witness; NULL once it is parked */
 	bool is_asked, is_met;      /* the witness was asked whose socket this is, and has said it */
+	bool is_lost;               /* it has not said it, and is not waited for again */
 	struct sighting sighting;   /* before that: what can be seen from here */
 	struct stock *stock;        /* of upstream sockets; NULL once it is parked */
 	struct connection upstream; /* the caller ends it when all is over */
@@ -36,7 +37,8 @@ void client_init(struct client *client);
 /* Asks the witness whose socket it is, and does not wait. */
 MUST_USE int client_ask(struct client *client, struct error *err);
 
-/* Takes the answer to that, asking first if need be; does nothing once it is there. */
+/* Takes the answer to that, asking first if need be; does nothing once it is there, and fails at once when it has not
+ * come before. */
 MUST_USE int client_meet(struct client *client, struct error *err);
 
 /* The questions that follow (line.h). Whom the line was asked about before is nobody's business here: a client that was

@@ -159,10 +159,11 @@ static bool serve_known(struct visit *visit, enum arrival arrival)
 	return finish(visit);
 }
 
-/* Need the witness not be asked? An own request that comes back is met, and found out. */
+/* Need the witness not be asked? An own request that comes back is met, and found out. So is who comes when the line
+ * has lost an answer: with that client it gets a new one. */
 static bool is_for_anybody(struct visit *visit)
 {
-	return visit->is_begun && exchange_is_for_anybody(visit->exchange) &&
+	return visit->is_begun && exchange_is_for_anybody(visit->exchange) && line_is_whole(visit->client.line) &&
 	       !upstream_is_own_port(visit->proxy->upstream, visit->client.peer.port) &&
 	       seats_admit_unknown(visit->seats, visit->client.seat);
 }

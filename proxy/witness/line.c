@@ -130,6 +130,11 @@ void line_close(struct line *line)
 	free(line);
 }
 
+bool line_is_whole(const struct line *line)
+{
+	return !line->is_broken;
+}
+
 /* Why nothing came. */
 static int missed(ssize_t got, struct error *err)
 {

@@ -70,6 +70,9 @@ struct line;
 MUST_USE int line_open(int main_fd, struct line **ret, struct error *err);
 void line_close(struct line *line);
 
+/* No answer is due on it, or was missed: anything can be asked that is not about a client. */
+bool line_is_whole(const struct line *line);
+
 /* Asks about an accepted connection, and does not wait: from now on the witness looks at its socket. */
 MUST_USE int line_ask(struct line *line, const struct endpoint *peer, const struct endpoint *local, struct error *err);
 

@@ -211,9 +211,11 @@ static void refuses_what_is_no_answer(void **state)
 		struct endpoint none = {0};
 		struct sighting sighting = {.uid = 77};
 		stage_open(&stage);
+		CHECK(broken[i].name, line_is_whole(stage.line));
 		CHECK_NUMBER(broken[i].name, look_at(stage.line, &none, &sighting, &problem), -1);
 		CHECK(broken[i].name, problem.code != ERROR_NONE && problem.text[0] != '\0');
 		CHECK_NUMBER(broken[i].name, sighting.uid, 77);
+		CHECK(broken[i].name, !line_is_whole(stage.line));
 		stage_close(&stage);
 		CHECK_NUMBER(broken[i].name, open_descriptors(), before);
 	}
