@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "proxy/anybody.h"
 #include "proxy/exchange_parts.h"
 #include "proxy/guards.h"
 #include "proxy/onward.h"
@@ -226,14 +227,9 @@ void exchange_begin(struct exchange *exchange, struct client *client, const stru
 
 bool exchange_is_for_anybody(const struct exchange *exchange)
 {
-	const struct settings *settings = exchange->settings;
-	if (exchange->status != GO_ON || is_agent(exchange) ||
-	    !scope_is_known(exchange->proxy, settings, exchange->client))
-		return false;
-	if (exchange->route.kind == ROUTE_TOKEN)
-		return settings->record == RECORD_CREDENTIALS;
-	return exchange->is_good_here && exchange->route.role[0] == '\0' && settings->record != RECORD_ALL &&
-	       !policy_needs_process(settings->policy, exchange->route.path, POLICY_NO_FAMILY);
+	return exchange->status == GO_ON && !is_agent(exchange) &&
+	       scope_is_known(exchange->proxy, exchange->settings, exchange->client) &&
+	       anybody_may_ask(exchange->settings, exchange->request, &exchange->route, exchange->is_good_here);
 }
 
 /* Nobody without a good token makes a packet leave. */

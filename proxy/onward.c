@@ -9,6 +9,13 @@ static int take_socket(void *context, int family, struct error *err)
 	return stock_take(context, family, err);
 }
 
+/* It takes a while: who asks must be known before they give up, for a row that says so. */
+static void meet(void *context)
+{
+	struct error ignored; /* whoever needs to know asks again */
+	(void)client_meet(context, &ignored);
+}
+
 struct upstream_request onward_request(struct client *client, const struct request *request, const struct route *route,
                                        bool without_token)
 {
@@ -26,5 +33,7 @@ struct upstream_request onward_request(struct client *client, const struct reque
 		.socket = take_socket,
 		.socket_context = client->stock,
 		.connection = &client->upstream,
+		.on_wait = meet,
+		.wait_context = client,
 	};
 }

@@ -28,11 +28,17 @@ static int too_late(const char *doing, struct error *err)
 static bool wait_until(const struct transfer *transfer, short events)
 {
 	struct pollfd ready = {.fd = transfer->fd, .events = events};
+	bool is_told = transfer->on_wait == NULL;
 	for (;;) {
 		int64_t left = left_ms(transfer);
-		int got = left > 0 ? poll(&ready, 1, (int)left) : 0;
-		if (got >= 0 || errno != EINTR)
+		bool is_short = !is_told && left > TRANSFER_WHILE_MS;
+		int got = left > 0 ? poll(&ready, 1, is_short ? TRANSFER_WHILE_MS : (int)left) : 0;
+		if (got == 0 && is_short) {
+			transfer->on_wait(transfer->wait_context);
+			is_told = true;
+		} else if (got >= 0 || errno != EINTR) {
 			return got > 0;
+		}
 	}
 }
 

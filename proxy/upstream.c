@@ -94,6 +94,8 @@ MUST_USE static int ask(struct upstream *upstream, const struct upstream_request
 		.request = bytes,
 		.is_head = strcmp(request->method, "HEAD") == 0,
 		.deadline_ms = deadline_ms,
+		.on_wait = request->on_wait,
+		.wait_context = request->wait_context,
 	};
 	if (build(request, token_line, bytes, &transfer.request_bytes, err) < 0)
 		return -1;
@@ -207,6 +209,8 @@ MUST_USE static int token_line(struct upstream *upstream, const struct upstream_
 	enum worth worth = write_line(upstream, refused, line);
 	*ret_has = worth != TOKEN_NONE;
 	int result = 0;
+	if (worth != TOKEN_FINE && how->on_wait != NULL)
+		how->on_wait(how->wait_context); /* another may be fetching it */
 	if (worth != TOKEN_FINE) {
 		result = joins_run(upstream->joins, "token", deadline_ms, fetch_token, &fetch, answer, err);
 		bool is_new = result == 0 && answer->status == 200;

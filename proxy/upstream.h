@@ -44,6 +44,8 @@ struct upstream_request {
 	void *socket_context;
 	struct connection *connection; /* one that was begun, or CONNECTION_NONE: taken, renewed if need be, and left to
 	                                  the caller to end; NULL: none, and what is needed is ended at once */
+	transfer_wait *on_wait;        /* also told when a token must be waited for */
+	void *wait_context;
 };
 
 /* Begins to connect in request->connection, since by all that is known the request will be made in a moment: nothing is

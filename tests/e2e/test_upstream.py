@@ -145,3 +145,12 @@ def test_service_has_forgotten_our_token(instance):
     instance.imds.expire_tokens()
     assert instance.get(KEYS, instance.token())[0] == 200
     expect_recovery(instance)
+
+
+def test_says_who_gave_up(instance):
+    """Who asks for what is the same for all need not be known, unless it goes wrong; and then they may be gone."""
+    token = instance.token(ttl=600)
+    assert instance.get("/latest/meta-data/instance-id", token)[0] == 200
+    instance.imds.set("stall-get-ms", 60000)
+    instance.curl("-m", str(TIMEOUT_MS / 2000), "-H", f"X-aws-ec2-metadata-token: {token}", path="/latest/meta-data/instance-id")
+    assert instance.row("reason = 'upstream'")["exe"] == "/usr/bin/curl"

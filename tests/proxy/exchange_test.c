@@ -35,6 +35,7 @@ static const struct {
 	int record;
 	struct endpoint local; /* family 0: LOCAL */
 	bool is_agents, is_malformed, is_from_elsewhere;
+	const char *ttl; /* NULL: a good one */
 } cases[] = {
 #define GET .method = "GET", .target
 #define PUT .method = "PUT", .target
@@ -58,7 +59,7 @@ static const struct {
 	{.name = "for a process", PLAIN, .scope = BY_PROCESS},
 	{.name = "for a control group", PLAIN, .scope = BY_CGROUP},
 	{.name = "a policy that goes by who asks", GET = UID_PATH, .token = GOOD},
-	{.name = "a policy that refuses all", GET = DENIED_PATH, .token = GOOD, .is_for_anybody = true},
+	{.name = "a policy that refuses all", GET = DENIED_PATH, .token = GOOD},
 	{.name = "an agent's", GET = "/v2/credentials/1", .token = GOOD, .is_agents = true},
 	{.name = "a token", PUT = "/latest/api/token", .is_for_anybody = true},
 	{.name = "a token, by a bridge", PUT = "/latest/api/token", .local = BRIDGED, .is_from_elsewhere = true},
@@ -66,6 +67,8 @@ static const struct {
 	{.name = "a token that has a row", PUT = "/latest/api/token", .record = RECORD_TOKENS},
 	{.name = "a token for a process", PUT = "/latest/api/token", .scope = BY_PROCESS},
 	{.name = "a token elsewhere", PUT = "/latest/api/token/"},
+	{.name = "a token for too long", PUT = "/latest/api/token", .ttl = "21601"},
+	{.name = "GET of a token", GET = "/latest/api/token", .token = GOOD},
 };
 
 static struct policy *make_policy(void)
@@ -120,7 +123,7 @@ static void knows_what_concerns_nobody(void **state)
 		const struct request request = {.method = cases[i].method,
 		                                .target = cases[i].target,
 		                                .host = "169.254.169.254",
-		                                .ttl = "60",
+		                                .ttl = cases[i].ttl != NULL ? cases[i].ttl : "60",
 		                                .malformed = cases[i].is_malformed ? "head" : NULL,
 		                                .token = cases[i].token == NO_TOKEN ? NULL : token};
 		exchange_begin(exchange, &client, &request);

@@ -160,6 +160,45 @@ static void gets_an_answer_or_says_why_not(void **state)
 	}
 }
 
+static void count_wait(void *context)
+{
+	++*(int *)context;
+}
+
+/* A token that we do not have yet is something to wait for. */
+static void tells_who_waits(void **state)
+{
+	static const struct {
+		const char *name;
+		answer_function *answer;
+		int at_first, then; /* how often, while another token is had and then without that */
+	} waits[] = {
+		{"fine", fine, 1, 0},
+		{"silent behind the token", silent_but_for_tokens, 2, 1},
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(waits); i++) {
+		int count = 0;
+		struct service service;
+		struct upstream_request request = get;
+		request.on_wait = count_wait;
+		request.wait_context = &count;
+		service_start(&service, waits[i].answer);
+		struct upstream *upstream = open_upstream(service.address, SILENCE_MS);
+		for (int time = 0; time < 2; time++) {
+			CLEANUP_RESPONSE struct response answer = {0};
+			struct error ignored;
+			int before = count, expected = time == 0 ? waits[i].at_first : waits[i].then;
+			(void)!upstream_fetch(upstream, &request, &answer, &ignored);
+			CHECK(waits[i].name,
+			      count - before >= expected); /* a busy machine takes a while for anything */
+			CHECK(waits[i].name, count - before <= expected + 4);
+		}
+		upstream_close(upstream);
+		service_stop(&service);
+	}
+}
+
 static void says_that_nobody_listens(void **state)
 {
 	struct error problem = {0};
@@ -405,6 +444,7 @@ int main(void)
 		cmocka_unit_test(takes_an_agents_word),
 		cmocka_unit_test(takes_addresses_only),
 		cmocka_unit_test(gets_an_answer_or_says_why_not),
+		cmocka_unit_test(tells_who_waits),
 		cmocka_unit_test(says_that_nobody_listens),
 		cmocka_unit_test(builds_its_requests),
 		cmocka_unit_test(sends_one_line_only),
