@@ -93,12 +93,13 @@ def test_several_regions_and_profiles(aws, tmp_path):
 
 
 def test_merging(aws, tmp_path):
+    trusted = ["192.0.2.128/28", "vpce-0fedcba9876543210"]
     by_hand = dict(own=[dict(account_id=OWN, name="by hand", egress=["192.0.2.1"])],
-                   affiliated=[dict(account_id="999988887777", name="partner")], trusted_egress=["192.0.2.128/28"])
+                   affiliated=[dict(account_id="999988887777", name="partner")], trusted_egress=trusted)
     path = tmp_path / "by-hand.json"
     path.write_text(json.dumps(by_hand))
     status, made, _ = inventory(aws.environment(), "--merge", path)
-    assert status == 0 and made["trusted_egress"] == ["192.0.2.128/28"]
+    assert status == 0 and made["trusted_egress"] == trusted
     assert made["own"][0]["name"] == "by hand" and made["own"][0]["egress"] == ["1.2.3.4", "192.0.2.1"]
     assert [account["account_id"] for account in made["affiliated"]] == [HUB, "999988887777"]
     # Doing it again to what came out changes nothing.
