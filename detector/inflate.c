@@ -273,6 +273,20 @@ MUST_USE static int leave_whole(struct inflate *inflate, int fd, off_t start, si
 	return inflate_memory_shrink(&inflate->memory) ? 0 : error_set(err, ERROR_MEMORY, "no memory for unpacking");
 }
 
+/* Packed in a way that CloudTrail does not know: as text it would be garbage, complained of line by line. NULL: it is
+ * not. */
+static const char *packed_by(const char *bytes, size_t length)
+{
+	static const struct {
+		const char *begins, *by;
+	} others[] = {{"\xfd\x37zXZ", "xz"}, {"\x28\xb5\x2f\xfd", "zstd"}, {"BZh", "bzip2"}, {"PK\x03\x04", "zip"}};
+	for (size_t i = 0; i < ARRAY_LENGTH(others); i++)
+		if (length >= strlen(others[i].begins) &&
+		    memcmp(bytes, others[i].begins, strlen(others[i].begins)) == 0)
+			return others[i].by;
+	return NULL;
+}
+
 MUST_USE static int run_file(struct inflate *inflate, int fd, inflate_visit *visit, void *context, struct error *err)
 {
 	off_t start = lseek(fd, 0, SEEK_CUR);
@@ -282,6 +296,9 @@ MUST_USE static int run_file(struct inflate *inflate, int fd, inflate_visit *vis
 		return -1;
 	const unsigned char *magic = (const unsigned char *)inflate->memory.packed.bytes;
 	bool is_gzip = length >= 2 && magic[0] == 0x1f && magic[1] == 0x8b;
+	const char *other = packed_by(inflate->memory.packed.bytes, length);
+	if (other != NULL)
+		return error_set(err, ERROR_INPUT, "packed by %s: expected plain text or gzip", other);
 	if (is_gzip) {
 		reserve_whole(inflate, fd, start);
 		if (read_head(inflate, fd, PACKED_WHOLE_BYTES, &length, err) < 0)

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """keytrail detect on input that means it no good: memory stays bounded, what is wrong is said, the rest is read."""
 
+import bz2
 import gzip
 import io
 import json
+import lzma
 import os
 import pathlib
 import resource
@@ -146,6 +148,10 @@ ODD_FILES = {
     "twice.json": (record("t").replace(b'"sourceIPAddress"', b'"sourceIPAddress": "10.0.0.1", "sourceIPAddress"'),
                    "2 files read, 0 unreadable", 2),
     "utf16.json": (GOOD.decode().encode("utf-16"), "UTF-8, and this is UTF-16", 1),
+    "packed.json.xz": (lzma.compress(GOOD), "packed.json.xz: packed by xz: expected plain text or gzip", 1),
+    "packed.json.bz2": (bz2.compress(GOOD), "packed by bzip2", 1),
+    "packed.json.zst": (b"\x28\xb5\x2f\xfd" + GOOD, "packed by zstd", 1),
+    "packed.json.zip": (b"PK\x03\x04" + GOOD, "packed by zip", 1),
     "stranger.json": (b'{"logEvents":[{"message":"x"}]}', "a record of CloudTrail", 1),
     "lines.jsonl": (LINE + b'{"eventTime":"x\n' + record("b") + b"\n", "one whole record a line", 3),
     "types.json": (b'[7,"x",null,[],' + record("y") + b"]", "a record, which is an object", 2),
