@@ -24,8 +24,8 @@ struct parked {
 /* `patience_ms`: for a disk that does not answer. */
 MUST_USE int parking_open(struct writer *writer, int64_t patience_ms, struct parking **ret, struct error *err);
 
-/* To be called before its rows are queued, which is the last that its thread may do with it: from then on it may be
- * resumed, and gone, at any time. Sets wait.done. */
+/* Of one that is all zero, but for `fd` and `resume`. To be called before its rows are queued, which is the last that
+ * its thread may do with it: from then on it may be resumed, and gone, at any time. Sets wait.done. */
 void parking_enter(struct parking *parking, struct parked *parked);
 
 /* Has its thread taken one since the last call, or none to take? For one caller. */

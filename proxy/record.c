@@ -154,7 +154,7 @@ void record_deliveries(struct proxy *proxy, const struct record_facts *facts, co
 	if (made == count) {
 		writer_append_then(proxy->writer, entries, (size_t)count, wait);
 	} else {
-		*wait = (struct writer_wait){.done = wait->done, .problem = problem};
+		wait->problem = problem;
 		wait->done(wait);
 	}
 	for (int i = 0; i < made; i++)

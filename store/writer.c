@@ -202,7 +202,7 @@ MUST_USE static int make_jobs(const struct entry *entries, size_t count, struct 
 /* Takes the jobs over, all or none. */
 MUST_USE static int enqueue(struct writer *writer, struct sink_row *first, size_t count, struct error *err)
 {
-	bool is_urgent = job_of(first)->wait != NULL;
+	struct writer_wait *wait = job_of(first)->wait;
 	(void)pthread_mutex_lock(&writer->mutex);
 	bool has_room = writer->waiting + count <= QUEUE_MAX && !writer->stop;
 	if (has_room) {
@@ -210,8 +210,10 @@ MUST_USE static int enqueue(struct writer *writer, struct sink_row *first, size_
 		while (*writer->last != NULL)
 			writer->last = &(*writer->last)->next;
 		writer->waiting += count;
-		writer->urgent += is_urgent ? count : 0;
-		if (is_urgent || !writer->is_napping)
+		writer->urgent += wait != NULL ? count : 0;
+		if (wait != NULL)
+			wait->open = count;
+		if (wait != NULL || !writer->is_napping)
 			(void)pthread_cond_signal(&writer->wake);
 	} else {
 		writer->dropped += count;
@@ -226,14 +228,11 @@ MUST_USE static int enqueue(struct writer *writer, struct sink_row *first, size_
 void writer_append_then(struct writer *writer, const struct entry *entries, size_t count, struct writer_wait *wait)
 {
 	struct sink_row *first;
-	*wait = (struct writer_wait){
-		.done = wait->done, .open = count, .until_ms = clock_monotonic_ms() + writer->patience_ms};
-	/* From the moment they are queued it may be told, and gone. */
-	if (make_jobs(entries, count, wait, &first, &wait->problem) == 0 &&
-	    enqueue(writer, first, count, &wait->problem) == 0)
-		return;
-	wait->open = 0;
-	wait->done(wait);
+	wait->until_ms = clock_monotonic_ms() + writer->patience_ms;
+	/* From the moment they are queued it may be told, or given up, and gone. */
+	if (make_jobs(entries, count, wait, &first, &wait->problem) < 0 ||
+	    enqueue(writer, first, count, &wait->problem) < 0)
+		wait->done(wait);
 }
 
 /* With the mutex held: out of the queue, as far as they are still in there. */

@@ -38,11 +38,12 @@ void writer_reopen_lines(struct writer *writer);
 /* Other limits, from now on. */
 void writer_limit(struct writer *writer, const struct upkeep_limits *limits);
 
-/* What becomes of rows that are waited for without standing still. It stays in place until `done` is called, or
- * writer_give_up() has returned true; until then only `done` and `until_ms` may be looked at. */
+/* What becomes of rows that are waited for without standing still. All zero before, but for `done`. It stays in place
+ * until that is called, or writer_give_up() has returned true; until then only `done` and `until_ms` may be looked at.
+ */
 #define WRITER_TOGETHER_MAX 8
 struct writer_wait {
-	/* Set before. Called once, when each row is durable or has failed, by the writer's thread, or by
+	/* Called once, when each row is durable or has failed, by the writer's thread, or by
 	 * writer_append_then() itself. The ledger stands still meanwhile: it must not wait for anything. */
 	void (*done)(struct writer_wait *wait);
 	int64_t until_ms;                     /* of clock_monotonic_ms(): who waits longer should give up */
@@ -56,7 +57,8 @@ struct writer_wait {
 void writer_append_then(struct writer *writer, const struct entry *entries, size_t count, struct writer_wait *wait);
 
 /* True: what is not decided by now is given up (ERROR_TIMEOUT): it may become durable after all, but `done` will not be
- * called, and nothing must be answered on its word. False: `done` has been called, or is about to be. */
+ * called, and nothing must be answered on its word. False: there is nothing to give up; `done` has been called, or is
+ * about to be, or nothing was queued yet. */
 MUST_USE bool writer_give_up(struct writer *writer, struct writer_wait *wait);
 
 /* The same, standing still: returns 0 once the row is durable, in the ledger or, failing that, in the journal; -1 when

@@ -196,6 +196,23 @@ static void wakes_up_for_whom_it_must_give_up(void **state)
 	close_place(&place);
 }
 
+/* A machine that stood still between the two, for longer than there is patience. */
+static void waits_for_who_has_not_queued_its_row(void **state)
+{
+	struct place place = open_place(false, PATIENCE_MS);
+	struct guest guest = {.parked.resume = resume};
+	CLEANUP_JSON json_t *body = json_object();
+	const struct entry entry = {.kind = "delivery", .id = "1", .at_us = ROWS_START, .body = body};
+	(void)state;
+	parking_enter(place.parking, &guest.parked);
+	(void)usleep(3 * PATIENCE_MS * 1000);
+	assert_int_equal(atomic_load(&guest.asked), 0);
+	writer_append_then(place.writer, &entry, 1, &guest.parked.wait);
+	assert_true(is_over(&guest));
+	assert_true(guest.was_durable);
+	close_place(&place);
+}
+
 static void does_not_wait_for_a_slow_client(void **state)
 {
 	struct place place = open_place(false, WRITER_PATIENCE_MS);
@@ -318,6 +335,7 @@ int main(void)
 		IN_A_FOLDER(goes_on_only_when_rows_are_durable),
 		IN_A_FOLDER(tells_when_patience_is_over),
 		IN_A_FOLDER(wakes_up_for_whom_it_must_give_up),
+		IN_A_FOLDER(waits_for_who_has_not_queued_its_row),
 		IN_A_FOLDER(does_not_wait_for_a_slow_client),
 		IN_A_FOLDER(shows_that_its_thread_is_stuck),
 		IN_A_FOLDER(does_not_answer_who_is_left),

@@ -199,6 +199,21 @@ static void takes_back_what_is_given_up(void **state)
 	assert_int_equal(atomic_load(&given_up.told), 0);
 }
 
+/* By somebody else, before its own thread has come to queue it. */
+static void gives_up_nothing_that_was_not_queued(void **state)
+{
+	struct writer *writer = open_writer(true, false);
+	struct waiter waiter = {0};
+	(void)state;
+	assert_false(writer_give_up(writer, &waiter.wait));
+	append(writer, &waiter, 1, 2, 1);
+	assert_true(is_told(&waiter));
+	assert_true(waiter.wait.is_durable[0] && waiter.wait.is_durable[1]);
+	assert_int_equal(status_number(writer, "dropped"), 0);
+	writer_close(writer);
+	assert_int_equal(rows_verify(path, NULL), 2);
+}
+
 /* Its thread is at it: the row may become durable after all, but nobody is told. */
 static void leaves_what_is_being_written(void **state)
 {
@@ -241,10 +256,15 @@ static void tells_all_when_it_is_closed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		IN_A_FOLDER(tells_when_rows_are_durable), IN_A_FOLDER(tells_once_for_several_rows),
-		IN_A_FOLDER(tells_of_a_failure),          IN_A_FOLDER(counts_the_journal_as_durable),
-		IN_A_FOLDER(takes_all_or_none),           IN_A_FOLDER(refuses_when_too_much_waits),
-		IN_A_FOLDER(takes_back_what_is_given_up), IN_A_FOLDER(leaves_what_is_being_written),
+		IN_A_FOLDER(tells_when_rows_are_durable),
+		IN_A_FOLDER(tells_once_for_several_rows),
+		IN_A_FOLDER(tells_of_a_failure),
+		IN_A_FOLDER(counts_the_journal_as_durable),
+		IN_A_FOLDER(takes_all_or_none),
+		IN_A_FOLDER(refuses_when_too_much_waits),
+		IN_A_FOLDER(takes_back_what_is_given_up),
+		IN_A_FOLDER(gives_up_nothing_that_was_not_queued),
+		IN_A_FOLDER(leaves_what_is_being_written),
 		IN_A_FOLDER(tells_all_when_it_is_closed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
