@@ -58,10 +58,14 @@ MUST_USE int inflate_run(struct inflate *inflate, int fd, inflate_visit *visit, 
  * inflate_whole_none.c, which leaves everything to the windows. */
 enum inflate_whole_result { INFLATE_WHOLE_DONE, INFLATE_WHOLE_TOO_LARGE, INFLATE_WHOLE_DAMAGED };
 
-/* Memory that keeps INFLATE_PADDING bytes behind `capacity`. It grows only if its owner finds so many bytes more. */
+/* Memory that keeps INFLATE_PADDING bytes behind `capacity`. It grows only if its owner finds so many bytes more. It
+ * begins where a line of the processor's cache does, so that none of the blocks that are looked at stands in two. */
+#define INFLATE_ALIGNMENT 64
 struct inflate_space {
 	char *bytes;
 	size_t capacity;
+	char *area;                   /* where it was allocated, */
+	size_t before;                /* and how far behind that the bytes begin */
 	struct inflate_memory *owner; /* NULL: nobody is asked */
 };
 MUST_USE bool inflate_space_grow(struct inflate_space *space, size_t capacity);

@@ -48,8 +48,8 @@ void inflate_memory_reserve(struct inflate_memory *memory, size_t bytes)
 
 static void space_free(struct inflate_space *space)
 {
-	free(space->bytes);
-	space->bytes = NULL;
+	free(space->area);
+	space->bytes = space->area = NULL;
 	space->capacity = 0;
 }
 
@@ -97,9 +97,15 @@ bool inflate_space_grow(struct inflate_space *space, size_t capacity)
 	size_t more = capacity - space->capacity;
 	if (owner != NULL && owner->reserved < more && !take(owner, more - owner->reserved))
 		return false;
-	char *grown = realloc(space->bytes, capacity + INFLATE_PADDING);
-	if (grown == NULL)
+	char *area = realloc(space->area, INFLATE_ALIGNMENT + capacity + INFLATE_PADDING);
+	if (area == NULL)
 		return false;
+	size_t before = INFLATE_ALIGNMENT - (uintptr_t)area % INFLATE_ALIGNMENT;
+	char *grown = area + before;
+	if (space->capacity > 0 && before != space->before)
+		memmove(grown, area + space->before, space->capacity);
+	space->area = area;
+	space->before = before;
 	if (owner != NULL)
 		owner->reserved -= more;
 	memset(grown + capacity, 0, INFLATE_PADDING);

@@ -29,6 +29,7 @@ static int on_window(void *context, const struct window *window, size_t *ret_use
 	back->windows++;
 	back->largest = window->length > back->largest ? window->length : back->largest;
 	*ret_used = used;
+	assert_int_equal((uintptr_t)window->bytes % INFLATE_ALIGNMENT, 0);
 	/* The padding must be readable and, behind the text, empty. */
 	for (size_t i = 0; i < INFLATE_PADDING; i++)
 		assert_int_equal(window->bytes[window->length + i], 0);
