@@ -16,7 +16,7 @@ from watched import Watched  # noqa: E402
 
 LIMIT = 64
 CROWD = 300
-PATIENCE_S = 3  # a request takes some ms; with nothing but the old limit it would wait 5 s for each LIMIT of them
+PATIENCE_S = 4.5  # a request takes some ms; with nothing but a limit it would wait 5 s for each LIMIT of them
 
 # Opens COUNT connections, begins a request on each in the way asked for, says so, and keeps at it: what is closed is
 # opened again.
