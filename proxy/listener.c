@@ -22,6 +22,8 @@
 #define IP6T_SO_ORIGINAL_DST 80 /* linux/netfilter_ipv6/ip6_tables.h, which clashes with other headers */
 #endif
 
+#define FIRST_BYTES_MS 2 /* how long the request of a client of ours is waited for before the witness is asked */
+
 struct listener {
 	struct proxy *proxy;
 	struct line *line;
@@ -174,7 +176,7 @@ static bool serve(struct visit *visit)
 	enum arrival arrival = ARRIVAL_PART;
 	client->service = service_of(client);
 	if (client->service != SERVICE_NONE)
-		arrival = visit_read_some(visit);
+		arrival = visit_take(visit, client->is_here ? FIRST_BYTES_MS : 0);
 	if (arrival == ARRIVAL_WHOLE)
 		begin(visit);
 	return is_for_anybody(visit) ? finish(visit) : serve_known(visit, arrival);

@@ -19,17 +19,14 @@
 
 #define INHERITED_FIRST 3 /* SD_LISTEN_FDS_START */
 
-#define SILENT_S 1
-
 #define LOOPBACK_IFINDEX 1 /* lo, the first of each network namespace */
 
-/* Connections come with their first bytes, those of silent clients after a while. A request is answered at once, and
- * the answer takes its acknowledgement along: one packet less for each connection, which inherits this. (listener.c
- * takes it back for requests that come in pieces.) And each knows the interface that it came over. */
-static void await_requests(int fd)
+/* What connections inherit. A request is answered at once, and the answer takes its acknowledgement along: one packet
+ * less for each. (visit.c takes it back for requests that come in pieces.) And each knows the interface that it came
+ * over. */
+static void prepare_connections(int fd)
 {
-	const int no = 0, yes = 1, silent_s = SILENT_S;
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &silent_s, sizeof(silent_s));
+	const int no = 0, yes = 1;
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &no, sizeof(no));
 	(void)setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &yes, sizeof(yes)); /* for sockets_came_over_loopback() */
 }
@@ -45,7 +42,7 @@ MUST_USE static int check_inherited(int fd, struct error *err)
 		return error_set(err, ERROR_INPUT, "inherited descriptor %d: expected a listening TCP socket", fd);
 	if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
 		return error_errno(err, "inherited descriptor %d", fd);
-	await_requests(fd);
+	prepare_connections(fd);
 	return 0;
 }
 
@@ -77,7 +74,7 @@ MUST_USE static int bind_one(int family, const char *address, int64_t port, int 
 	if (fd < 0)
 		return error_errno(err, "%s", address);
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	await_requests(fd);
+	prepare_connections(fd);
 	/* The containers' address comes with the redirect, which may start later than we do. */
 	(void)setsockopt(fd, ipv4 ? IPPROTO_IP : IPPROTO_IPV6, ipv4 ? IP_FREEBIND : IPV6_FREEBIND, &one, sizeof(one));
 	if (!ipv4)

@@ -36,7 +36,7 @@ static struct look look_at(const char *bytes, size_t length)
 	return (struct look){body.verdict, body.reason, false, head.head_bytes, body.has_extra};
 }
 
-enum arrival visit_read_some(struct visit *visit)
+static enum arrival read_some(struct visit *visit)
 {
 	size_t room = sizeof(visit->bytes) - visit->length; /* never 0: what is that long is good or bad */
 	ssize_t got = recv(visit->client.fd, visit->bytes + visit->length, room, MSG_DONTWAIT);
@@ -47,6 +47,15 @@ enum arrival visit_read_some(struct visit *visit)
 	visit->length += (size_t)got;
 	visit->seen = look_at(visit->bytes, visit->length);
 	return visit->seen.verdict != SCREEN_MORE ? ARRIVAL_WHOLE : ARRIVAL_PART;
+}
+
+enum arrival visit_take(struct visit *visit, int wait_ms)
+{
+	enum arrival arrival = read_some(visit);
+	if (arrival == ARRIVAL_PART && visit->length == 0 && wait_ms > 0 &&
+	    wait_readable(visit->client.fd, clock_monotonic_ms() + wait_ms))
+		arrival = read_some(visit);
+	return arrival;
 }
 
 bool visit_read(struct visit *visit)
@@ -60,7 +69,7 @@ bool visit_read(struct visit *visit)
 			(void)setsockopt(visit->client.fd, IPPROTO_TCP, TCP_QUICKACK, &yes, sizeof(yes));
 		if (!wait_readable(visit->client.fd, deadline_ms))
 			return false;
-		arrival = visit_read_some(visit);
+		arrival = read_some(visit);
 	} while (arrival == ARRIVAL_PART && clock_monotonic_ms() < deadline_ms);
 	return arrival == ARRIVAL_WHOLE;
 }

@@ -40,8 +40,8 @@ void visit_free(struct visit *visit);
  * probe. */
 enum arrival { ARRIVAL_WHOLE, ARRIVAL_PART, ARRIVAL_NONE };
 
-/* Takes what is there. */
-enum arrival visit_read_some(struct visit *visit);
+/* Takes what is there; the first bytes are waited for, `wait_ms` at most. */
+enum arrival visit_take(struct visit *visit, int wait_ms);
 
 /* Waits until the whole request is there; false: nothing to serve came in time. */
 bool visit_read(struct visit *visit);

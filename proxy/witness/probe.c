@@ -70,10 +70,8 @@ static bool try_once(struct probe *probe)
 	atomic_store(&probe->inode, (unsigned)status.st_ino);
 	closed.fd = fd;
 	bool is_connected = connects(fd);
-	if (is_connected) {
-		(void)send(fd, "G", 1, MSG_NOSIGNAL); /* else it would be taken for a silent client, which waits */
-		(void)poll(&closed, 1, VERDICT_TIMEOUT_MS); /* until the proxy has hung up */
-	}
+	if (is_connected) /* until the proxy has hung up */
+		(void)poll(&closed, 1, VERDICT_TIMEOUT_MS);
 	atomic_store(&probe->inode, 0);
 	if (!is_connected)
 		ebpf_distrust(probe->ebpf, "waiting for the redirect: the test's connection finds no way to the proxy");

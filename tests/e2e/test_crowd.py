@@ -57,7 +57,6 @@ def crowd(instance, ns, user, kind="idle", count=CROWD):
     program = instance.world.popen(ns, argv, user=user, stdout=subprocess.PIPE, text=True)
     try:
         assert program.stdout.readline() == "there\n"
-        # Those who say nothing are accepted after a second.
         assert eventually(lambda: instance.values()["keytrail_connections", ""] >= LIMIT // 8)
         yield
     finally:

@@ -368,11 +368,10 @@ ours, theirs = os.pipe()
 if os.fork() == 0:
     os.close(theirs)
     client = socket.create_connection(("169.254.169.254", 80), timeout=20)
-    client.sendall(b"GET {KEYS} HTTP/1.1\\r\\n")
     time.sleep(0.5)  # until the witness has looked
     os.read(ours, 1)
     time.sleep(0.1)  # until it is adopted
-    client.sendall(b"Host: 169.254.169.254\\r\\nUser-Agent: {asking.agent}\\r\\n"
+    client.sendall(b"GET {KEYS} HTTP/1.1\\r\\nHost: 169.254.169.254\\r\\nUser-Agent: {asking.agent}\\r\\n"
                    b"{TOKEN_HEADER}: {asking.instance.token()}\\r\\n\\r\\n")
     assert b" 200 " in client.recv(65536)
     sys.exit(0)
