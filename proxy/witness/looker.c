@@ -241,8 +241,8 @@ static int receive_query(int fd, struct query *ret, enum refusal *ret_refusal)
 	while (count < 0 && errno == EINTR);
 	if (count < 0 && errno == EAGAIN)
 		return QUIET;
-	if (count > 0 && messages[0].msg_len == 0)
-		return 0;
+	if ((count > 0 && messages[0].msg_len == 0) || (count < 0 && errno == ECONNRESET))
+		return 0;                 /* reset: with an answer unread that had come too late */
 	*ret_refusal = REFUSAL_MALFORMED; /* also if this is no socket at all */
 	if (count > 0 && (messages[0].msg_hdr.msg_flags & MSG_TRUNC) != 0)
 		*ret_refusal = REFUSAL_OVERSIZED;

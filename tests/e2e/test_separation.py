@@ -294,6 +294,14 @@ def test_bad_messages_to_its_main_thread_are_refused_and_counted(taken, words, c
     assert eventually(lambda: taken.refused()[counted] == before + 1, DEADLINE_S), taken.refused()
 
 
+def test_a_line_that_is_given_up_is_no_attack(taken):
+    """A proxy whose witness was late closes the line with the answer in it; status must not speak of refused queries then."""
+    before, ends = taken.refused(), time.monotonic() + 1
+    assert taken.attempt("give-up") == "ok"
+    while time.monotonic() < ends:
+        assert taken.refused() == before
+
+
 def test_lines_are_bounded_and_those_beyond_are_counted(taken):
     before = taken.refused()["too_many_lines"]
     served = int(taken.attempt("many-lines"))
