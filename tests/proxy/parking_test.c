@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Who waits for the disk is gone on with once, when it is known what became of its rows, whatever the others do. */
-#include "tests/store/rows.h"
+#include "tests/store/scratch.h"
 
 #include <pthread.h>
 #include <semaphore.h>
@@ -15,22 +15,6 @@
 #include "proxy/parking.h"
 
 #define PATIENCE_MS 100 /* where it is to end */
-
-static char folder[PATH_MAX], path[PATH_MAX];
-
-static int start(void **state)
-{
-	(void)state;
-	(void)unit_path(path, unit_folder(folder), "ledger.db");
-	return 0;
-}
-
-static int stop(void **state)
-{
-	(void)state;
-	unit_folder_remove(folder);
-	return 0;
-}
 
 /* Those that ended with somebody in them: they stay, as where the daemon ends. */
 static struct parking *kept[2];

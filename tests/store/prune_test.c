@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Forgetting rows: whole prefixes, a chain that holds after every step, and nothing lost that later rows need. */
-#include "tests/store/rows.h"
+#include "tests/store/scratch.h"
 
 #include "common/clock.h"
 #include "store/appender.h"
@@ -9,22 +9,6 @@
 #include "store/prune.h"
 
 #define HOUR (3600 * CLOCK_SECOND_US)
-
-static char folder[PATH_MAX], path[PATH_MAX];
-
-static int start(void **state)
-{
-	(void)state;
-	(void)unit_path(path, unit_folder(folder), "ledger.db");
-	return 0;
-}
-
-static int stop(void **state)
-{
-	(void)state;
-	unit_folder_remove(folder);
-	return 0;
-}
 
 static struct writer *open_writer(void)
 {

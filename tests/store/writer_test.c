@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* The write side as a whole: durable before it is acknowledged, in order, chained, and kept when the disk fails. */
-#include "tests/store/rows.h"
+#include "tests/store/scratch.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -14,21 +14,7 @@
 #include "common/clock.h"
 #include "store/ledger.h"
 
-static char folder[PATH_MAX], path[PATH_MAX], other[PATH_MAX];
-
-static int start(void **state)
-{
-	(void)state;
-	(void)unit_path(path, unit_folder(folder), "ledger.db");
-	return 0;
-}
-
-static int stop(void **state)
-{
-	(void)state;
-	unit_folder_remove(folder);
-	return 0;
-}
+static char other[PATH_MAX];
 
 static struct writer *open_writer(bool use_journal)
 {

@@ -1,26 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Waiting for rows without standing still: who is told what, when, and how often. */
-#include "tests/store/rows.h"
+#include "tests/store/scratch.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
-
-static char folder[PATH_MAX], path[PATH_MAX];
-
-static int start(void **state)
-{
-	(void)state;
-	(void)unit_path(path, unit_folder(folder), "ledger.db");
-	return 0;
-}
-
-static int stop(void **state)
-{
-	(void)state;
-	unit_folder_remove(folder);
-	return 0;
-}
 
 static struct writer *open_writer(bool use_journal, bool held)
 {
