@@ -138,6 +138,7 @@ if receiver == 0:
     ours.close()
     _, control, _, _ = theirs.recvmsg(1, 100)
     fd = array.array("i", control[0][2])[0]
+    theirs.recv(1)  # until the other one has let go of it
     client = socket.socket(fileno=fd)
     client.setblocking(True)
     client.sendall(f"GET {ROLE_PATH}web-server HTTP/1.1\\r\\nHost: {IMDS_V4}\\r\\n{TOKEN_HEADER}: {{sys.argv[1]}}\\r\\n\\r\\n".encode())
@@ -149,6 +150,7 @@ import time
 time.sleep(0.3)  # the first look finds this process
 ours.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [client.fileno()]))])
 client.close()
+ours.send(b"x")
 print(os.getpid(), receiver, flush=True)
 os.waitpid(receiver, 0)
 """
