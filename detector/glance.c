@@ -215,7 +215,9 @@ bool glance_read(scan_outline_function *outline, const char *bytes, size_t lengt
 	}
 	if (!is_ascii(&ret->fields[GLANCE_ID]) || !is_ascii(&ret->fields[GLANCE_REQUEST]))
 		return false; /* the parser may read it otherwise */
+	if (ret->fields[GLANCE_ID].length == 0)
+		return false;
 	ret->id_hash = map_quick(ret->fields[GLANCE_ID].text, ret->fields[GLANCE_ID].length);
-	return ret->fields[GLANCE_IDENTITY].text != NULL && ret->fields[GLANCE_ID].length > 0 &&
-	       take_time(&ret->fields[GLANCE_TIME], &ret->at_us) && is_plain_call(ret);
+	return ret->fields[GLANCE_IDENTITY].text != NULL && take_time(&ret->fields[GLANCE_TIME], &ret->at_us) &&
+	       is_plain_call(ret);
 }

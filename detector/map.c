@@ -48,7 +48,7 @@ static uint64_t word_at(const char *at)
 
 uint64_t map_quick(const char *bytes, size_t length)
 {
-	const char *end = bytes + length;
+	const char *end = length > 0 ? bytes + length : bytes; /* of nothing there may be no bytes */
 	uint64_t hash = UINT64_C(0x9e3779b97f4a7c15) ^ length, first = 0, second = 0;
 	for (; end - bytes > 16; bytes += 16)
 		hash = fold(word_at(bytes) ^ UINT64_C(0xa0761d6478bd642f), word_at(bytes + 8) ^ hash);
