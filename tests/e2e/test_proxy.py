@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import signal
 import socket
 import sys
 import time
@@ -260,6 +261,22 @@ def test_key_where_none_is_expected_is_recorded_before_it_leaves():
         row = instance.row()
         assert (row["access_key_id"], row["path"], row["outcome"]) == (document["AccessKeyId"], "/latest/user-data", "delivered")
         assert (row["grade"], row["user"]) == ("exact", "nobody") and row["exe"].endswith("/curl")
+
+
+def test_whom_nothing_depends_on_the_witness_is_not_asked():
+    """While it stands still tokens are given out. (On a busy machine a request may come too late for that, after more than
+    two milliseconds: then it is asked, and the client is lost.)"""
+    with Instance() as instance:
+        instance.token()
+        witness = instance.witness_pid()
+        os.kill(witness, signal.SIGSTOP)
+        try:
+            given = [instance.curl("-m", "2", "-X", "PUT", "-H", f"{TTL_HEADER}: 60",
+                                   path="/latest/api/token").stdout for _ in range(5)]
+        finally:
+            os.kill(witness, signal.SIGCONT)
+        assert any(" 200 " in one.partition("\r\n")[0] for one in given), given
+        assert instance.get("/latest/meta-data/", instance.token())[0] == 200
 
 
 def test_daemon_and_witness_end_together():
