@@ -5,6 +5,7 @@
 #include "common/json.h"
 #include "store/chain.h"
 #include "store/entry.h"
+#include "store/members.h"
 
 /* A row as one line of JSON: what log shippers get, what `ledger export` writes and `ledger import` reads
  * (docs/ledger.md). Processes stand in it in full. From a line that has `ledger_id`, `seq` and `link` the row comes
@@ -33,6 +34,9 @@ MUST_USE int line_make_raw(const struct chain_row *row, const struct line_place 
                            struct error *err);
 MUST_USE int line_of_packed(const struct packed *packed, int64_t seq, const struct line_place *place, struct buffer *to,
                             struct error *err);
+
+/* Does a line say it beside the body? A row whose body has such a name is written as a text. */
+bool line_is_own_name(struct slice name, bool is_delivery);
 
 enum line_what { LINE_ROW, LINE_HEAD, LINE_END };
 

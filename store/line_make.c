@@ -79,6 +79,15 @@ MUST_USE static int put_member(const struct making *making, const struct member 
 	return put(making, member->value.bytes, member->value.length);
 }
 
+bool line_is_own_name(struct slice name, bool is_delivery)
+{
+	static const char *const names[] = {"id", "kind", "ledger_id", "link", "seq", "subject"};
+	for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
+		if (slice_is(name, names[i]))
+			return true;
+	return slice_is(name, is_delivery ? "delivered_at" : "at");
+}
+
 /* What stands in a line beside the body, in the order of the names; each value is JSON. */
 struct extras {
 	struct member members[EXTRAS_MAX];
@@ -93,10 +102,11 @@ static void add_extra(struct extras *extras, const char *name, const char *quote
 	extras->members[extras->count++] = (struct member){slice_of(name), slice_of(value)};
 }
 
-static bool is_plain(const char *text)
+static bool is_plain(const char *text, size_t least, size_t most)
 {
-	return strlen(text) <= DIGEST_HEX_BYTES &&
-	       strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == strlen(text);
+	size_t length = strlen(text);
+	return length >= least && length <= most &&
+	       strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == length;
 }
 
 static bool make_extras(const struct chain_row *row, const struct line_place *place, struct extras *ret)
@@ -104,8 +114,9 @@ static bool make_extras(const struct chain_row *row, const struct line_place *pl
 	char number[24], hex[DIGEST_HEX_BYTES], at[CLOCK_TEXT_BYTES];
 	int64_t back = 0;
 	bool is_delivery = strcmp(row->kind, "delivery") == 0;
-	if (!is_plain(row->kind) || !is_plain(row->id) || (row->subject != NULL && !is_plain(row->subject)) ||
-	    (place->ledger_id != NULL && !is_plain(place->ledger_id)) ||
+	if (!is_plain(row->kind, 1, LINE_KIND_BYTES - 1) || !is_plain(row->id, 1, HEX) ||
+	    (row->subject != NULL && !is_plain(row->subject, 0, HEX)) ||
+	    (place->ledger_id != NULL && !is_plain(place->ledger_id, 0, LINE_LEDGER_BYTES - 1)) ||
 	    !clock_parse(clock_format(row->at_us, at), &back) || back != row->at_us)
 		return false;
 	add_extra(ret, is_delivery ? "delivered_at" : "at", "\"", at);
@@ -129,16 +140,22 @@ MUST_USE static int put_members(const struct making *making, const struct member
 {
 	bool is_first = true;
 	for (size_t i = 0, j = 0; i < body_count || j < extras->count; is_first = false) {
-		int order = i == body_count      ? 1
-		            : j == extras->count ? -1
-		                                 : slice_compare(body[i].name, extras->members[j].name);
-		if (order == 0)
-			return 1;
-		int result = put_member(making, order < 0 ? &body[i++] : &extras->members[j++], is_first);
+		bool is_body = j == extras->count ||
+		               (i < body_count && slice_compare(body[i].name, extras->members[j].name) < 0);
+		int result = put_member(making, is_body ? &body[i++] : &extras->members[j++], is_first);
 		if (result != 0)
 			return result;
 	}
 	return put(making, "}\n", 2);
+}
+
+/* Would a line's reader take what the body says for what the line says? */
+static bool has_own_name(const struct member *body, size_t count, bool is_delivery)
+{
+	for (size_t i = 0; i < count; i++)
+		if (line_is_own_name(body[i].name, is_delivery) || slice_is(body[i].name, "raw"))
+			return true;
+	return false;
 }
 
 /* Does the column say what the body does? A line has it once. */
@@ -151,6 +168,7 @@ static bool has_same_key(const struct chain_row *row, const struct member *body,
 	if (row->access_key_id == NULL)
 		return value.length == 0 || value.bytes[0] != '"';
 	return value.length == strlen(row->access_key_id) + 2 && value.bytes[0] == '"' &&
+	       memchr(value.bytes, '\\', value.length) == NULL &&
 	       memcmp(value.bytes + 1, row->access_key_id, value.length - 2) == 0;
 }
 
@@ -191,7 +209,9 @@ int line_make(const struct chain_row *row, const struct line_place *place, line_
 	struct extras extras = {0};
 	size_t before = to->length;
 	int count = members_split(slice_of(row->body), body), result = 1;
-	if (count >= 0 && has_same_key(row, body, (size_t)count) && make_extras(row, place, &extras))
+	if (count >= 0 && has_same_key(row, body, (size_t)count) &&
+	    !has_own_name(body, (size_t)count, strcmp(row->kind, "delivery") == 0) &&
+	    make_extras(row, place, &extras) && (size_t)count + extras.count <= MEMBERS_MAX)
 		result = put_members(&making, body, (size_t)count, &extras);
 	if (result <= 0)
 		return result;

@@ -154,15 +154,6 @@ MUST_USE static int take_holders(struct taking *taking, struct slice value)
 	return buffer_append(&taking->body, "]", 1, taking->err);
 }
 
-static bool is_extra(struct slice name, bool is_delivery)
-{
-	static const char *const names[] = {"id", "kind", "ledger_id", "link", "seq", "subject"};
-	for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
-		if (slice_is(name, names[i]))
-			return true;
-	return slice_is(name, is_delivery ? "delivered_at" : "at");
-}
-
 MUST_USE static int take_member(struct taking *taking, const struct member *member, bool is_delivery)
 {
 	struct packed *packed = &taking->line->packed;
@@ -264,7 +255,7 @@ MUST_USE static int take_row(struct taking *taking)
 		return -1;
 	bool is_delivery = strcmp(packed->kind, "delivery") == 0;
 	for (size_t i = 0; i < taking->count; i++)
-		if (!is_extra(taking->members[i].name, is_delivery) &&
+		if (!line_is_own_name(taking->members[i].name, is_delivery) &&
 		    take_member(taking, &taking->members[i], is_delivery) < 0)
 			return -1;
 	if (buffer_append(&taking->body, taking->body.length == 0 ? "{}" : "}", taking->body.length == 0 ? 2 : 1,

@@ -11,6 +11,11 @@ static const struct line_place place = {.ledger_id = "0123456789abcdef0123456789
 #define DIGEST "@1" /* stands for the digest of PROCESS in what follows */
 #define OTHER "{\"exe\":\"/bin/y\",\"pid\":8}"
 #define OTHER_DIGEST "@2"
+#define MANY "@many" /* stands for as many members as a line has room for */
+#define MORE "@more" /* and one more */
+#define OWN_NAMES 6  /* what a line has beside the body, without a subject */
+#define LONGEST_KIND "a_kind-of-32-characters-in-all__"
+#define LONGEST_ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 static const struct {
 	const char *name;
@@ -65,6 +70,25 @@ static const struct {
          {6, 9, "id6", "x", NULL, NULL, "{\"access_key_id\":\"ASIA1\"}"},
          true,
          "\"access_key_id\":null"},
+	{"a kind longer than a line's", {6, 9, "id6", LONGEST_KIND "x", NULL, NULL, "{}"}, true, "\"raw\":"},
+	{"the longest kind and id", {6, 9, LONGEST_ID, LONGEST_KIND, LONGEST_ID, NULL, "{}"}, false, "\"seq\":6"},
+	{"an id longer than a line's", {6, 9, LONGEST_ID "x", "x", NULL, NULL, "{}"}, true, "\"raw\":"},
+	{"a subject longer than a line's", {6, 9, "id6", "x", LONGEST_ID "x", NULL, "{}"}, true, "\"raw\":"},
+	{"no kind", {6, 9, "id6", "", NULL, NULL, "{}"}, true, "\"raw\":"},
+	{"no id", {6, 9, "", "x", NULL, NULL, "{}"}, true, "\"raw\":"},
+	{"an empty subject", {6, 9, "id6", "x", "", NULL, "{}"}, false, "\"subject\":\"\""},
+	{"a name that a line has only at times",
+         {6, 9, "id6", "x", NULL, NULL, "{\"subject\":\"y\"}"},
+         true,
+         "\"raw\":"},
+	{"the number of a row that has none", {0, 9, "id6", "x", NULL, NULL, "{\"seq\":7}"}, true, "\"raw\":"},
+	{"the name of a body in a body", {6, 9, "id6", "x", NULL, NULL, "{\"raw\":\"{}\"}"}, true, "\"raw\":"},
+	{"a key with an escape",
+         {6, 9, "id6", "x", NULL, "A\\u0041", "{\"access_key_id\":\"A\\u0041\"}"},
+         true,
+         "\"raw\":"},
+	{"as many members as a line has room for", {6, 9, "id6", "x", NULL, NULL, MANY}, false, "\"seq\":6"},
+	{"more than that", {6, 9, "id6", "x", NULL, NULL, MORE}, true, "\"raw\":"},
 	{"an id with a quote", {6, 9, "i\"d", "x", NULL, NULL, "{}"}, true, "\"id\":\"i\\\"d\""},
 	{"an id with a newline", {6, 9, "i\nd", "x", NULL, NULL, "{}"}, true, "\"id\":\"i\\nd\""},
 };
@@ -90,10 +114,25 @@ static const char *find(void *context, const char hex[static DIGEST_HEX_BYTES - 
 	return NULL;
 }
 
-/* With the digests in the places that stand for them. */
+/* An object of so many members. */
+static void put_many(struct buffer *to, int count)
+{
+	char member[24];
+	for (int i = 0; i < count; i++) {
+		int length = snprintf(member, sizeof(member), "%s\"z%03d\":%d", i == 0 ? "{" : ",", i, i);
+		assert_int_equal(buffer_append(to, member, (size_t)length, NULL), 0);
+	}
+	assert_int_equal(buffer_append(to, "}", 1, NULL), 0);
+}
+
+/* With the digests in the places that stand for them, and members in the place of their number. */
 static char *body_of(const char *body)
 {
 	CLEANUP_BUFFER struct buffer text = {0};
+	if (strcmp(body, MANY) == 0 || strcmp(body, MORE) == 0) {
+		put_many(&text, MEMBERS_MAX - OWN_NAMES + (strcmp(body, MORE) == 0));
+		return steal_pointer(&text.bytes);
+	}
 	for (; *body != '\0'; body++) {
 		char hex[DIGEST_HEX_BYTES];
 		if (*body == '@') {
