@@ -10,6 +10,8 @@
 #include "common/secret.h"
 #include "common/text.h"
 
+#define LINE_FLAGS (JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY)
+
 int json_read(const char *bytes, size_t length, json_t **ret, struct error *err)
 {
 	json_error_t problem;
@@ -33,7 +35,43 @@ int json_read_file(const char *path, json_t **ret, struct error *err)
 
 char *json_line(const json_t *value)
 {
-	return json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+	return json_dumps(value, LINE_FLAGS);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static int add_bytes(const char *bytes, size_t length, void *buffer)
+{
+	struct error ignored;
+	return buffer_append(buffer, bytes, length, &ignored);
+}
+
+char *json_line_with(const json_t *object, const char *name, const char *value)
+{
+	struct buffer line = {0};
+	size_t count = 0;
+	CLEANUP_FREE const char **names = calloc(json_object_size(object) + 1, sizeof(*names));
+	bool good = names != NULL;
+	for (void *at = json_object_iter((json_t *)(uintptr_t)object); good && at != NULL;
+	     at = json_object_iter_next((json_t *)(uintptr_t)object, at))
+		names[count++] = json_object_iter_key(at);
+	if (good) {
+		names[count++] = name;
+		qsort(names, count, sizeof(*names), by_name);
+	}
+	for (size_t i = 0; good && i < count; i++) {
+		const json_t *member = names[i] != name ? json_object_get(object, names[i]) : NULL;
+		good = buffer_printf(&line, &(struct error){0}, "%c\"%s\":", i == 0 ? '{' : ',', names[i]) == 0 &&
+		       (member != NULL ? json_dump_callback(member, add_bytes, &line, LINE_FLAGS)
+		                       : add_bytes(value, strlen(value), &line)) == 0;
+	}
+	if (good && add_bytes("}", 1, &line) == 0)
+		return line.bytes;
+	buffer_done(&line);
+	return NULL;
 }
 
 const json_t *json_at(const json_t *value, const char *path)

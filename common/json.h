@@ -24,6 +24,9 @@ MUST_USE int json_read_file(const char *path, json_t **ret, struct error *err);
  * Heap text, the caller frees; NULL when out of memory. */
 MUST_USE char *json_line(const json_t *value);
 
+/* The same of an object with one more member, whose value is such a text already. `name` is plain, and not there. */
+MUST_USE char *json_line_with(const json_t *object, const char *name, const char *value);
+
 /* What stands at a dotted path ("userIdentity.sessionContext"); NULL when absent, null, or of another type. Borrowed.
  */
 const json_t *json_at(const json_t *value, const char *path);

@@ -116,6 +116,17 @@ char *text_to_utf8(const char *bytes, size_t length)
 	return to;
 }
 
+bool text_is_utf8(const char *bytes, size_t length)
+{
+	for (size_t i = 0; i < length;) {
+		size_t sequence = utf8_sequence((const unsigned char *)bytes + i, length - i);
+		if (sequence == 0)
+			return false;
+		i += sequence;
+	}
+	return true;
+}
+
 void text_repair_utf8(char *text, size_t length)
 {
 	for (size_t i = 0; i < length;) {

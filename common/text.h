@@ -23,6 +23,9 @@ char *text_escape(char *to, size_t size, const char *bytes, size_t length);
  * becomes the four characters \xNN. The caller frees; NULL when out of memory. */
 MUST_USE char *text_to_utf8(const char *bytes, size_t length);
 
+/* Is all of it well-formed, without NUL? */
+bool text_is_utf8(const char *bytes, size_t length);
+
 /* In place: each byte that is not part of a well-formed sequence becomes a question mark. */
 void text_repair_utf8(char *text, size_t length);
 

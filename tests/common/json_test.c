@@ -215,6 +215,32 @@ static void makes_a_string_of_any_bytes(void **state)
 	}
 }
 
+static const struct {
+	const char *object, *name, *value, *line;
+} withs[] = {
+	{"{}", "a", "1", "{\"a\":1}"},
+	{"{\"b\":[1,{\"d\":2,\"c\":3}],\"d\":\"\xc3\xa9\\n\"}", "a", "{}",
+         "{\"a\":{},\"b\":[1,{\"c\":3,\"d\":2}],\"d\":\"\xc3\xa9\\n\"}"},
+	{"{\"b\":null,\"d\":true}", "c", "[]", "{\"b\":null,\"c\":[],\"d\":true}"},
+	{"{\"ab\":-1,\"b\":0}", "a", "\"x\"", "{\"a\":\"x\",\"ab\":-1,\"b\":0}"},
+	{"{\"a\":1,\"B\":2}", "c", "null", "{\"B\":2,\"a\":1,\"c\":null}"},
+};
+
+/* As if the value had been in the tree. */
+static void writes_a_text_among_members(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(withs); i++) {
+		CLEANUP_JSON json_t *object = NULL;
+		assert_int_equal(json_read(withs[i].object, strlen(withs[i].object), &object, NULL), 0);
+		CLEANUP_FREE char *line = json_line_with(object, withs[i].name, withs[i].value);
+		CHECK_TEXT(withs[i].line, line, withs[i].line);
+		json_put(object, withs[i].name, json_loads(withs[i].value, JSON_DECODE_ANY, NULL));
+		CLEANUP_FREE char *whole = json_line(object);
+		CHECK_TEXT(withs[i].line, whole, withs[i].line);
+	}
+}
+
 static int wipe_and_read(void *context)
 {
 	json_t *value = NULL;
@@ -243,6 +269,7 @@ int main(void)
 		cmocka_unit_test(has_one_form),
 		cmocka_unit_test(writes_every_named_field),
 		cmocka_unit_test(makes_a_string_of_any_bytes),
+		cmocka_unit_test(writes_a_text_among_members),
 		cmocka_unit_test(works_with_memory_that_is_wiped),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* json_read, json_line, and what stands at a path: one canonical form, and never a crash on a shape that is not ours.
+/* json_read, json_line, canonical_json, and what stands at a path: one canonical form, and never a crash on a shape that is not ours.
  */
+#include "common/canonical.h"
 #include "common/json.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -16,12 +17,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 
 	CLEANUP_JSON json_t *string = json_from_bytes(text, length);
 	MUST(json_is_string(string));
+	bool is_canonical = canonical_json(text, length);
 	if (json_read(text, length, &value, &problem) < 0) {
+		MUST(!is_canonical);
 		MUST(problem.code == ERROR_INPUT && problem.text[0] != '\0');
 		return 0;
 	}
 	CLEANUP_FREE char *line = json_line(value);
 	MUST(line != NULL && strchr(line, '\n') == NULL);
+	MUST(!is_canonical || (strlen(line) == length && memcmp(line, text, length) == 0));
 	MUST(json_read(line, strlen(line), &again, &problem) == 0);
 	CLEANUP_FREE char *line_again = json_line(again);
 	MUST(line_again != NULL && strcmp(line, line_again) == 0);
