@@ -143,8 +143,8 @@ static int check_receiver(struct exchange *exchange)
 	answer_look_again(exchange);
 	if (exchange->attribution.grade == GRADE_GONE)
 		return refuse(exchange, SILENCE, "client-gone");
-	bool is_named = json_is_object(json_at(exchange->attribution.document, "process"));
-	if (!is_named && exchange->settings->on_unattributed == ON_UNATTRIBUTED_REFUSE)
+	if (!attribution_is_named(&exchange->attribution) &&
+	    exchange->settings->on_unattributed == ON_UNATTRIBUTED_REFUSE)
 		return refuse(exchange, 403, "unattributed");
 	return GO_ON;
 }
@@ -162,9 +162,13 @@ static int check_policy(struct exchange *exchange)
 		.family = exchange->key_count > 0 ? source_names[exchange->route.source] : POLICY_NO_FAMILY,
 		.socket_uid = has_uid ? (int64_t)sighting->uid : -1,
 	};
-	if (policy_needs_process(settings->policy, request.path, request.family))
+	CLEANUP_JSON json_t *seen = NULL;
+	struct error ignored; /* then nobody is known, which is judged */
+	if (policy_needs_process(settings->policy, request.path, request.family)) {
 		answer_look_again(exchange);
-	request.seen = exchange->attribution.document;
+		(void)!attribution_tree(&exchange->attribution, &seen, &ignored);
+	}
+	request.seen = seen;
 	exchange->facts.policy = policy_judge_request(settings->policy, &request, &process);
 	if (exchange->facts.policy.denies && settings->policy_mode == POLICY_ENFORCE)
 		return refuse(exchange, 403, "policy");

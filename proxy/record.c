@@ -73,15 +73,9 @@ static void put_key(json_t *body, const struct record_facts *facts, const struct
 	json_put(body, "fingerprint", key != NULL ? fingerprint_of(key) : NULL);
 }
 
-static void put_attribution(json_t *body, const struct record_facts *facts)
+/* Where the witness has not answered. */
+static void put_nobody(json_t *body)
 {
-	static const char *const members[] = {"attribution", "process", "holders"};
-	const json_t *document = facts->attribution != NULL ? facts->attribution->document : NULL;
-	if (document != NULL) {
-		for (size_t i = 0; i < ARRAY_LENGTH(members); i++)
-			(void)json_object_set(body, members[i], json_object_get(document, members[i]));
-		return;
-	}
 	json_t *none = json_object();
 	json_put_text(none, "grade", grade_names[GRADE_NONE]);
 	json_put_text(none, "method", "none");
@@ -90,6 +84,13 @@ static void put_attribution(json_t *body, const struct record_facts *facts)
 	json_put(body, "attribution", none);
 	json_put(body, "process", NULL);
 	json_put(body, "holders", json_array());
+}
+
+/* NULL: it has not answered. */
+static const struct entry_actors *actors_of(const struct record_facts *facts)
+{
+	bool has_answered = facts->attribution != NULL && facts->attribution->actors.attribution != NULL;
+	return has_answered ? &facts->attribution->actors : NULL;
 }
 
 static json_t *policy_of(const struct policy_verdict *verdict)
@@ -116,7 +117,8 @@ static json_t *body_of(struct proxy *proxy, const struct record_facts *facts, co
 	json_put(body, "policy", policy_of(&facts->policy));
 	json_put(body, "client", client_of(facts->client));
 	json_put(body, "socket", socket_of(&facts->client->sighting));
-	put_attribution(body, facts);
+	if (actors_of(facts) == NULL)
+		put_nobody(body);
 	json_put(body, "user_agent",
 	         request->user_agent != NULL
 	                 ? json_from_bytes(request->user_agent, strnlen(request->user_agent, USER_AGENT_BYTES))
@@ -134,6 +136,7 @@ MUST_USE static int entry_of(struct proxy *proxy, const struct record_facts *fac
 		return -1;
 	*ret_body = body_of(proxy, facts, key, outcome);
 	entry.body = *ret_body;
+	entry.actors = actors_of(facts);
 	*ret = entry;
 	return 0;
 }

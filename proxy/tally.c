@@ -43,7 +43,7 @@ void tally_add(struct counts *counts, const struct tally *tally)
 		.keys = tally->keys,
 		.was_attributed = attribution != NULL,
 		.grade = attribution != NULL ? attribution->grade : GRADE_NONE,
-		.method = attribution != NULL ? json_text_at(attribution->document, "attribution.method") : NULL,
+		.method = attribution != NULL && attribution->method[0] != '\0' ? attribution->method : NULL,
 	};
 	counts_add(counts, &outcome);
 }

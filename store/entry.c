@@ -17,12 +17,12 @@ int entry_id_make(char ret[static ENTRY_ID_BYTES], struct error *err)
 	return 0;
 }
 
-/* Puts a process into the list unless it is there already; gives its digest as JSON text. */
-MUST_USE static int actor_add(struct packed *packed, const json_t *process, json_t **ret_name, struct error *err)
+/* Puts a process into the list unless it is there already, taking the text over; gives its digest as JSON text. */
+MUST_USE static int actor_add(struct packed *packed, char *process, json_t **ret_name, struct error *err)
 {
 	char hex[DIGEST_HEX_BYTES];
 	uint8_t digest[DIGEST_BYTES];
-	CLEANUP_FREE char *body = json_line(process);
+	CLEANUP_FREE char *body = process;
 	if (body == NULL)
 		return error_set(err, ERROR_MEMORY, "no memory for a process");
 	if (digest_of(body, strlen(body), digest, err) < 0)
@@ -42,17 +42,21 @@ MUST_USE static int actor_add(struct packed *packed, const json_t *process, json
 	return *ret_name != NULL ? 0 : error_set(err, ERROR_MEMORY, "no memory for a digest");
 }
 
-MUST_USE static int pack_body(struct packed *packed, const json_t *from, struct error *err)
+MUST_USE static int name_holder(struct packed *packed, char *holder, json_t *names, struct error *err)
 {
-	/* A shallow copy is enough: only two members are replaced. json_copy does not change what it copies. */
-	CLEANUP_JSON json_t *body = json_object();
+	json_t *name;
+	if (actor_add(packed, holder, &name, err) < 0)
+		return -1;
+	return json_array_append_new(names, name) == 0 ? 0 : error_set(err, ERROR_MEMORY, "no memory for a holder");
+}
+
+/* Replaces the body's trees. */
+MUST_USE static int name_trees(struct packed *packed, const json_t *from, json_t *body, struct error *err)
+{
 	const json_t *process = json_at(from, "process"), *holders = json_at(from, "holders");
 	json_t *name;
-	if (body == NULL || json_object_update(body, (json_t *)(uintptr_t)from) < 0)
-		return error_set(err, ERROR_MEMORY, "no memory for a row");
-
 	if (json_is_object(process)) {
-		if (actor_add(packed, process, &name, err) < 0)
+		if (actor_add(packed, json_line(process), &name, err) < 0)
 			return -1;
 		packed->has_process = true;
 		json_put(body, "process", name);
@@ -61,11 +65,45 @@ MUST_USE static int pack_body(struct packed *packed, const json_t *from, struct 
 		json_t *names = json_array();
 		json_put(body, "holders", names);
 		for (size_t i = 0; i < json_array_size(holders); i++)
-			if (actor_add(packed, json_array_get(holders, i), &name, err) < 0 ||
-			    json_array_append_new(names, name) < 0)
+			if (name_holder(packed, json_line(json_array_get(holders, i)), names, err) < 0)
 				return -1;
 	}
-	packed->body = json_line(body);
+	return 0;
+}
+
+/* The same of texts. The process, which is nearly always a holder too, is hashed once. */
+MUST_USE static int name_texts(struct packed *packed, const struct entry_actors *actors, json_t *body,
+                               struct error *err)
+{
+	json_t *names = json_array(), *name = NULL;
+	packed->has_process = actors->process >= 0;
+	if (packed->has_process && actor_add(packed, strdup(actors->processes[actors->process]), &name, err) < 0) {
+		json_decref(names);
+		return -1;
+	}
+	json_put(body, "process", name);
+	json_put(body, "holders", names);
+	for (size_t i = 0; i < actors->holders; i++) {
+		bool is_process = (int)i == actors->process;
+		if (is_process ? json_array_append(names, name) < 0
+		               : name_holder(packed, strdup(actors->processes[i]), names, err) < 0)
+			return is_process ? error_set(err, ERROR_MEMORY, "no memory for a holder") : -1;
+	}
+	return 0;
+}
+
+MUST_USE static int pack_body(struct packed *packed, const struct entry *entry, struct error *err)
+{
+	/* A shallow copy is enough: only two members are replaced. json_copy does not change what it copies. */
+	CLEANUP_JSON json_t *body = json_object();
+	if (body == NULL || json_object_update(body, (json_t *)(uintptr_t)entry->body) < 0)
+		return error_set(err, ERROR_MEMORY, "no memory for a row");
+	int result = entry->actors != NULL ? name_texts(packed, entry->actors, body, err)
+	                                   : name_trees(packed, entry->body, body, err);
+	if (result < 0)
+		return -1;
+	packed->body = entry->actors != NULL ? json_line_with(body, "attribution", entry->actors->attribution)
+	                                     : json_line(body);
 	return packed->body != NULL ? 0 : error_set(err, ERROR_MEMORY, "no memory for a row");
 }
 
@@ -85,7 +123,7 @@ int packed_make(const struct entry *entry, struct packed *ret, struct error *err
 	};
 	int result = packed.kind != NULL && packed.id != NULL ? 0 : error_set(err, ERROR_MEMORY, "no memory for a row");
 	if (result == 0)
-		result = pack_body(&packed, entry->body, err);
+		result = pack_body(&packed, entry, err);
 	if (result < 0)
 		packed_done(&packed);
 	else

@@ -12,6 +12,16 @@
 
 #define ENTRY_ID_BYTES 17 /* 16 hexadecimal digits and NUL */
 
+#define ENTRY_ACTORS_MAX 33 /* the process and 32 holders: more are cut off where they are collected */
+
+/* Who asked, as texts that are canonical JSON already, and are stored as they are. */
+struct entry_actors {
+	const char *attribution;                 /* member of the body */
+	const char *processes[ENTRY_ACTORS_MAX]; /* distinct; the first `holders` of them are the body's */
+	size_t holders;
+	int process; /* which of all is the body's `process`; -1: none */
+};
+
 /* What a caller wants recorded. `body` is the JSON object of docs/ledger.md without kind and time; for a delivery its
  * `process` and `holders` hold process objects, which are stored once each. */
 struct entry {
@@ -21,6 +31,7 @@ struct entry {
 	const char *access_key_id; /* or NULL */
 	int64_t at_us;
 	const json_t *body;
+	const struct entry_actors *actors; /* not NULL: in place of attribution, process and holders in the body */
 };
 
 /* A new random id. */
@@ -30,8 +41,6 @@ struct packed_actor {
 	uint8_t digest[DIGEST_BYTES];
 	char *body;
 };
-
-#define ENTRY_ACTORS_MAX 33 /* the process and 32 holders: more are cut off where they are collected */
 
 struct packed {
 	char *kind, *id, *subject, *access_key_id; /* owned; subject and key may be NULL */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "common/canonical.h"
 #include "common/text.h"
 #include "proxy/witness/pass.h"
 
@@ -73,8 +74,39 @@ enum service endpoint_service(const struct endpoint *endpoint)
 
 void attribution_done(struct attribution *attribution)
 {
-	json_decref(attribution->document);
-	attribution->document = NULL;
+	free(attribution->bytes);
+	*attribution = (struct attribution){0};
+}
+
+bool attribution_is_named(const struct attribution *attribution)
+{
+	return attribution->actors.attribution != NULL && attribution->actors.process >= 0;
+}
+
+static json_t *tree_of(const char *text)
+{
+	json_t *tree = NULL;
+	struct error ignored;
+	return text != NULL && json_read(text, strlen(text), &tree, &ignored) == 0 ? tree : NULL;
+}
+
+int attribution_tree(const struct attribution *attribution, json_t **ret, struct error *err)
+{
+	const struct entry_actors *actors = &attribution->actors;
+	CLEANUP_JSON json_t *tree = json_object();
+	json_t *holders = json_array();
+	json_put(tree, "holders", holders);
+	if (actors->attribution == NULL || holders == NULL)
+		return error_set(err, ERROR_MISSING, "the witness has said nothing");
+	json_put(tree, "attribution", tree_of(actors->attribution));
+	json_put(tree, "process", actors->process >= 0 ? tree_of(actors->processes[actors->process]) : NULL);
+	for (size_t i = 0; i < actors->holders; i++)
+		(void)json_array_append_new(holders, tree_of(actors->processes[i]));
+	if (json_at(tree, "attribution") == NULL || json_array_size(holders) != actors->holders ||
+	    (actors->process >= 0 && json_at(tree, "process") == NULL))
+		return error_set(err, ERROR_INPUT, "what the witness has said cannot be read");
+	*ret = steal_pointer(&tree);
+	return 0;
 }
 
 /* A fresh pair of ends, one of them given to the witness. */
@@ -205,15 +237,16 @@ MUST_USE static int take_document(struct line *line, bool for_ever, struct answe
 		return missed(length, err);
 	if (length > (ssize_t)(sizeof(*ret) + LINE_DOCUMENT_BYTES))
 		return error_set(err, ERROR_LIMIT, "the witness sent %zd bytes", length);
-	CLEANUP_FREE char *bytes = calloc(1, (size_t)length + sizeof(*ret));
+	CLEANUP_FREE char *bytes = malloc((size_t)length + 1); /* more than a NUL behind the text */
 	if (bytes == NULL)
 		return error_set(err, ERROR_MEMORY, "no memory for an answer");
-	if (recv(line->fd, bytes, (size_t)length, 0) != length) /* descriptors, if any, go with it */
+	struct iovec data[] = {{ret, sizeof(*ret)}, {bytes, (size_t)length}};
+	struct msghdr message = {.msg_iov = data, .msg_iovlen = ARRAY_LENGTH(data)};
+	if (recvmsg(line->fd, &message, 0) != length) /* descriptors, if any, go with it */
 		return missed(-1, err);
-	memcpy(ret, bytes, sizeof(*ret));
 	if (check_answer(line, ret, (size_t)length, err) < 0)
 		return -1;
-	memmove(bytes, bytes + sizeof(*ret), ret->document_bytes);
+	bytes[ret->document_bytes] = '\0';
 	*ret_text = steal_pointer(&bytes);
 	return 0;
 }
@@ -254,17 +287,42 @@ int line_first(struct line *line, struct sighting *ret, struct error *err)
 	return 0;
 }
 
+/* Texts with a NUL behind each. */
+MUST_USE static int take_texts(const struct answer *answer, char *bytes, struct attribution *ret, struct error *err)
+{
+	const char *texts[ENTRY_ACTORS_MAX + 1], *at = bytes, *end = bytes + answer->document_bytes;
+	size_t count = 0;
+	for (; at < end && count < ARRAY_LENGTH(texts); at += strlen(at) + 1) { /* another NUL stands behind them all */
+		if (!canonical_json(at, strlen(at)))
+			return error_set(err, ERROR_INPUT, "the witness sent a text that is not canonical");
+		texts[count++] = at;
+	}
+	bool is_apart = answer->process != LINE_NOBODY && answer->process >= answer->holders;
+	if (at != end || count != 1 + (size_t)answer->holders + is_apart ||
+	    (is_apart && answer->process != answer->holders))
+		return error_set(err, ERROR_INPUT, "the witness sent %zu texts for %u holders", count, answer->holders);
+	struct attribution taken = {
+		.grade = answer->grade < GRADE_COUNT ? (enum grade)answer->grade : GRADE_NONE,
+		.actors = {.attribution = texts[0],
+	                   .holders = answer->holders,
+	                   .process = answer->process != LINE_NOBODY ? (int)answer->process : -1},
+		.bytes = bytes,
+	};
+	(void)snprintf(taken.method, sizeof(taken.method), "%.*s", (int)sizeof(answer->method), answer->method);
+	memcpy(taken.actors.processes, &texts[1], (count - 1) * sizeof(texts[0]));
+	*ret = taken;
+	return 0;
+}
+
 int line_who(struct line *line, struct attribution *ret, struct error *err)
 {
 	const struct query query = {.magic = LINE_MAGIC, .kind = QUERY_WHO};
 	struct answer answer;
 	CLEANUP_FREE char *text = NULL;
-	json_t *document;
 	if (send_query(line, &query, err) < 0 || take_document(line, false, &answer, &text, err) < 0 ||
-	    json_read(text, answer.document_bytes, &document, err) < 0)
+	    take_texts(&answer, text, ret, err) < 0)
 		return -1;
-	ret->grade = answer.grade < GRADE_COUNT ? (enum grade)answer.grade : GRADE_NONE;
-	ret->document = document;
+	(void)steal_pointer(&text);
 	return 0;
 }
 

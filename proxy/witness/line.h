@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "common/json.h"
+#include "store/entry.h"
 #include "store/model.h"
 
 /* Between proxy and witness: fixed-size queries over a socketpair, one line for each of the proxy's workers and one
@@ -54,11 +55,20 @@ struct sighting {
 	uint64_t start_ticks; /* of that holder */
 };
 
-/* The whole attribution: attribution{}, process{}|null, holders[], for the ledger, and what rules look at. */
+#define LINE_METHOD_BYTES 24
+
+/* The whole attribution, for the ledger and for rules. The witness's texts go into rows as they are: they are checked
+ * to be canonical, and are not made into trees on the way. */
 struct attribution {
 	enum grade grade;
-	json_t *document; /* owned: {"attribution":…, "process":…, "holders":[…]} */
+	char method[LINE_METHOD_BYTES]; /* as in the text */
+	struct entry_actors actors; /* its texts are of `bytes`; attribution is NULL if the witness did not answer */
+	char *bytes;                /* owned */
 };
+/* All of it as a tree, for whoever looks into it: {"attribution":…, "process":…|null, "holders":[…]}. The caller owns
+ * it. */
+MUST_USE int attribution_tree(const struct attribution *attribution, json_t **ret, struct error *err);
+bool attribution_is_named(const struct attribution *attribution);
 void attribution_done(struct attribution *attribution);
 #define CLEANUP_ATTRIBUTION CLEANUP(attribution_done)
 
@@ -114,10 +124,17 @@ struct query {
 
 #define LINE_DOCUMENT_BYTES (160 << 10) /* at most, of the JSON behind an answer */
 
+#define LINE_NOBODY UINT32_MAX
+
 struct answer {
 	uint32_t magic;
 	uint32_t grade;          /* of WHO */
 	uint32_t sockets;        /* of SOCKETS: so many descriptors come along */
 	uint32_t document_bytes; /* of WHO, DIGESTS and STATUS: JSON behind this struct */
+	/* Of WHO, whose document is several texts, each with a NUL at its end: attribution, holders, and the process
+	 * unless it is one of these. */
+	uint32_t holders;
+	uint32_t process; /* which one it is, counted from the first holder; LINE_NOBODY: none */
+	char method[LINE_METHOD_BYTES];
 	struct sighting sighting;
 };

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "common/buffer.h"
+#include "common/text.h"
 #include "proxy/witness/look.h"
 #include "proxy/witness/pass.h"
 #include "proxy/witness/probe.h"
@@ -96,24 +98,51 @@ static bool answer_sockets(struct looker *looker, const struct query *query)
 	return is_sent;
 }
 
+/* Adds one text, and the NUL behind it. */
+MUST_USE static int add_text(struct buffer *texts, const json_t *value)
+{
+	struct error ignored;
+	CLEANUP_FREE char *text = json_line(value);
+	return text == NULL ? -1 : buffer_append(texts, text, strlen(text) + 1, &ignored);
+}
+
+/* The process is nearly always one of the holders, and then the same tree. */
+MUST_USE static int put_texts(const json_t *document, struct answer *answer, struct buffer *ret)
+{
+	const json_t *process = json_at(document, "process"), *holders = json_at(document, "holders");
+	size_t count = json_array_size(holders);
+	int result = add_text(ret, json_at(document, "attribution"));
+	answer->holders = (uint32_t)count;
+	answer->process = process != NULL ? (uint32_t)count : LINE_NOBODY;
+	for (size_t i = 0; result == 0 && i < count; i++) {
+		const json_t *holder = json_array_get(holders, i);
+		result = add_text(ret, holder);
+		if (holder == process)
+			answer->process = (uint32_t)i;
+	}
+	if (result == 0 && answer->process == count)
+		result = add_text(ret, process);
+	answer->document_bytes = (uint32_t)ret->length;
+	return result;
+}
+
 static bool answer_who(struct looker *looker)
 {
 	CLEANUP_JSON json_t *document = json_object();
+	CLEANUP_BUFFER struct buffer texts = {.limit = LINE_DOCUMENT_BYTES};
 	struct answer answer = {.magic = LINE_MAGIC, .sighting = *look_sighting(looker->look)};
 	const struct look_options options = look_options(looker);
 	answer.grade = (uint32_t)look_again(looker->look, &options, document);
-	CLEANUP_FREE char *text = json_line(document);
-	if (text != NULL && strlen(text) > LINE_DOCUMENT_BYTES) {
+	(void)text_copy(answer.method, sizeof(answer.method), json_text_at(document, "attribution.method"));
+	if (put_texts(document, &answer, &texts) < 0) {
 		/* Many holders with long command lines: keep the process, name the others by number only. */
 		json_put(document, "holders", json_array());
 		json_put_bool(json_object_get(document, "attribution"), "complete", false);
-		free(text);
-		text = json_line(document);
+		buffer_clear(&texts);
+		if (put_texts(document, &answer, &texts) < 0)
+			return false;
 	}
-	if (text == NULL || strlen(text) > LINE_DOCUMENT_BYTES)
-		return false;
-	answer.document_bytes = (uint32_t)strlen(text);
-	return send_answer(looker, &answer, text);
+	return send_answer(looker, &answer, texts.bytes);
 }
 
 static bool answer_status(struct looker *looker)

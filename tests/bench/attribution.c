@@ -173,8 +173,7 @@ static void measure(int listener, struct line *line, int orders, int rounds)
 		if (i == rounds - 1)
 			(void)printf("%lld %lld %lld %s %s\n", (long long)median(look_us, rounds),
 			             (long long)median(first_us, rounds), (long long)median(who_us, rounds),
-			             grade_names[attribution.grade],
-			             json_text_at(attribution.document, "attribution.method"));
+			             grade_names[attribution.grade], attribution.method);
 	}
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* json_read, json_line, canonical_json, and what stands at a path: one canonical form, and never a crash on a shape that is not ours.
- */
-#include "common/canonical.h"
+/* json_read, json_line, canonical_json, and what stands at a path: one canonical form, and never a crash on a shape
+ * that is not ours. */
 #include "common/json.h"
+#include "common/canonical.h"
 #include "tests/fuzz/fuzz.h"
 
 static const char *const paths[] = {"a", "a.b", "b", "a.b.c"};

@@ -45,9 +45,11 @@ static void ask_who(char *const words[], char *answer, size_t size)
 		say_error(&problem, answer, size);
 		return;
 	}
-	json_put_bool(attribution.document, "is_found", sighting.is_found);
-	json_put_int(attribution.document, "uid", sighting.inode != 0 ? (int64_t)sighting.uid : -1);
-	CLEANUP_FREE char *text = json_line(attribution.document);
+	CLEANUP_JSON json_t *tree = NULL;
+	(void)!attribution_tree(&attribution, &tree, &problem);
+	json_put_bool(tree, "is_found", sighting.is_found);
+	json_put_int(tree, "uid", sighting.inode != 0 ? (int64_t)sighting.uid : -1);
+	CLEANUP_FREE char *text = json_line(tree);
 	(void)snprintf(answer, size, "%s", text);
 	line_close(line);
 }
@@ -63,7 +65,9 @@ static void ask_who_first(char *const words[], char *answer, size_t size)
 		say_error(&problem, answer, size);
 		return;
 	}
-	CLEANUP_FREE char *text = json_line(attribution.document);
+	CLEANUP_JSON json_t *tree = NULL;
+	(void)!attribution_tree(&attribution, &tree, &problem);
+	CLEANUP_FREE char *text = json_line(tree);
 	(void)snprintf(answer, size, "%s", text);
 	line_close(line);
 }

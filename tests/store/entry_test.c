@@ -144,6 +144,47 @@ static void check_same(const struct packed *a, const struct packed *b)
 	}
 }
 
+/* What the witness says comes as texts; rows of before that were packed from trees. Both make the same bytes. */
+static void packs_texts_like_trees(void **state)
+{
+	static const char attribution[] = "{\"complete\":true,\"evidence\":[\"a \\\"b\\\"\"],\"grade\":\"exact\"}";
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		CLEANUP_JSON json_t *tree = json_of(cases[i].body);
+		const json_t *process = json_at(tree, "process"), *holders = json_at(tree, "holders");
+		char *texts[ENTRY_ACTORS_MAX] = {NULL};
+		struct entry_actors actors = {.attribution = attribution, .process = -1};
+		if (!json_is_array(holders))
+			continue;
+		while (actors.holders < json_array_size(holders)) {
+			const json_t *holder = json_array_get(holders, actors.holders);
+			texts[actors.holders] = json_line(holder);
+			if (actors.process < 0 && process != NULL && json_equal(holder, process))
+				actors.process = (int)actors.holders;
+			actors.holders++;
+		}
+		if (process != NULL && actors.process < 0) {
+			actors.process = (int)actors.holders;
+			texts[actors.process] = json_line(process);
+		}
+		memcpy(actors.processes, texts, sizeof(texts));
+		json_put_text(tree, "access_key_id", "AKIA");
+		json_put_text(tree, "zone", "\x01");
+		CLEANUP_JSON json_t *rest = json_copy(tree);
+		json_put(tree, "attribution", json_of(attribution));
+		struct packed by_tree, by_texts;
+		CHECK_NUMBER(cases[i].name, packed_make(&(struct entry){.kind = "k", .body = tree}, &by_tree, NULL), 0);
+		CHECK_NUMBER(
+			cases[i].name,
+			packed_make(&(struct entry){.kind = "k", .body = rest, .actors = &actors}, &by_texts, NULL), 0);
+		check_same(&by_tree, &by_texts);
+		packed_done(&by_tree);
+		packed_done(&by_texts);
+		for (size_t k = 0; k < ENTRY_ACTORS_MAX; k++)
+			free(texts[k]);
+	}
+}
+
 static void comes_back_from_its_line(void **state)
 {
 	static const char *const texts[] = {NULL, "", "ASIA\n\x1b\"\\"};
@@ -269,6 +310,7 @@ int main(void)
 		cmocka_unit_test(names_each_process_once),
 		cmocka_unit_test(is_canonical),
 		cmocka_unit_test(leaves_what_it_packs_alone),
+		cmocka_unit_test(packs_texts_like_trees),
 		cmocka_unit_test(comes_back_from_its_line),
 		cmocka_unit_test(ships_processes_in_full),
 		cmocka_unit_test(makes_ids_that_differ),

@@ -80,6 +80,7 @@ struct witness {
 	/* what it says */
 	struct answer answer;
 	const char *document;
+	size_t texts;     /* bytes of the document, where there are NULs in it */
 	size_t cut;       /* so many bytes fewer than it should be */
 	bool give_socket; /* a descriptor comes along */
 	bool hang_up;     /* no answer at all */
@@ -118,8 +119,9 @@ static void *witness_run(void *argument)
 	size_t length = sizeof(witness->answer);
 	memcpy(bytes, &witness->answer, length);
 	if (witness->document != NULL) {
-		memcpy(bytes + length, witness->document, strlen(witness->document));
-		length += strlen(witness->document);
+		size_t document = witness->texts > 0 ? witness->texts : strlen(witness->document);
+		memcpy(bytes + length, witness->document, document);
+		length += document;
 	}
 	length -= witness->cut;
 	union {
@@ -353,19 +355,124 @@ static void waits_for_digests(void **state)
 	assert_int_equal(announcer.extra, 0);
 }
 
-static void refuses_a_document_that_is_no_json(void **state)
+#define TEXTS(t) .document = (t), .texts = sizeof(t), .bytes = sizeof(t) /* a NUL behind the last one too */
+
+static const struct {
+	const char *name, *document;
+	size_t texts;
+	uint32_t bytes, holders, process;
+} broken_texts[] = {
+	{"no JSON", TEXTS("{x}"), .process = LINE_NOBODY},
+	{"not canonical", TEXTS("{\"b\":1,\"a\":2}"), .process = LINE_NOBODY},
+	{"holder that is not canonical", TEXTS("{}\0{\"pid\": 1}"), 1, 0},
+	{"fewer holders than said", TEXTS("{}\0{\"pid\":1}"), 2, 0},
+	{"more holders than said", TEXTS("{}\0{\"pid\":1}\0{\"pid\":2}"), 1, 0},
+	{"more than can be", TEXTS("{}"), UINT32_MAX, LINE_NOBODY},
+	{"process that is not there", TEXTS("{}\0{\"pid\":1}"), 1, 1},
+	{"process far beyond", TEXTS("{}\0{\"pid\":1}"), 0, 7},
+	{"process that nobody announced", TEXTS("{}\0{\"pid\":1}"), 0, LINE_NOBODY},
+	{"an empty text", TEXTS("{}\0"), 0, 0},
+	{"no text at all", .document = "", .process = LINE_NOBODY},
+};
+
+static void refuses_texts_that_are_none(void **state)
 {
-	struct stage stage = {.witness = {.answer = {.magic = LINE_MAGIC, .document_bytes = 3}, .document = "{x}"}};
-	struct attribution attribution = {.grade = GRADE_UID};
-	struct error problem = {0};
 	(void)state;
-	stage_open(&stage);
-	int result = line_who(stage.line, &attribution, &problem);
-	stage_close(&stage);
-	assert_int_equal(result, -1);
-	assert_int_equal(problem.code, ERROR_INPUT);
-	assert_int_equal(attribution.grade, GRADE_UID);
-	assert_null(attribution.document);
+	for (size_t i = 0; i < ARRAY_LENGTH(broken_texts); i++) {
+		struct stage stage = {.witness = {.answer = {.magic = LINE_MAGIC,
+		                                             .document_bytes = broken_texts[i].bytes,
+		                                             .holders = broken_texts[i].holders,
+		                                             .process = broken_texts[i].process},
+		                                  .document = broken_texts[i].document,
+		                                  .texts = broken_texts[i].texts}};
+		struct attribution attribution = {.grade = GRADE_UID};
+		struct error problem = {0};
+		stage_open(&stage);
+		int result = line_who(stage.line, &attribution, &problem);
+		stage_close(&stage);
+		CHECK_NUMBER(broken_texts[i].name, result, -1);
+		CHECK_NUMBER(broken_texts[i].name, problem.code, ERROR_INPUT);
+		CHECK_NUMBER(broken_texts[i].name, attribution.grade, GRADE_UID);
+		CHECK(broken_texts[i].name, attribution.bytes == NULL);
+	}
+}
+
+/* One more than a row can have, and the most. */
+static void bounds_the_holders(void **state)
+{
+	(void)state;
+	for (uint32_t holders = ENTRY_ACTORS_MAX; holders <= ENTRY_ACTORS_MAX + 1; holders++) {
+		char document[3 * (ENTRY_ACTORS_MAX + 2)];
+		for (size_t i = 0; i <= holders; i++)
+			memcpy(&document[3 * i], "{}", 3);
+		struct stage stage = {.witness = {.answer = {.magic = LINE_MAGIC,
+		                                             .document_bytes = 3 * (holders + 1),
+		                                             .holders = holders,
+		                                             .process = LINE_NOBODY},
+		                                  .document = document,
+		                                  .texts = 3 * ((size_t)holders + 1)}};
+		CLEANUP_ATTRIBUTION struct attribution attribution = {0};
+		stage_open(&stage);
+		int result = line_who(stage.line, &attribution, NULL);
+		stage_close(&stage);
+		assert_int_equal(result, holders == ENTRY_ACTORS_MAX ? 0 : -1);
+		assert_int_equal(attribution.actors.holders, result == 0 ? holders : 0);
+	}
+}
+
+static const struct {
+	const char *name, *document;
+	size_t texts;
+	uint32_t bytes, holders, process;
+	const char *tree;
+} whole_texts[] = {
+	{"nobody", TEXTS("{\"a\":1}"), 0, LINE_NOBODY, "{\"attribution\":{\"a\":1},\"holders\":[],\"process\":null}"},
+	{"one holder", TEXTS("{}\0{\"pid\":1}"), 1, 0,
+         "{\"attribution\":{},\"holders\":[{\"pid\":1}],\"process\":{\"pid\":1}}"},
+	{"the second of two", TEXTS("{}\0{\"pid\":1}\0{\"pid\":2}"), 2, 1,
+         "{\"attribution\":{},\"holders\":[{\"pid\":1},{\"pid\":2}],\"process\":{\"pid\":2}}"},
+	{"a process that holds nothing", TEXTS("{}\0{\"pid\":1}"), 0, 0,
+         "{\"attribution\":{},\"holders\":[],\"process\":{\"pid\":1}}"},
+	{"holders, and none is known to ask", TEXTS("{}\0{\"pid\":1}"), 1, LINE_NOBODY,
+         "{\"attribution\":{},\"holders\":[{\"pid\":1}],\"process\":null}"},
+};
+
+static void gives_a_tree_of_its_texts(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(whole_texts); i++) {
+		struct stage stage = {.witness = {.answer = {.magic = LINE_MAGIC,
+		                                             .document_bytes = whole_texts[i].bytes,
+		                                             .holders = whole_texts[i].holders,
+		                                             .process = whole_texts[i].process,
+		                                             .method = "sock_diag"},
+		                                  .document = whole_texts[i].document,
+		                                  .texts = whole_texts[i].texts}};
+		CLEANUP_ATTRIBUTION struct attribution attribution = {0};
+		CLEANUP_JSON json_t *tree = NULL;
+		stage_open(&stage);
+		int result = line_who(stage.line, &attribution, NULL);
+		stage_close(&stage);
+		CHECK_NUMBER(whole_texts[i].name, result, 0);
+		CHECK_NUMBER(whole_texts[i].name, attribution_is_named(&attribution),
+		             whole_texts[i].process != LINE_NOBODY);
+		CHECK_TEXT(whole_texts[i].name, attribution.method, "sock_diag");
+		CHECK_NUMBER(whole_texts[i].name, attribution_tree(&attribution, &tree, NULL), 0);
+		CLEANUP_FREE char *line = json_line(tree);
+		CHECK_TEXT(whole_texts[i].name, line, whole_texts[i].tree);
+	}
+}
+
+static void has_no_tree_of_a_witness_that_was_silent(void **state)
+{
+	const struct attribution silent = {0};
+	struct error problem = {0};
+	json_t *tree = NULL;
+	(void)state;
+	assert_false(attribution_is_named(&silent));
+	assert_int_equal(attribution_tree(&silent, &tree, &problem), -1);
+	assert_int_equal(problem.code, ERROR_MISSING);
+	assert_null(tree);
 }
 
 static const struct {
@@ -468,22 +575,23 @@ static void carries_an_attribution(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(grades); i++) {
-		static const char document[] = "{\"process\":{\"pid\":1}}";
+		static const char document[] = "{}\0{\"pid\":1}";
 		struct stage stage = {.witness = {.answer = {.magic = LINE_MAGIC,
 		                                             .grade = grades[i].grade,
-		                                             .document_bytes = sizeof(document) - 1},
-		                                  .document = document}};
+		                                             .document_bytes = sizeof(document),
+		                                             .holders = 1},
+		                                  .document = document,
+		                                  .texts = sizeof(document)}};
 		struct attribution attribution = {0};
-		int64_t pid = 0;
 		stage_open(&stage);
 		int result = line_who(stage.line, &attribution, NULL);
 		stage_close(&stage);
 		CHECK_NUMBER(grades[i].name, result, 0);
 		CHECK_NUMBER(grades[i].name, stage.witness.query.kind, QUERY_WHO);
 		CHECK_NUMBER(grades[i].name, attribution.grade, grades[i].taken);
-		CHECK(grades[i].name, json_int_at(attribution.document, "process.pid", &pid) && pid == 1);
+		CHECK_TEXT(grades[i].name, attribution.actors.processes[0], "{\"pid\":1}");
 		attribution_done(&attribution);
-		CHECK(grades[i].name, attribution.document == NULL);
+		CHECK(grades[i].name, attribution.bytes == NULL);
 		attribution_done(&attribution);
 	}
 }
@@ -495,7 +603,10 @@ int main(void)
 		cmocka_unit_test(leaves_no_descriptor_that_nobody_asked_for),
 		cmocka_unit_test(takes_no_late_answer_for_another_client),
 		cmocka_unit_test(waits_for_digests),
-		cmocka_unit_test(refuses_a_document_that_is_no_json),
+		cmocka_unit_test(refuses_texts_that_are_none),
+		cmocka_unit_test(bounds_the_holders),
+		cmocka_unit_test(gives_a_tree_of_its_texts),
+		cmocka_unit_test(has_no_tree_of_a_witness_that_was_silent),
 		cmocka_unit_test(says_when_there_is_no_socket),
 		cmocka_unit_test(says_when_the_witness_is_gone),
 		cmocka_unit_test(knows_the_service_by_address_and_port),
