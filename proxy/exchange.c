@@ -14,6 +14,7 @@
 #include "proxy/reply.h"
 #include "proxy/service.h"
 
+#define CROWD 8          /* connections: more than there are workers that nothing holds up */
 #define HOPS_TO_BRIDGE 2 /* what a client behind one bridge needs as put_response_hop_limit */
 
 /* ---- the steps, in their order */
@@ -190,6 +191,23 @@ static int serve_token(struct exchange *exchange)
 	return status;
 }
 
+/* Between here and its rows lies the witness's answer, which comes soon. In a crowd others' rows may wait for that:
+ * more want to be served than can be at a time, so that whoever waits holds up nobody. */
+static int serve_key(struct exchange *exchange)
+{
+	struct writer *writer = exchange->proxy->writer;
+	struct writer_wait *wait = &exchange->client->parked->wait;
+	if (atomic_load_explicit(&exchange->proxy->counts.connections, memory_order_relaxed) > CROWD)
+		writer_foresee(writer, wait);
+	int status = check_receiver(exchange);
+	if (status == GO_ON)
+		status = check_policy(exchange);
+	if (status == GO_ON)
+		return answer_record(exchange); /* exchange_resume() goes on */
+	writer_forget(writer, wait);
+	return status;
+}
+
 static int serve_metadata(struct exchange *exchange)
 {
 	int status = is_agent(exchange) ? GO_ON : check_token(exchange);
@@ -198,13 +216,11 @@ static int serve_metadata(struct exchange *exchange)
 	if (status == GO_ON)
 		status = find_credentials(exchange);
 	if (status == GO_ON && exchange->key_count > 0)
-		status = check_receiver(exchange);
+		return serve_key(exchange);
 	if (status == GO_ON)
 		status = check_policy(exchange);
-	if (status == GO_ON && exchange->key_count == 0)
+	if (status == GO_ON)
 		answer_relay(exchange);
-	else if (status == GO_ON)
-		status = answer_record(exchange); /* exchange_resume() goes on */
 	return status;
 }
 

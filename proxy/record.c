@@ -158,6 +158,7 @@ void record_deliveries(struct proxy *proxy, const struct record_facts *facts, co
 		writer_append_then(proxy->writer, entries, (size_t)count, wait);
 	} else {
 		wait->problem = problem;
+		writer_forget(proxy->writer, wait);
 		wait->done(wait);
 	}
 	for (int i = 0; i < made; i++)

@@ -12,24 +12,20 @@
 #include "common/clock.h"
 #include "common/condition.h"
 #include "common/log.h"
+#include "store/job.h"
 #include "store/ship.h"
 #include "store/sink.h"
 
 #define QUEUE_MAX 8192 /* rows; at 4 KB each, 32 MB: then callers are refused instead of memory growing */
 #define BATCH_MAX 512  /* rows in one transaction */
 #define NAP_MS 10      /* so long a row that nobody waits for may wait for others, to go to disk with them */
-
-struct job {
-	struct sink_row row;      /* first: the sink gets a list of these */
-	struct writer_wait *wait; /* whose row it is; NULL: nobody waits */
-	bool *ret_durable;        /* in that */
-};
+#define GATHER_MS 2    /* so long one that somebody waits for may wait for those that are foreseen */
 
 struct writer {
 	struct sink *sink; /* the thread's, and the opener's while that does not run or sleeps */
 	struct shipper *shipper;
 	char path[PATH_MAX];
-	int64_t patience_ms;
+	int64_t patience_ms, gather_ms;
 	bool is_busy; /* the sink has more to tidy */
 	pthread_t thread;
 
@@ -39,31 +35,13 @@ struct writer {
 	struct sink_row *batch; /* being written */
 	size_t waiting, urgent; /* rows; of these, such that somebody waits for */
 	bool stop, is_failing, held;
+	size_t foreseen; /* so many are about to append rows that they wait for */
+	size_t awaited;  /* while rows wait for these: so many have yet to come */
 	bool is_napping; /* looks by itself for what has come, in a moment */
 	struct upkeep_limits limits;
 	uint64_t rows_written, journalled, dropped, set_back;
 	struct error last_error;
 };
-
-static struct job *job_of(struct sink_row *row)
-{
-	return (struct job *)row;
-}
-
-static void job_free(struct job *job)
-{
-	packed_done(&job->row.packed);
-	free(job);
-}
-
-static void jobs_free(struct sink_row *first)
-{
-	while (first != NULL) {
-		struct job *job = job_of(first);
-		first = first->next;
-		job_free(job);
-	}
-}
 
 /* ---- the thread's side */
 
@@ -136,11 +114,25 @@ static void wait_for_work(struct writer *writer)
 	writer->is_napping = false;
 }
 
+/* With the mutex held, and a row that somebody waits for: as many as are about to bring another share its sync. Whoever
+ * is foreseen from now on may be one of them, but adds nothing to the wait. */
+static void gather(struct writer *writer)
+{
+	struct timespec until = condition_after(writer->gather_ms);
+	bool is_late = false;
+	writer->awaited = writer->foreseen;
+	while (!is_late && !writer->stop && writer->awaited > 0 && writer->urgent > 0 && writer->waiting < BATCH_MAX)
+		is_late = pthread_cond_timedwait(&writer->wake, &writer->mutex, &until) == ETIMEDOUT;
+	writer->awaited = 0;
+}
+
 /* Waits for work and takes up to BATCH_MAX jobs; NULL: time to end, to try the database again, or for upkeep. */
 static struct sink_row *take_batch(struct writer *writer, bool *ret_stop)
 {
 	(void)pthread_mutex_lock(&writer->mutex);
 	wait_for_work(writer);
+	if (writer->urgent > 0 && writer->foreseen > 0 && !writer->held)
+		gather(writer);
 	struct sink_row *batch = writer->first, **cut = &writer->first;
 	size_t taken = 0;
 	while (*cut != NULL && taken < BATCH_MAX) {
@@ -179,24 +171,30 @@ static void *run(void *argument)
 
 /* ---- the callers' side */
 
-MUST_USE static int make_jobs(const struct entry *entries, size_t count, struct writer_wait *wait,
-                              struct sink_row **ret, struct error *err)
+/* With the mutex held: their rows are queued, or will not come. */
+static void come_true(struct writer *writer, struct writer_wait *wait)
 {
-	struct sink_row *first = NULL, **last = &first;
-	for (size_t i = 0; i < count; i++) {
-		struct job *job = calloc(1, sizeof(*job));
-		if (job == NULL || packed_make(&entries[i], &job->row.packed, err) < 0) {
-			free(job);
-			jobs_free(first);
-			return job == NULL ? error_set(err, ERROR_MEMORY, "no memory for a row") : -1;
-		}
-		job->wait = wait;
-		job->ret_durable = wait != NULL ? &wait->is_durable[i] : NULL;
-		*last = &job->row;
-		last = &job->row.next;
-	}
-	*ret = first;
-	return 0;
+	if (wait == NULL || !wait->is_foreseen)
+		return;
+	wait->is_foreseen = false;
+	writer->foreseen--;
+	if (writer->awaited > 0 && --writer->awaited == 0)
+		(void)pthread_cond_signal(&writer->wake);
+}
+
+void writer_foresee(struct writer *writer, struct writer_wait *wait)
+{
+	(void)pthread_mutex_lock(&writer->mutex);
+	writer->foreseen += !wait->is_foreseen;
+	wait->is_foreseen = true;
+	(void)pthread_mutex_unlock(&writer->mutex);
+}
+
+void writer_forget(struct writer *writer, struct writer_wait *wait)
+{
+	(void)pthread_mutex_lock(&writer->mutex);
+	come_true(writer, wait);
+	(void)pthread_mutex_unlock(&writer->mutex);
 }
 
 /* Takes the jobs over, all or none. */
@@ -213,11 +211,13 @@ MUST_USE static int enqueue(struct writer *writer, struct sink_row *first, size_
 		writer->urgent += wait != NULL ? count : 0;
 		if (wait != NULL)
 			wait->open = count;
-		if (wait != NULL || !writer->is_napping)
+		bool gathers = writer->awaited > 0, is_full = writer->waiting >= BATCH_MAX;
+		if (gathers ? is_full : wait != NULL || !writer->is_napping)
 			(void)pthread_cond_signal(&writer->wake);
 	} else {
 		writer->dropped += count;
 	}
+	come_true(writer, wait);
 	(void)pthread_mutex_unlock(&writer->mutex);
 	if (has_room)
 		return 0;
@@ -230,9 +230,12 @@ void writer_append_then(struct writer *writer, const struct entry *entries, size
 	struct sink_row *first;
 	wait->until_ms = clock_monotonic_ms() + writer->patience_ms;
 	/* From the moment they are queued it may be told, or given up, and gone. */
-	if (make_jobs(entries, count, wait, &first, &wait->problem) < 0 ||
-	    enqueue(writer, first, count, &wait->problem) < 0)
+	if (jobs_make(entries, count, wait, &first, &wait->problem) < 0) {
+		writer_forget(writer, wait);
 		wait->done(wait);
+	} else if (enqueue(writer, first, count, &wait->problem) < 0) {
+		wait->done(wait);
+	}
 }
 
 /* With the mutex held: out of the queue, as far as they are still in there. */
@@ -275,7 +278,7 @@ void writer_append_later(struct writer *writer, const struct entry *entry)
 {
 	struct error problem = {0};
 	struct sink_row *row;
-	if (make_jobs(entry, 1, NULL, &row, &problem) < 0 || enqueue(writer, row, 1, &problem) < 0)
+	if (jobs_make(entry, 1, NULL, &row, &problem) < 0 || enqueue(writer, row, 1, &problem) < 0)
 		log_line(LOG_LEVEL_WARNING, "row_dropped", "reason=\"%s\"", problem.text);
 }
 
@@ -333,7 +336,7 @@ void writer_release(struct writer *writer, const struct entry *first)
 {
 	struct error problem = {0};
 	struct sink_row *row = NULL;
-	if (first != NULL && make_jobs(first, 1, NULL, &row, &problem) < 0)
+	if (first != NULL && jobs_make(first, 1, NULL, &row, &problem) < 0)
 		log_line(LOG_LEVEL_ERROR, "row_dropped", "reason=\"%s\"", problem.text);
 	(void)pthread_mutex_lock(&writer->mutex);
 	if (row != NULL) {
@@ -365,6 +368,7 @@ int writer_open(const struct writer_options *options, struct writer **ret, struc
 	writer->last = &writer->first;
 	writer->limits = options->limits;
 	writer->held = options->held;
+	writer->gather_ms = options->gather_ms != 0 ? options->gather_ms : GATHER_MS;
 	writer->patience_ms = options->patience_ms != 0 ? options->patience_ms : WRITER_PATIENCE_MS;
 	(void)pthread_mutex_init(&writer->mutex, NULL);
 	condition_init(&writer->wake);

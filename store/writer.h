@@ -16,6 +16,7 @@ struct writer_options {
 	const char *jsonl;           /* also append each row as a line to this file; NULL or "": no */
 	const char *journal_socket;  /* also send each row to the journal (store/ship.h); NULL or "": no */
 	int64_t patience_ms;         /* 0: WRITER_PATIENCE_MS */
+	int64_t gather_ms;           /* how long a row may wait for those that are foreseen; 0: 2 ms */
 };
 
 #define WRITER_PATIENCE_MS 5000 /* for a disk that does not answer; clients have given up by then */
@@ -49,12 +50,19 @@ struct writer_wait {
 	int64_t until_ms;                     /* of clock_monotonic_ms(): who waits longer should give up */
 	bool is_durable[WRITER_TOGETHER_MAX]; /* each row, in the ledger or, failing that, in the journal */
 	struct error problem;                 /* why one is not; ERROR_NONE: all are */
-	size_t open;                          /* the writer's own, as is the next */
+	bool is_foreseen;                     /* the writer's own, as are the next */
+	size_t open;
 	struct writer_wait *next;
 };
 
 /* Queues rows, up to WRITER_TOGETHER_MAX of them, all or none, and does not wait. */
 void writer_append_then(struct writer *writer, const struct entry *entries, size_t count, struct writer_wait *wait);
+
+/* `wait` is going to be appended soon: rows that others wait for may wait for its rows, for gather_ms at most, to go to
+ * disk in one transaction. Whoever foresees it appends it, or forgets it. */
+void writer_foresee(struct writer *writer, struct writer_wait *wait);
+/* It will not come after all; fine if it was not foreseen. */
+void writer_forget(struct writer *writer, struct writer_wait *wait);
 
 /* True: what is not decided by now is given up (ERROR_TIMEOUT): it may become durable after all, but `done` will not be
  * called, and nothing must be answered on its word. False: there is nothing to give up; `done` has been called, or is

@@ -103,6 +103,126 @@ static void tells_once_for_several_rows(void **state)
 	assert_string_equal(ids.bytes, "0000000000000001,0000000000000002,0000000000000003,");
 }
 
+#define LONG_MS 60000 /* nobody waits for so long, unless something is wrong */
+
+static struct writer *open_gathering(int64_t gather_ms)
+{
+	struct writer *writer = NULL;
+	const struct writer_options options = {.path = path, .gather_ms = gather_ms};
+	assert_int_equal(writer_open(&options, &writer, NULL), 0);
+	return writer;
+}
+
+/* A row waits for those that are foreseen, and all go to disk together. */
+static void gathers_what_is_foreseen(void **state)
+{
+	struct writer *writer = open_gathering(LONG_MS);
+	struct waiter waiters[3] = {0};
+	(void)state;
+	writer_foresee(writer, &waiters[1].wait);
+	writer_foresee(writer, &waiters[2].wait);
+	append(writer, &waiters[0], 0, 1, 1);
+	(void)usleep(50000);
+	assert_int_equal(atomic_load(&waiters[0].told), 0);
+	append(writer, &waiters[1], 1, 2, 1);
+	(void)usleep(50000);
+	assert_int_equal(atomic_load(&waiters[0].told), 0);
+	append(writer, &waiters[2], 3, 1, 1);
+	for (int i = 0; i < 3; i++) {
+		assert_true(is_told(&waiters[i]));
+		assert_int_equal(waiters[i].on_disk, 4);
+		assert_false(waiters[i].wait.is_foreseen);
+	}
+	writer_close(writer);
+}
+
+static void waits_no_more_for_what_is_forgotten(void **state)
+{
+	struct writer *writer = open_gathering(LONG_MS);
+	struct waiter waiters[2] = {0};
+	(void)state;
+	writer_foresee(writer, &waiters[1].wait);
+	writer_foresee(writer, &waiters[1].wait); /* twice is once */
+	append(writer, &waiters[0], 0, 1, 1);
+	writer_forget(writer, &waiters[1].wait);
+	writer_forget(writer, &waiters[1].wait);
+	assert_true(is_told(&waiters[0]));
+	append(writer, &waiters[1], 1, 1, 1); /* and nobody is foreseen any more */
+	assert_true(is_told(&waiters[1]));
+	writer_close(writer);
+}
+
+/* Rows that are too many to be packed do not come either. */
+static void waits_no_more_for_what_fails(void **state)
+{
+	struct writer *writer = open_gathering(LONG_MS);
+	struct waiter waiters[3] = {0};
+	(void)state;
+	writer_foresee(writer, &waiters[1].wait);
+	append(writer, &waiters[0], 0, 1, 1);
+	append(writer, &waiters[1], 1, 1, ENTRY_ACTORS_MAX + 1);
+	assert_true(is_told(&waiters[1]));
+	assert_false(waiters[1].wait.is_durable[0]);
+	assert_true(is_told(&waiters[0]));
+	append(writer, &waiters[2], 2, 1, 1);
+	assert_true(is_told(&waiters[2]));
+	writer_close(writer);
+}
+
+static void gathers_for_a_while_only(void **state)
+{
+	struct writer *writer = open_gathering(20);
+	struct waiter waiters[2] = {0};
+	(void)state;
+	writer_foresee(writer, &waiters[1].wait);
+	append(writer, &waiters[0], 0, 1, 1);
+	assert_true(is_told(&waiters[0]));
+	assert_int_equal(atomic_load(&waiters[1].told), 0);
+	writer_forget(writer, &waiters[1].wait);
+	writer_close(writer);
+}
+
+/* Whoever is foreseen while a row waits already does not make it wait longer. */
+static bool waits_for_the_first_alone(struct writer *writer, unsigned row)
+{
+	struct waiter waiters[3] = {0};
+	writer_foresee(writer, &waiters[1].wait);
+	append(writer, &waiters[0], row, 1, 1);
+	(void)usleep(20000); /* it waits now, unless the machine is very busy */
+	writer_foresee(writer, &waiters[2].wait);
+	append(writer, &waiters[1], row + 1, 1, 1);
+	for (int i = 0; i < 100 && atomic_load(&waiters[0].told) == 0; i++)
+		(void)usleep(5000);
+	bool is_alone = atomic_load(&waiters[0].told) == 1;
+	writer_forget(writer, &waiters[2].wait);
+	assert_true(is_told(&waiters[0]) && is_told(&waiters[1]));
+	return is_alone;
+}
+
+static void waits_for_as_many_as_there_were(void **state)
+{
+	struct writer *writer = open_gathering(LONG_MS);
+	unsigned tries = 0;
+	(void)state;
+	while (tries < 10 && !waits_for_the_first_alone(writer, 2 * tries))
+		tries++;
+	assert_in_range(tries, 0, 9);
+	writer_close(writer);
+}
+
+static void gathers_no_more_in_the_end(void **state)
+{
+	struct writer *writer = open_gathering(LONG_MS);
+	struct waiter waiters[2] = {0};
+	(void)state;
+	writer_foresee(writer, &waiters[1].wait);
+	append(writer, &waiters[0], 0, 1, 1);
+	writer_close(writer); /* writes what is queued */
+	assert_int_equal(atomic_load(&waiters[0].told), 1);
+	assert_true(waiters[0].wait.is_durable[0]);
+	assert_int_equal(rows_verify(path, NULL), 1);
+}
+
 static void tells_of_a_failure(void **state)
 {
 	struct writer *writer = open_writer(false, false);
@@ -242,6 +362,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IN_A_FOLDER(tells_when_rows_are_durable),
 		IN_A_FOLDER(tells_once_for_several_rows),
+		IN_A_FOLDER(gathers_what_is_foreseen),
+		IN_A_FOLDER(waits_no_more_for_what_is_forgotten),
+		IN_A_FOLDER(waits_no_more_for_what_fails),
+		IN_A_FOLDER(gathers_for_a_while_only),
+		IN_A_FOLDER(waits_for_as_many_as_there_were),
+		IN_A_FOLDER(gathers_no_more_in_the_end),
 		IN_A_FOLDER(tells_of_a_failure),
 		IN_A_FOLDER(counts_the_journal_as_durable),
 		IN_A_FOLDER(takes_all_or_none),
