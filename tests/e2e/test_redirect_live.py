@@ -229,3 +229,73 @@ def test_down_at_the_same_time_as_up_ends_in_one_of_both():
             assert run.returncode == 0, complaint
         done = redirect(instance, "check")
         assert done.stdout in ("", "the redirect is not up: none of its rules is loaded\n")
+
+
+# Connects from a port of its own, straight to the service while nothing redirects; says what comes once something does (a
+# line on standard input), and what a new connection from the same port gets.
+SAME_PORT = f"""
+import socket, sys
+address, port = sys.argv[1], int(sys.argv[2])
+def opened():
+    one = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    one.settimeout(5)
+    one.bind(("", port))
+    one.connect((address, 80))
+    return one
+def asked(one):
+    try:
+        one.sendall(b"PUT /latest/api/token HTTP/1.1\\r\\nHost: x\\r\\n{TTL_HEADER}: 60\\r\\n\\r\\n".replace(b"x", address.encode()))
+        return one.recv(15)[9:12].decode() or "closed"
+    except OSError as problem:
+        return type(problem).__name__
+one = opened()
+print("connected", flush=True)
+sys.stdin.readline()
+print(asked(one), flush=True)
+one.close()
+try:
+    print(asked(opened()), flush=True)
+except OSError as problem:
+    print(type(problem).__name__, flush=True)
+"""
+
+
+@pytest.mark.parametrize("verb", ["up", "repair"])
+def test_a_port_that_went_straight_before_is_redirected_after(verb):
+    """The kernel remembers a connection that went straight, and would take the next one from its port the same way: the rules
+    reset it. It is forgotten; upstream's own connections are not, and answers on their way arrive in spite of INPUT's policy."""
+    if shutil.which("conntrack") is None:
+        pytest.skip("conntrack is not installed")
+    with Instance(settings=HOP_2, redirect=False) as instance:
+        for command in ("iptables -t nat -A POSTROUTING -s 172.30.0.0/24 -o eth0 -j MASQUERADE", "iptables -P INPUT DROP",
+                        "ip6tables -t nat -A POSTROUTING -o eth9 -j MASQUERADE", "iptables -A INPUT -i lo -j ACCEPT",
+                        "iptables -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT"):
+            instance.world.run("host", command.split(), check=True)
+        downloads = []
+        if verb == "repair":  # what went through the proxy before goes on
+            assert redirect(instance, "up").returncode == 0
+            token = instance.token(ttl=300)
+            instance.imds.set("stall-get-ms", 2 * STALL_MS)
+            before = instance.imds.counters()["connections"]
+            downloads = [instance.world.popen("host", ["curl", "-s", "-m", "20", "-H", f"{TOKEN_HEADER}: {token}",
+                                                       f"http://{host}{ROLE_PATH}web-server"], stdout=subprocess.PIPE)
+                         for host in (IMDS_V4, f"[{IMDS_V6}]")]
+            assert eventually(lambda: instance.imds.counters()["connections"] >= before + len(downloads))
+            for command in ("iptables -t nat -F KEYTRAIL-OUT", "iptables -t nat -F KEYTRAIL-PRE", "iptables -F KEYTRAIL-LOC",
+                            "iptables -F KEYTRAIL-FWD", "ip6tables -t nat -F KEYTRAIL-OUT", "ip6tables -F KEYTRAIL-LOC"):
+                instance.world.run("host", command.split(), check=True)
+        clients = {where: instance.world.popen(ns, ["/usr/bin/python3", "-I", "-S", "-c", SAME_PORT, address, port], user="nobody",
+                                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                   for where, ns, address, port in (("host", "host", IMDS_V4, "45001"), ("v6", "host", IMDS_V6, "45002"),
+                                                    ("container", "ctr1", IMDS_V4, "45003"))}
+        for where, child in clients.items():
+            assert child.stdout.readline() == "connected\n", where
+        done = redirect(instance, verb)
+        assert done.returncode == 0, done.stderr
+        for where, child in clients.items():
+            said = child.communicate("\n", timeout=60)[0].split()
+            assert said in (["ConnectionResetError", "200"], ["closed", "200"]), (where, said)
+        for download in downloads:
+            text = download.communicate(timeout=60)[0]
+            assert "AccessKeyId" in text, text
