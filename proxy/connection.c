@@ -4,13 +4,12 @@
  * pool. What can be saved is waiting: for the handshake, and for the end. */
 #include "proxy/connection.h"
 
-#include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
 
 #include "common/clock.h"
 
-static socklen_t size_of(const struct sockaddr_storage *address)
+socklen_t connection_address_bytes(const struct sockaddr_storage *address)
 {
 	return address->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
 }
@@ -32,14 +31,12 @@ MUST_USE static int note_port(struct connection *connection, struct error *err)
 }
 
 int connection_begin(struct connection *connection, const struct sockaddr_storage *address,
-                     struct connection_ports *ports, connection_socket *socket, void *context, struct error *err)
+                     struct connection_ports *ports, connection_connect *connect, void *context, struct error *err)
 {
 	connection_done(connection);
-	CLEANUP_FD int fd = socket(context, address->ss_family, err);
+	CLEANUP_FD int fd = connect(context, address, err);
 	if (fd < 0)
 		return -1;
-	if (connect(fd, (const struct sockaddr *)address, size_of(address)) < 0 && errno != EINPROGRESS)
-		return error_errno(err, "connect");
 	struct connection begun = {.fd = fd, .address = *address, .ports = ports, .begun_ms = clock_monotonic_ms()};
 	if (note_port(&begun, err) < 0)
 		return -1;

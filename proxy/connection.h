@@ -12,8 +12,12 @@
 /* One connection to upstream, for one request: it may be begun before it is known that there will be one, and is ended
  * when nobody waits any more. It belongs to one thread. */
 
-/* Gives a fresh, unconnected, non-blocking stream socket that the redirect lets through; -1: none to be had. */
-typedef int connection_socket(void *context, int family, struct error *err);
+/* Gives a fresh, non-blocking stream socket that begins to connect to an address, and that the redirect lets through;
+ * -1: none to be had. Does not wait for the connection. */
+typedef int connection_connect(void *context, const struct sockaddr_storage *address, struct error *err);
+
+/* How large the address is by its family. */
+socklen_t connection_address_bytes(const struct sockaddr_storage *address);
 
 /* Local ports of the connections that there are. */
 struct connection_ports {
@@ -32,7 +36,7 @@ struct connection {
 
 /* Ends what there was, and begins to connect: does not wait, so that most errors come with the first byte sent. */
 MUST_USE int connection_begin(struct connection *connection, const struct sockaddr_storage *address,
-                              struct connection_ports *ports, connection_socket *socket, void *context,
+                              struct connection_ports *ports, connection_connect *connect, void *context,
                               struct error *err);
 
 /* Is this one unused, to that address, and young enough that upstream cannot have lost patience with it? */

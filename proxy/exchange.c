@@ -256,7 +256,8 @@ bool exchange_is_for_anybody(const struct exchange *exchange)
 void exchange_foresee(struct exchange *exchange)
 {
 	const struct upstream_request request = onward(exchange);
-	if (exchange->is_good_here && stock_has(exchange->client->stock, exchange->client->local.family))
+	if (exchange->is_good_here &&
+	    stock_has(exchange->client->stock, exchange->client->local.family, clock_monotonic_ms()))
 		upstream_foresee(exchange->proxy->upstream, &request);
 }
 

@@ -4,9 +4,9 @@
 
 #include "proxy/service.h"
 
-static int take_socket(void *context, int family, struct error *err)
+static int begin(void *context, const struct sockaddr_storage *address, struct error *err)
 {
-	return stock_take(context, family, err);
+	return stock_connect(context, address, err);
 }
 
 /* It takes a while: who asks must be known before they give up, for a row that says so. */
@@ -30,8 +30,8 @@ struct upstream_request onward_request(struct client *client, const struct reque
 		.without_token = without_token,
 		.may_join = route->role[0] != '\0',
 		.may_keep = true,
-		.socket = take_socket,
-		.socket_context = client->stock,
+		.connect = begin,
+		.connect_context = client->stock,
 		.connection = &client->upstream,
 		.on_wait = meet,
 		.wait_context = client,

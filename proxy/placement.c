@@ -32,10 +32,10 @@ struct placement {
 	json_t *current; /* the newest row's body; NULL: none yet */
 };
 
-static int take_socket(void *context, int family, struct error *err)
+static int begin(void *context, const struct sockaddr_storage *address, struct error *err)
 {
 	struct placement *placement = context;
-	return stock_take(&placement->stock, family, err);
+	return stock_connect(&placement->stock, address, err);
 }
 
 /* Reads one value. 1: read, 0: IMDS has none, -1: no answer. */
@@ -44,7 +44,7 @@ MUST_USE static int get(struct placement *placement, const char *path, struct re
 	char target[256];
 	(void)snprintf(target, sizeof(target), "/latest/%s", path);
 	const struct upstream_request request = {
-		.method = "GET", .target = target, .socket = take_socket, .socket_context = placement};
+		.method = "GET", .target = target, .connect = begin, .connect_context = placement};
 	if (upstream_fetch(placement->upstream, &request, answer, err) < 0)
 		return -1;
 	if (answer->status == 404)

@@ -79,7 +79,7 @@ MUST_USE static int build(const struct upstream_request *request, const char *to
 MUST_USE static int begin(struct upstream *upstream, const struct upstream_request *request,
                           const struct sockaddr_storage *address, struct connection *connection, struct error *err)
 {
-	return connection_begin(connection, address, &upstream->ports, request->socket, request->socket_context, err);
+	return connection_begin(connection, address, &upstream->ports, request->connect, request->connect_context, err);
 }
 
 /* Sends one request and takes its answer. */

@@ -40,8 +40,8 @@ struct upstream_request {
 	bool without_token;        /* an IMDSv1 request that is passed through; agents know no tokens anyway */
 	bool may_join;             /* one answer may serve all who ask for the same at this moment */
 	bool may_keep;             /* an answer of a moment ago will do, where cache.h knows the target */
-	connection_socket *socket;
-	void *socket_context;
+	connection_connect *connect;
+	void *connect_context;
 	struct connection *connection; /* one that was begun, or CONNECTION_NONE: taken, renewed if need be, and left to
 	                                  the caller to end; NULL: none, and what is needed is ended at once */
 	transfer_wait *on_wait;        /* also told when a token must be waited for */

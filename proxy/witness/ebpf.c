@@ -48,29 +48,51 @@ static const struct {
 struct ebpf {
 	struct bpf_object *object;
 	struct bpf_link *links[ARRAY_LENGTH(attachments)];
-	int cgroup_fd, connects_fd, tuples_fd, counters_fd;
+	int cgroup_fd, connects_fd, tuples_fd, counters_fd, proxies_fd;
+	bool may_mark; /* the kernel lets a program set a socket's mark */
 	uint32_t entries;
 	struct ebpf_list *list; /* NULL: the kernel does not list descriptors */
 	char list_problem[REASON_BYTES];
-	atomic_bool is_trusted;
+	atomic_bool is_trusted, is_marking;
 	pthread_mutex_t mutex; /* guards what follows */
 	char reason[REASON_BYTES];
+	uint32_t proxy_pid; /* 0: none */
+	struct ebpf_proxy proxy;
 };
 
-MUST_USE static int load(struct ebpf *ebpf, struct error *err)
+/* Reads the programs, and sets what must be set before they are loaded. */
+MUST_USE static int open_object(struct ebpf *ebpf, bool may_mark, struct error *err)
 {
 	ebpf->object = bpf_object__open_mem(connect_object, connect_object_bytes, NULL);
 	if (ebpf->object == NULL)
 		return error_errno(err, "cannot read the programs");
+	if (bpf_map__set_initial_value(bpf_object__find_map_by_name(ebpf->object, ".rodata"), &may_mark,
+	                               sizeof(may_mark)) < 0)
+		return error_errno(err, "cannot set the programs' constants");
 	static const char *const sized[] = {"connects", "tuples"};
 	for (size_t i = 0; i < ARRAY_LENGTH(sized); i++)
 		if (bpf_map__set_max_entries(bpf_object__find_map_by_name(ebpf->object, sized[i]), ebpf->entries) < 0)
 			return error_errno(err, "cannot size the maps");
-	if (bpf_object__load(ebpf->object) < 0)
-		return error_errno(err, "the kernel does not load the programs");
+	return 0;
+}
+
+/* A kernel before 5.8 has no helper for marking; then the witness makes upstream's sockets. */
+MUST_USE static int load(struct ebpf *ebpf, struct error *err)
+{
+	if (open_object(ebpf, true, err) < 0)
+		return -1;
+	ebpf->may_mark = bpf_object__load(ebpf->object) == 0;
+	if (!ebpf->may_mark) {
+		bpf_object__close(ebpf->object);
+		if (open_object(ebpf, false, err) < 0)
+			return -1;
+		if (bpf_object__load(ebpf->object) < 0)
+			return error_errno(err, "the kernel does not load the programs");
+	}
 	ebpf->connects_fd = bpf_object__find_map_fd_by_name(ebpf->object, "connects");
 	ebpf->tuples_fd = bpf_object__find_map_fd_by_name(ebpf->object, "tuples");
 	ebpf->counters_fd = bpf_object__find_map_fd_by_name(ebpf->object, "counters");
+	ebpf->proxies_fd = bpf_object__find_map_fd_by_name(ebpf->object, "proxies");
 	return 0;
 }
 
@@ -150,17 +172,53 @@ bool ebpf_is_trusted(const struct ebpf *ebpf)
 	return ebpf != NULL && atomic_load(&ebpf->is_trusted);
 }
 
+/* With the mutex held: the programs know the proxy while they are trusted. Pids are what the test has shown to be the
+ * same to them and to us. */
+static void show_proxy(struct ebpf *ebpf)
+{
+	bool is_marking = false;
+	if (ebpf->proxy_pid != 0 && ebpf->may_mark && atomic_load(&ebpf->is_trusted))
+		is_marking = bpf_map_update_elem(ebpf->proxies_fd, &ebpf->proxy_pid, &ebpf->proxy, BPF_ANY) == 0;
+	else if (ebpf->proxy_pid != 0)
+		(void)bpf_map_delete_elem(ebpf->proxies_fd, &ebpf->proxy_pid);
+	atomic_store(&ebpf->is_marking, is_marking);
+}
+
 void ebpf_trust(struct ebpf *ebpf)
 {
+	(void)pthread_mutex_lock(&ebpf->mutex);
 	atomic_store(&ebpf->is_trusted, true);
+	show_proxy(ebpf);
+	(void)pthread_mutex_unlock(&ebpf->mutex);
 }
 
 void ebpf_distrust(struct ebpf *ebpf, const char *reason)
 {
-	atomic_store(&ebpf->is_trusted, false);
 	(void)pthread_mutex_lock(&ebpf->mutex);
+	atomic_store(&ebpf->is_trusted, false);
+	show_proxy(ebpf);
 	(void)text_copy(ebpf->reason, sizeof(ebpf->reason), reason);
 	(void)pthread_mutex_unlock(&ebpf->mutex);
+}
+
+/* ---- marking */
+
+void ebpf_mark_for(struct ebpf *ebpf, uint32_t pid, const struct ebpf_proxy *proxy)
+{
+	if (ebpf == NULL)
+		return;
+	(void)pthread_mutex_lock(&ebpf->mutex);
+	if (ebpf->proxy_pid != 0)
+		(void)bpf_map_delete_elem(ebpf->proxies_fd, &ebpf->proxy_pid);
+	ebpf->proxy_pid = pid;
+	ebpf->proxy = *proxy;
+	show_proxy(ebpf);
+	(void)pthread_mutex_unlock(&ebpf->mutex);
+}
+
+bool ebpf_marks(const struct ebpf *ebpf)
+{
+	return ebpf != NULL && atomic_load(&ebpf->is_marking);
 }
 
 /* ---- asking */
@@ -292,6 +350,7 @@ void ebpf_put_status(const struct ebpf *ebpf, const char *reason, json_t *object
 	json_put(object, "ebpf", ebpf != NULL ? ebpf_state(ebpf) : json_sprintf("off: %s", reason));
 	json_put(object, "map", NULL);
 	json_put_text(object, "holders", "proc");
+	json_put_text(object, "marks", ebpf_marks(ebpf) ? "connect" : "socket");
 	if (ebpf != NULL) {
 		put_map(ebpf, object);
 		put_foreign_at(ebpf, BPF_CGROUP_INET4_CONNECT, foreign);

@@ -23,6 +23,13 @@ void ebpf_trust(struct ebpf *ebpf);
 /* Why not (yet), for people. */
 void ebpf_distrust(struct ebpf *ebpf, const char *reason);
 
+/* From when the backend is trusted: TCP sockets that this process, as that user, connects to a metadata address get the
+ * mark on their way, before a route is chosen. The caller knows that the process is there, and takes it back (pid 0)
+ * when it has gone. ebpf may be NULL. */
+void ebpf_mark_for(struct ebpf *ebpf, uint32_t pid, const struct ebpf_proxy *proxy);
+/* Is that so now? Not on kernels before 5.8, for one. ebpf may be NULL. */
+bool ebpf_marks(const struct ebpf *ebpf);
+
 /* Who called connect() on a socket. False: not known. */
 bool ebpf_connect(const struct ebpf *ebpf, uint64_t cookie, struct ebpf_note *ret);
 
@@ -48,5 +55,6 @@ struct ebpf_search {
 MUST_USE int ebpf_holders(const struct ebpf *ebpf, const struct ebpf_search *search, struct holders *ret,
                           bool *ret_is_explained, struct error *err);
 
-/* {"ebpf", "holders", "map"{…}, "foreign_connect_programs"[…]}, into an object; ebpf may be NULL, `reason` says why. */
+/* {"ebpf", "holders", "marks", "map"{…}, "foreign_connect_programs"[…]}, into an object; ebpf may be NULL, `reason`
+ * says why. */
 void ebpf_put_status(const struct ebpf *ebpf, const char *reason, json_t *object);

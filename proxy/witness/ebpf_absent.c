@@ -32,6 +32,19 @@ void ebpf_distrust(struct ebpf *ebpf, const char *reason)
 	(void)reason;
 }
 
+void ebpf_mark_for(struct ebpf *ebpf, uint32_t pid, const struct ebpf_proxy *proxy)
+{
+	(void)ebpf;
+	(void)pid;
+	(void)proxy;
+}
+
+bool ebpf_marks(const struct ebpf *ebpf)
+{
+	(void)ebpf;
+	return false;
+}
+
 bool ebpf_connect(const struct ebpf *ebpf, uint64_t cookie, struct ebpf_note *ret)
 {
 	(void)ebpf;
@@ -72,5 +85,6 @@ void ebpf_put_status(const struct ebpf *ebpf, const char *reason, json_t *object
 	json_put(object, "ebpf", json_sprintf("off: %s", reason));
 	json_put(object, "map", NULL);
 	json_put_text(object, "holders", "proc");
+	json_put_text(object, "marks", "socket");
 	json_put(object, "foreign_connect_programs", json_array());
 }

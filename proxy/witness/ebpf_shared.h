@@ -22,6 +22,12 @@ struct ebpf_note {
 	char comm[16];
 };
 
+/* Value of `proxies`, by pid: what sockets that it connects to a destination are given. */
+struct ebpf_proxy {
+	__u32 uid; /* as whom it has to do so */
+	__u32 mark;
+};
+
 /* Key of `tuples`. */
 struct ebpf_tuple {
 	__u32 client[4], destination[4]; /* network order */

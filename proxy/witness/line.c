@@ -355,7 +355,8 @@ int line_status(struct line *line, json_t **ret, struct error *err)
 	return json_read(text, answer.document_bytes, ret, err);
 }
 
-int line_sockets(struct line *line, int family, int ret[static LINE_SOCKETS_MAX], int *ret_count, struct error *err)
+int line_sockets(struct line *line, int family, int ret[static LINE_SOCKETS_MAX], int *ret_count, bool *ret_marks,
+                 struct error *err)
 {
 	_Static_assert(LINE_SOCKETS_MAX <= PASS_MAX, "they come in one message");
 	const struct query query = {.magic = LINE_MAGIC, .kind = QUERY_SOCKETS, .local = {.family = (uint16_t)family}};
@@ -371,5 +372,6 @@ int line_sockets(struct line *line, int family, int ret[static LINE_SOCKETS_MAX]
 	}
 	memcpy(ret, fds, count * sizeof(*ret));
 	*ret_count = (int)count;
+	*ret_marks = answer.marks == 1;
 	return 0;
 }

@@ -102,10 +102,11 @@ MUST_USE int line_digest(struct line *line, json_t **ret, struct error *err);
 void line_interrupt(struct line *line);
 
 /* Fresh upstream sockets: stream, unconnected, non-blocking, marked so that the redirect lets them through. One at
- * least; the caller owns them. */
+ * least; the caller owns them. *ret_marks: the caller may as well make some itself, since what it connects to a
+ * metadata service is marked on the way. That may end at any time, so each has to be looked at. */
 #define LINE_SOCKETS_MAX 8
 MUST_USE int line_sockets(struct line *line, int family, int ret[static LINE_SOCKETS_MAX], int *ret_count,
-                          struct error *err);
+                          bool *ret_marks, struct error *err);
 
 /* What the witness looks with, as an object for status; the caller owns it. */
 MUST_USE int line_status(struct line *line, json_t **ret, struct error *err);
@@ -130,6 +131,7 @@ struct answer {
 	uint32_t magic;
 	uint32_t grade;          /* of WHO */
 	uint32_t sockets;        /* of SOCKETS: so many descriptors come along */
+	uint32_t marks;          /* of SOCKETS: 1: what the proxy connects is marked */
 	uint32_t document_bytes; /* of WHO, DIGESTS and STATUS: JSON behind this struct */
 	/* Of WHO, whose document is several texts, each with a NUL at its end: attribution, holders, and the process
 	 * unless it is one of these. */

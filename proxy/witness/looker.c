@@ -90,7 +90,7 @@ static bool answer_sockets(struct looker *looker, const struct query *query)
 {
 	int fds[LINE_SOCKETS_MAX];
 	uint32_t count = make_sockets(looker, query->local.family == AF_INET6 ? AF_INET6 : AF_INET, fds);
-	struct answer answer = {.magic = LINE_MAGIC, .sockets = count};
+	struct answer answer = {.magic = LINE_MAGIC, .sockets = count, .marks = ebpf_marks(looker->options->ebpf)};
 	const struct iovec data = {&answer, sizeof(answer)};
 	bool is_sent = pass_send(looker->fd, &data, 1, fds, count) >= 0;
 	while (count > 0)

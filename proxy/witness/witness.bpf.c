@@ -3,7 +3,9 @@
 /* Notes who connects to a metadata address, and forgets it when the connection has ended. Only UAPI contexts: neither
  * BTF nor the kernel's headers are needed. No verdict and no reply is ever changed: each program returns what lets the
  * call go on, and leaves to others what others have set. */
+#include <asm/socket.h>
 #include <linux/bpf.h>
+#include <stdbool.h>
 
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
@@ -47,6 +49,17 @@ struct {
 	__type(value, __u64);
 } counters SEC(".maps");
 
+/* The proxy: one process, or none. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u32); /* thread group, in the first pid namespace */
+	__type(value, struct ebpf_proxy);
+} proxies SEC(".maps");
+
+/* Set before loading. Without it, what calls the helper is dead code, which no kernel looks at. */
+const volatile bool may_mark = false;
+
 static __always_inline void count(__u32 which)
 {
 	__u64 *counter = bpf_map_lookup_elem(&counters, &which);
@@ -61,6 +74,21 @@ static __always_inline void set_missed(void)
 	bpf_map_update_elem(&counters, &which, &now, BPF_ANY);
 }
 
+/* ---- what the proxy connects */
+
+/* Its upstream sockets get the mark that the redirect goes by, before a route is chosen or a packet made. False: this
+ * is somebody else's, or has got none. */
+static __always_inline bool is_marked(struct bpf_sock_addr *ctx, __u32 pid, __u32 uid)
+{
+	if (!may_mark)
+		return false;
+	const struct ebpf_proxy *proxy = bpf_map_lookup_elem(&proxies, &pid);
+	if (!proxy || proxy->uid != uid)
+		return false;
+	__u32 mark = proxy->mark;
+	return bpf_setsockopt(ctx, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) == 0;
+}
+
 /* ---- who connects */
 
 static __always_inline int note_connect(struct bpf_sock_addr *ctx, const struct ebpf_destination *to)
@@ -70,6 +98,8 @@ static __always_inline int note_connect(struct bpf_sock_addr *ctx, const struct 
 	if (ctx->protocol != IPPROTO_TCP || !bpf_map_lookup_elem(&destinations, to))
 		return ALLOW;
 	__u64 ids = bpf_get_current_pid_tgid(), users = bpf_get_current_uid_gid();
+	if (is_marked(ctx, ids >> 32, (__u32)users))
+		return ALLOW;
 	note.boot_ns = bpf_ktime_get_boot_ns();
 	note.netns_cookie = bpf_get_netns_cookie(ctx);
 	note.cgroup_id = bpf_get_current_cgroup_id();

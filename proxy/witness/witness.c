@@ -61,6 +61,22 @@ MUST_USE static int drop_privileges(const struct witness_options *options, struc
 	return 0;
 }
 
+/* Who has the other end of the main socket: our parent, as the kernel noted it when the pair was made. While a process
+ * has children, its number is its own; theirs say so when it has gone. 0: gone already. */
+static uint32_t proxy_of(int main_fd)
+{
+	struct ucred maker;
+	socklen_t size = sizeof(maker);
+	if (getsockopt(main_fd, SOL_SOCKET, SO_PEERCRED, &maker, &size) < 0 || maker.pid != getppid())
+		return 0;
+	return (uint32_t)maker.pid;
+}
+
+static void mark_for_proxy(const struct looker_options *looker, int main_fd, uid_t uid)
+{
+	ebpf_mark_for(looker->ebpf, proxy_of(main_fd), &(struct ebpf_proxy){.uid = uid, .mark = WITNESS_MARK});
+}
+
 /* What the child says once, when it is ready, or why it never will be. */
 struct hello {
 	bool is_ready;
@@ -202,11 +218,13 @@ static _Noreturn void run(int main_fd, const struct witness_options *options)
 	    (looker_options.ebpf != NULL && probe_start(looker_options.ebpf, &looker_options.probe, &problem) < 0) ||
 	    seccomp_apply(SECCOMP_WITNESS, &problem) < 0)
 		end(main_fd, &problem);
+	mark_for_proxy(&looker_options, main_fd, options->proxy_uid);
 	(void)pthread_rwlockattr_init(&writers_first);
 	(void)pthread_rwlockattr_setkind_np(&writers_first, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
 	(void)pthread_rwlock_init(&looker_options.lock, &writers_first);
 	(void)send(main_fd, &hello, sizeof(hello), MSG_NOSIGNAL);
 	serve(main_fd, &looker_options);
+	ebpf_mark_for(looker_options.ebpf, 0, &(struct ebpf_proxy){0});
 	_exit(0);
 }
 

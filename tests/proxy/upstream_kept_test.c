@@ -40,7 +40,7 @@ static void keeps_what_it_may(void **state)
 {
 	struct upstream_request first = kept[0].request;
 	(void)state;
-	first.socket = take_socket;
+	first.connect = begin_to_connect;
 	for (size_t i = 0; i < ARRAY_LENGTH(kept); i++) {
 		struct service service;
 		CLEANUP_RESPONSE struct response answer = {0};
@@ -52,7 +52,7 @@ static void keeps_what_it_may(void **state)
 		(void)usleep(2000); /* what was asked for in the moment of a change is not kept */
 		CHECK(kept[i].name, upstream_fetch(upstream, &first, &answer, NULL) == 0);
 		CHECK_NUMBER(kept[i].name, answer.status, 200);
-		request.socket = take_socket;
+		request.connect = begin_to_connect;
 		for (int again = 0; again < 2; again++) {
 			response_done(&answer);
 			CHECK(kept[i].name, upstream_fetch(upstream, &request, &answer, NULL) == 0);
@@ -84,7 +84,7 @@ static void keeps_nothing_under_a_cut_key(void **state)
 	for (int i = 0; i < 4; i++) {
 		CLEANUP_RESPONSE struct response answer = {0};
 		const struct upstream_request request = {
-			.method = "GET", .target = targets[i % 2], .may_keep = true, .socket = take_socket};
+			.method = "GET", .target = targets[i % 2], .may_keep = true, .connect = begin_to_connect};
 		assert_int_equal(upstream_fetch(upstream, &request, &answer, NULL), 0);
 	}
 	assert_int_equal(service.count, 5);
@@ -107,7 +107,7 @@ static void a_403_forgets_what_was_kept(void **state)
 	struct upstream_request request = kept[0].request;
 	CLEANUP_RESPONSE struct response answer = {0};
 	(void)state;
-	request.socket = take_socket;
+	request.connect = begin_to_connect;
 	service_start(&service, forbids_after_one);
 	const struct upstream_options options = options_for(service.address, 60000);
 	struct upstream *upstream;
@@ -164,7 +164,7 @@ static bool try_foreseen(size_t i)
 	assert_int_equal(upstream_open(&options, &upstream, NULL), 0);
 	assert_int_equal(upstream_fetch(upstream, &get, &ignored, NULL), 0); /* so that there is a token */
 	request.method = "GET";
-	request.socket = take_socket;
+	request.connect = begin_to_connect;
 	request.connection = &connection;
 	request.without_token = !request.may_keep;
 	int connections = service.connections, count = service.count;
@@ -216,7 +216,7 @@ static void foresees_no_failure(void **state)
 	assert_int_equal(upstream_fetch(upstream, &request, &answer, &problem), -1);
 	assert_string_equal(problem.text, "upstream: connect: Connection refused");
 	connection_done(&connection);
-	request.socket_context = &request; /* no socket to be had */
+	request.connect_context = &request; /* no socket to be had */
 	upstream_foresee(upstream, &request);
 	assert_int_equal(connection.fd, -1);
 	upstream_close(upstream);

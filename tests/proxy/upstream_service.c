@@ -5,6 +5,7 @@
 #include "tests/proxy/upstream_service.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -170,10 +171,16 @@ void silent(struct service *service, int fd, const char *request)
 
 /* ---- asking */
 
-int take_socket(void *context, int family, struct error *err)
+int begin_to_connect(void *context, const struct sockaddr_storage *address, struct error *err)
 {
-	int fd = context != NULL ? -1 : socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	return fd >= 0 ? fd : error_set(err, ERROR_SYSTEM, "no socket");
+	CLEANUP_FD int fd =
+		context != NULL ? -1 : socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return error_set(err, ERROR_SYSTEM, "no socket");
+	if (connect(fd, (const struct sockaddr *)address, connection_address_bytes(address)) < 0 &&
+	    errno != EINPROGRESS)
+		return error_errno(err, "connect");
+	return steal_fd(&fd);
 }
 
 struct upstream_options options_for(const char *address, int64_t cache_ms)

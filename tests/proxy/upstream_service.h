@@ -54,9 +54,9 @@ answer_function silent;
 #define SLACK_MS 5000 /* how late that may be noticed on a busy machine */
 
 /* A socket, or with any context none. */
-int take_socket(void *context, int family, struct error *err);
+int begin_to_connect(void *context, const struct sockaddr_storage *address, struct error *err);
 struct upstream_options options_for(const char *address, int64_t cache_ms);
 struct upstream *open_upstream(const char *address, int64_t timeout_ms);
 
 static const struct upstream_request get
-	__attribute__((unused)) = {.method = "GET", .target = "/latest/meta-data/?q", .socket = take_socket};
+	__attribute__((unused)) = {.method = "GET", .target = "/latest/meta-data/?q", .connect = begin_to_connect};

@@ -209,7 +209,7 @@ static void says_that_nobody_listens(void **state)
 	(void)state;
 	assert_int_equal(upstream_fetch(upstream, &get, &answer, &problem), -1);
 	assert_string_equal(problem.text, "upstream: connect: Connection refused");
-	without.socket_context = &no_socket;
+	without.connect_context = &no_socket;
 	assert_int_equal(upstream_fetch(upstream, &without, &answer, &problem), -1);
 	assert_string_equal(problem.text, "upstream: no socket");
 	assert_int_equal(upstream_fetch(upstream, &get, &answer, NULL), -1); /* for who does not ask why */
@@ -256,7 +256,7 @@ static void builds_its_requests(void **state)
 	for (size_t i = 0; i < ARRAY_LENGTH(requests); i++) {
 		CLEANUP_RESPONSE struct response answer = {0};
 		struct upstream_request request = requests[i].request;
-		request.socket = take_socket;
+		request.connect = begin_to_connect;
 		CHECK(requests[i].name, upstream_fetch(upstream, &request, &answer, NULL) == 0);
 		CHECK_TEXT(requests[i].name, service.requests[service.count - 1], requests[i].bytes);
 	}
@@ -270,8 +270,10 @@ static void builds_its_requests(void **state)
 /* It knows no tokens, its 401 is not about ours, and `status` does not speak of it. */
 static void takes_an_agents_word(void **state)
 {
-	static const struct upstream_request pod = {
-		.endpoint = ENDPOINT_EKS_IPV4, .method = "GET", .target = "/v1/credentials", .socket = take_socket};
+	static const struct upstream_request pod = {.endpoint = ENDPOINT_EKS_IPV4,
+	                                            .method = "GET",
+	                                            .target = "/v1/credentials",
+	                                            .connect = begin_to_connect};
 	struct service service;
 	char reason[160];
 	CLEANUP_RESPONSE struct response answer = {0};
@@ -306,7 +308,7 @@ static void sends_one_line_only(void **state)
 		CLEANUP_RESPONSE struct response answer = {0};
 		struct error problem = {0};
 		struct upstream_request request = requests[i].request;
-		request.socket = take_socket;
+		request.connect = begin_to_connect;
 		request.without_token = true;
 		CHECK(requests[i].name, upstream_fetch(upstream, &request, &answer, &problem) < 0);
 		CHECK_TEXT(requests[i].name, problem.text, "upstream: a control byte in a request");

@@ -493,11 +493,13 @@ static void says_when_there_is_no_socket(void **state)
 		struct stage stage = {.witness = socketless[i].witness};
 		struct error problem = {0};
 		int fds[LINE_SOCKETS_MAX], count = -7;
+		bool marks = true;
 		stage_open(&stage);
-		CHECK_NUMBER(socketless[i].name, line_sockets(stage.line, AF_INET, fds, &count, &problem), -1);
+		CHECK_NUMBER(socketless[i].name, line_sockets(stage.line, AF_INET, fds, &count, &marks, &problem), -1);
 		stage_close(&stage);
 		CHECK_NUMBER(socketless[i].name, problem.code, ERROR_SYSTEM);
 		CHECK_NUMBER(socketless[i].name, count, -7);
+		CHECK_NUMBER(socketless[i].name, marks, true);
 		CHECK_NUMBER(socketless[i].name, open_descriptors(), before);
 	}
 }
@@ -546,18 +548,23 @@ static void carries_questions_and_answers(void **state)
 
 static void carries_sockets(void **state)
 {
-	struct stage stage = {.witness = {.answer = {.magic = LINE_MAGIC, .sockets = 1}, .give_socket = true}};
-	int fds[LINE_SOCKETS_MAX], count = 0;
 	(void)state;
-	stage_open(&stage);
-	int result = line_sockets(stage.line, AF_INET6, fds, &count, NULL);
-	stage_close(&stage);
-	assert_int_equal(result, 0);
-	assert_int_equal(stage.witness.query.kind, QUERY_SOCKETS);
-	assert_int_equal(stage.witness.query.local.family, AF_INET6);
-	assert_int_equal(count, 1);
-	assert_true((fcntl(fds[0], F_GETFD) & FD_CLOEXEC) != 0);
-	assert_int_equal(close(fds[0]), 0);
+	for (uint32_t said = 0; said < 3; said++) { /* 2 is nothing that we know */
+		struct stage stage = {
+			.witness = {.answer = {.magic = LINE_MAGIC, .sockets = 1, .marks = said}, .give_socket = true}};
+		int fds[LINE_SOCKETS_MAX], count = 0;
+		bool marks = said != 1;
+		stage_open(&stage);
+		int result = line_sockets(stage.line, AF_INET6, fds, &count, &marks, NULL);
+		stage_close(&stage);
+		assert_int_equal(result, 0);
+		assert_int_equal(stage.witness.query.kind, QUERY_SOCKETS);
+		assert_int_equal(stage.witness.query.local.family, AF_INET6);
+		assert_int_equal(count, 1);
+		assert_int_equal(marks, said == 1);
+		assert_true((fcntl(fds[0], F_GETFD) & FD_CLOEXEC) != 0);
+		assert_int_equal(close(fds[0]), 0);
+	}
 }
 
 static const struct {

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* A network namespace with the metadata addresses on its loopback interface, and no way out: for tests that connect to
+ * one. Include after unit.h. */
+#include <arpa/inet.h>
+#include <sched.h>
+#include <stdlib.h>
+
+/* The calling thread's from now on, and that of threads and processes that it starts; skips the test without root. */
+static inline void enter_own_network(void)
+{
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(unshare(CLONE_NEWNET), 0);
+	assert_int_equal(system("ip link set lo up && ip addr add 169.254.169.254/32 dev lo && "
+	                        "ip -6 addr add fd00:ec2::254/128 dev lo nodad"),
+	                 0);
+}
+
+static inline struct sockaddr_storage address_of(const char *text, uint16_t port)
+{
+	struct sockaddr_storage address = {.ss_family = strchr(text, ':') != NULL ? AF_INET6 : AF_INET};
+	struct sockaddr_in ipv4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+	struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+	if (address.ss_family == AF_INET) {
+		assert_int_equal(inet_pton(AF_INET, text, &ipv4.sin_addr), 1);
+		memcpy(&address, &ipv4, sizeof(ipv4));
+	} else {
+		assert_int_equal(inet_pton(AF_INET6, text, &ipv6.sin6_addr), 1);
+		memcpy(&address, &ipv6, sizeof(ipv6));
+	}
+	return address;
+}
