@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Sets of digests by open addressing, at most half full, each with a lock of its own, so that many threads seldom wait
- * for each other. They lie in one table, and grow together. Two events with one digest would be counted as one: once in
- * some million runs of a million events. */
+/* Sets of digests by open addressing, at most three quarters full, each with a lock of its own, so that many threads
+ * seldom wait for each other. They lie in one table, and grow together: that the kernel zeroes a larger one than is
+ * needed would cost more than to look at a slot more now and then. Two events with one digest would be counted as one:
+ * once in some million runs of a million events. */
 #include "detector/seen.h"
 
 #include "detector/pages.h"
 
 #define FIRST_CAPACITY 128
 
-/* The lowest bits choose the part, the next ones the slot. A set that is full stops growing while half of it is free.
- */
+/* The lowest bits choose the part, the next ones the slot. A set that is full stops growing while a quarter of it is
+ * free. */
 static uint64_t *slot_in(uint64_t *slots, size_t capacity, uint64_t hash)
 {
 	uint64_t *part = slots + hash % SEEN_PARTS * capacity;
@@ -42,10 +43,15 @@ static size_t most_of(const struct seen *seen)
 	return (seen->max > 0 ? seen->max : SEEN_MAX) * 2 / SEEN_PARTS;
 }
 
-/* All parts at once, unless that has just been done: from `than` each, by four, since each entry moves each time. */
+static bool has_room_in(size_t count, size_t capacity)
+{
+	return count < capacity / 4 * 3;
+}
+
+/* All parts at once, unless that has just been done: from `than` each. */
 static void grow(struct seen *seen, size_t than)
 {
-	size_t capacity = than > 0 ? than * 4 : FIRST_CAPACITY, most = most_of(seen);
+	size_t capacity = than > 0 ? than * 2 : FIRST_CAPACITY, most = most_of(seen);
 	capacity = capacity < most ? capacity : most;
 	lock_all(seen);
 	uint64_t *slots = seen->capacity == than ? pages_new(bytes_of(capacity)) : NULL;
@@ -81,13 +87,13 @@ void seen_expect(const struct seen *seen, uint64_t hash)
 bool seen_first(struct seen *seen, uint64_t hash)
 {
 	struct seen_part *part = part_of(seen, &hash);
-	bool has_room = part->count * 2 < seen->capacity, is_first = true;
+	bool has_room = has_room_in(part->count, seen->capacity), is_first = true;
 	size_t capacity = seen->capacity;
 	if (!has_room && capacity < most_of(seen)) {
 		(void)pthread_mutex_unlock(&part->lock);
 		grow(seen, capacity);
 		(void)pthread_mutex_lock(&part->lock);
-		has_room = part->count * 2 < seen->capacity;
+		has_room = has_room_in(part->count, seen->capacity);
 	}
 	if (seen->capacity > 0) {
 		uint64_t *slot = slot_in(seen->slots, seen->capacity, hash);

@@ -21,7 +21,7 @@ struct seen {
 	struct seen_part parts[SEEN_PARTS];
 	uint64_t *slots; /* part by part; 0: free */
 	size_t capacity; /* slots of each part */
-	size_t max;      /* held at most; 0: SEEN_MAX */
+	size_t max;      /* held about so many, it is full; 0: SEEN_MAX */
 	bool is_full;    /* counts may now be too high */
 };
 
