@@ -19,7 +19,22 @@ void familiar_free(struct familiar *familiar);
 void familiar_clear(struct familiar *familiar);
 
 /* What an equal use was, a small number of the caller's; -1: not known. */
-int familiar_find(const struct familiar *familiar, const struct glance *glance);
+int familiar_find(struct familiar *familiar, const struct glance *glance);
+
+/* A caller whose uses are known: its identity, by which it can be met before the record is read. */
+struct familiar_caller {
+	size_t length; /* of its identity */
+	uint64_t hash;
+	uint32_t start;
+};
+
+/* Does the text begin with the identity of such a caller, byte for byte? It has no line feeds. One of those that were
+ * added or found last: there may be others. */
+bool familiar_caller(const struct familiar *familiar, const char *bytes, size_t length, struct familiar_caller *ret);
+
+/* familiar_find of a use whose identity that is. Nothing was added since. */
+int familiar_find_by(const struct familiar *familiar, const struct familiar_caller *caller,
+                     const struct glance *glance);
 
 /* The use was `what`, and is so whenever it happens from `from_us` to before `until_us`. */
 void familiar_add(struct familiar *familiar, const struct glance *glance, int what, int64_t from_us, int64_t until_us);

@@ -55,6 +55,8 @@ static const struct member members[] = {
 	ROW("tlsDetails", GLANCE_PASSED_OVER),
 };
 
+#define BEHIND_IDENTITY 2
+
 /* Of as many bytes as the name has. Without a call: this is asked of each member of each record of ours. */
 static bool is_name(const struct member *member, const char *name)
 {
@@ -87,17 +89,35 @@ static const struct member *member_at(const char *at, const char *end, size_t *n
 	return NULL;
 }
 
-/* A string without escapes, and nothing else. */
-static bool take_text(const char *at, const char *end, struct glance_text *ret)
+/* A value, and how many quotes are in it: none of them is escaped. */
+struct value {
+	const char *at, *end;
+	uint32_t quotes;
+};
+
+static bool is_string(const struct value *value)
 {
-	if (end - at < 2 || at[0] != '"' || memchr(at + 1, '"', (size_t)(end - at - 1)) != end - 1)
+	return value->quotes == 2 && value->end - value->at >= 2 && value->at[0] == '"' && value->end[-1] == '"';
+}
+
+/* A string, and nothing else. */
+static bool take_text(const struct value *value, struct glance_text *ret)
+{
+	if (!is_string(value))
 		return false;
-	*ret = (struct glance_text){at + 1, (size_t)(end - at - 2)};
+	*ret = (struct glance_text){value->at + 1, (size_t)(value->end - value->at - 2)};
 	return ret->length < EVENT_TEXT_BYTES;
+}
+
+static bool is_null(const char *at, const char *end)
+{
+	return end - at == 4 && memcmp(at, "null", 4) == 0;
 }
 
 static bool is_scalar(const char *at, const char *end)
 {
+	if (end - at == 4 && (memcmp(at, "true", 4) == 0 || is_null(at, end)))
+		return true;
 	for (; at < end; at++)
 		if (!isalnum((unsigned char)*at) && *at != '.' && *at != '-' && *at != '+')
 			return false;
@@ -105,32 +125,35 @@ static bool is_scalar(const char *at, const char *end)
 }
 
 /* A value that does not matter: is it one at all? */
-static bool is_value(const char *at, const char *end)
+static bool is_value(const struct value *value)
 {
+	const char *at = value->at, *end = value->end;
 	if (end - at < 2)
 		return end > at && is_scalar(at, end);
-	if (at[0] == '"') /* escapes are parsed */
-		return memchr(at + 1, '"', (size_t)(end - at - 1)) == end - 1;
+	if (at[0] == '"')
+		return is_string(value);
 	return (at[0] == '{' && end[-1] == '}') || (at[0] == '[' && end[-1] == ']') || is_scalar(at, end);
 }
 
-static bool take_member(const char *at, const char *end, size_t *next, struct glance *glance)
+/* `whole`: name and value. */
+static bool take_member(const struct value *whole, size_t *next, struct glance *glance)
 {
+	const char *at = whole->at, *end = whole->end;
 	const struct member *member = at < end && *at == '"' ? member_at(at, end, next) : NULL;
 	if (member == NULL)
 		return false;
-	at += member->length + 3;
+	const struct value value = {at + member->length + 3, end, whole->quotes - 2};
 	if (member->field == GLANCE_PASSED_OVER)
-		return is_value(at, end);
+		return is_value(&value);
 	struct glance_text *to = &glance->fields[member->field];
 	if (to->text != NULL)
 		return false;
-	if (end - at == 4 && memcmp(at, "null", 4) == 0)
+	if (is_null(value.at, end))
 		return true;
 	if (member->field != GLANCE_IDENTITY)
-		return take_text(at, end, to);
-	*to = (struct glance_text){at, (size_t)(end - at)};
-	return at[0] == '{' && end[-1] == '}';
+		return take_text(&value, to);
+	*to = (struct glance_text){value.at, (size_t)(end - value.at)};
+	return value.at[0] == '{' && end[-1] == '}';
 }
 
 /* ---- what must hold of the values */
@@ -200,18 +223,21 @@ static bool is_plain_call(const struct glance *glance)
 	       name->text != NULL && lesson_of(name->text, name->length) == LESSON_NONE;
 }
 
-bool glance_read(scan_outline_function *outline, const char *bytes, size_t length, struct glance *ret)
+/* ---- the record */
+
+/* From the member on that begins at `at`, of which the outline's `first` is the end. */
+static bool take_members(const char *bytes, size_t at, const struct scan_outline *outline, size_t first,
+                         struct glance *ret)
 {
-	struct scan_outline members_of;
-	*ret = (struct glance){0};
-	if (length < 2 || bytes[0] != '{' || bytes[length - 1] != '}' || !outline(bytes, length, &members_of) ||
-	    members_of.has_escapes)
-		return false;
-	size_t at = 1, next = 0;
-	for (size_t i = 0; i < members_of.count; i++) {
-		if (!take_member(bytes + at, bytes + members_of.end[i], &next, ret))
+	uint32_t before = first > 0 ? outline->quotes[first - 1] : 0;
+	/* Of the table: where members are found in its order, each is at the first look. */
+	size_t next = first > 0 ? BEHIND_IDENTITY : 0;
+	for (size_t i = first; i < outline->count; i++) {
+		const struct value member = {bytes + at, bytes + outline->end[i], outline->quotes[i] - before};
+		if (!take_member(&member, &next, ret))
 			return false;
-		at = members_of.end[i] + 1;
+		before = outline->quotes[i];
+		at = outline->end[i] + 1;
 	}
 	if (!is_ascii(&ret->fields[GLANCE_ID]) || !is_ascii(&ret->fields[GLANCE_REQUEST]))
 		return false; /* the parser may read it otherwise */
@@ -220,4 +246,38 @@ bool glance_read(scan_outline_function *outline, const char *bytes, size_t lengt
 	ret->id_hash = map_quick(ret->fields[GLANCE_ID].text, ret->fields[GLANCE_ID].length);
 	return ret->fields[GLANCE_IDENTITY].text != NULL && take_time(&ret->fields[GLANCE_TIME], &ret->at_us) &&
 	       is_plain_call(ret);
+}
+
+bool glance_read(scan_outline_function *outline, const char *bytes, size_t length, struct glance *ret)
+{
+	struct scan_outline members_of;
+	*ret = (struct glance){0};
+	if (length < 2 || bytes[0] != '{' || bytes[length - 1] != '}' || !outline(bytes, 0, length, &members_of) ||
+	    members_of.end[members_of.count - 1] != length - 1)
+		return false;
+	return take_members(bytes, 1, &members_of, 0, ret);
+}
+
+bool glance_has_head(const char *bytes)
+{
+	static const char before[] = "{\"eventVersion\":\"", behind[] = "\",\"userIdentity\":";
+	const size_t first = sizeof(before) - 1, last = GLANCE_HEAD_BYTES - (sizeof(behind) - 1);
+	if (memcmp(bytes, before, first) != 0 || memcmp(bytes + last, behind, sizeof(behind) - 1) != 0)
+		return false;
+	for (size_t i = first; i < last; i++)
+		if ((bytes[i] < '0' || bytes[i] > '9') && bytes[i] != '.')
+			return false;
+	return true;
+}
+
+bool glance_go_on(scan_outline_function *outline, const char *bytes, size_t length, size_t identity, struct glance *ret,
+                  size_t *ret_length)
+{
+	struct scan_outline members_of;
+	size_t at = GLANCE_HEAD_BYTES + identity;
+	*ret = (struct glance){.fields = {[GLANCE_IDENTITY] = {bytes + GLANCE_HEAD_BYTES, identity}}};
+	if (!outline(bytes, at, length, &members_of) || members_of.end[0] != at || members_of.count < 2)
+		return false;
+	*ret_length = members_of.end[members_of.count - 1] + 1;
+	return bytes[*ret_length - 1] == '}' && take_members(bytes, at + 1, &members_of, 1, ret);
 }

@@ -37,6 +37,17 @@ struct glance {
 	uint64_t id_hash; /* map_quick of GLANCE_ID */
 };
 
-/* False: to be parsed. That is: a member unknown here, or twice; an escape in a field that matters; white space between
+/* False: to be parsed. That is: a member unknown here, or twice; a backslash or a line feed; white space between
  * members; no time or id; a shared event, an addendum, a sign-in, network activity; a call that teaches. Pure. */
 bool glance_read(scan_outline_function *outline, const char *bytes, size_t length, struct glance *ret);
+
+/* Does a record that begins here have its version and then its caller in front, the version as CloudTrail writes it?
+ * Then userIdentity's value begins behind so many bytes, which there must be. */
+#define GLANCE_HEAD_BYTES ((size_t)38)
+bool glance_has_head(const char *bytes);
+
+/* The same as glance_read of a record that has such a head, and then the value of userIdentity of `identity` bytes, of
+ * which it is known from another record that it is one, without backslashes and line feeds. The record ends within
+ * `length`: *ret_length. Nor has the rest of it any backslash or line feed. */
+bool glance_go_on(scan_outline_function *outline, const char *bytes, size_t length, size_t identity, struct glance *ret,
+                  size_t *ret_length);

@@ -152,6 +152,25 @@ static int take_record(void *context, const struct record *record, struct error 
 	return error_set(err, reading->failure.code, "%s", reading->failure.text);
 }
 
+/* One that says the same again, told by its caller before the rest of it is looked at. */
+static size_t pass_known(void *context, const char *at, size_t length)
+{
+	struct reader *reader = context;
+	struct familiar_caller caller;
+	struct glance glance;
+	size_t ends = 0;
+	if (length < GLANCE_HEAD_BYTES || !glance_has_head(at) ||
+	    !familiar_caller(reader->familiar, at + GLANCE_HEAD_BYTES, length - GLANCE_HEAD_BYTES, &caller) ||
+	    !glance_go_on(reader->outline, at, length, caller.length, &glance, &ends))
+		return 0;
+	struct detect_summary *counts = &reader->reading->counts;
+	int known = familiar_find_by(reader->familiar, &caller, &glance);
+	if (known < 0 || !judge_pass(reader->pass->judge, &glance, known, &reader->passed, counts))
+		return 0;
+	counts->records++;
+	return ends;
+}
+
 /* ---- one file */
 
 static int take_window(void *context, const struct window *window, size_t *ret_used, struct error *err)
@@ -203,7 +222,13 @@ void reader_begin(struct reader *reader)
 void reader_run(struct reader *reader, struct reading *reading)
 {
 	const struct triage *triage = &reader->pass->setup->triage;
-	const struct records_reader to = {take_record, complain_record, triage_hint, reader, triage, &triage->sieve};
+	const struct records_reader to = {take_record,
+	                                  complain_record,
+	                                  triage_hint,
+	                                  reader,
+	                                  triage,
+	                                  &triage->sieve,
+	                                  reader->pass->is_thorough ? NULL : pass_known};
 	struct error problem = {0};
 	if (reading->file.source == NULL || atomic_load(&reader->pass->has_failed))
 		return;

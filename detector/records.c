@@ -73,6 +73,24 @@ static bool is_cut_line(const struct records *records, const char *bytes, size_t
 	       memchr(bytes + records->start, '\n', at - 1 - records->start) == NULL;
 }
 
+/* Those that need no looking at, as long as one stands directly behind the other. */
+static bool pass_known(struct records *records, const char *bytes, size_t at, size_t length)
+{
+	size_t first = at, known;
+	if (records->reader->known == NULL || at == records->asked)
+		return false;
+	while ((known = records->reader->known(records->reader->context, bytes + at, length - at)) > 0) {
+		at += known;
+		records->number++;
+		records->gap = records->behind = at;
+		if (length - at < 2 || bytes[at] != ',' || bytes[at + 1] != '{')
+			break;
+		at++;
+	}
+	records->asked = known > 0 ? SIZE_MAX : at;
+	return at > first;
+}
+
 /* 1: the text is broken here. */
 MUST_USE static int take_open(struct records *records, const char *bytes, size_t at, size_t length)
 {
@@ -90,6 +108,8 @@ MUST_USE static int take_open(struct records *records, const char *bytes, size_t
 	if (records->state.depth == records->level) {
 		if (records->level > 0)
 			check_gap(records, bytes, at);
+		if (bytes[at] == '{' && pass_known(records, bytes, at, length))
+			return 0;
 		records->in_record = true;
 		records->is_suspect = records->may_hide;
 		records->is_object = bytes[at] == '{';
@@ -184,6 +204,8 @@ MUST_USE static int take_brackets(struct records *records, const struct view *vi
 			          view->bytes + view->length);
 		if (result != 0)
 			return result < 0 ? -1 : i;
+		if (records->behind > 0)
+			break;
 	}
 	return SCAN_BLOCK_BYTES;
 }
@@ -219,6 +241,14 @@ static struct scan_aim aim_of(const struct records *records)
 	};
 }
 
+/* Blocks begin at multiples of their size, as the text does: behind records that were passed over comes a part of one.
+ */
+static size_t end_of_step(const struct view *view, size_t at)
+{
+	size_t next = at + SCAN_BLOCK_BYTES - at % SCAN_BLOCK_BYTES;
+	return at % SCAN_BLOCK_BYTES != 0 && next < view->length ? next : view->length;
+}
+
 /* From `at` to the end of the window, or to where the text is broken (then *ret_broken). */
 MUST_USE static int walk_window(struct records *records, const struct view *view, size_t *at, bool *ret_broken,
                                 struct error *err)
@@ -228,20 +258,27 @@ MUST_USE static int walk_window(struct records *records, const struct view *view
 		const struct scan_aim aim = aim_of(records);
 		struct scan_hints hints;
 		const char *from = view->bytes + *at;
+		size_t end = end_of_step(view, *at);
 		hints.count = 0;
-		*at += records->scan(from, view->length - *at, &records->state, &aim, &hints, &block);
+		*at += records->scan(from, end - *at, &records->state, &aim, &hints, &block);
 		take_hints(records, view, from, &hints);
-		if (*at == view->length)
-			return 0;
+		if (*at == end)
+			continue;
 		int stop = take_block(records, view, *at, &block, err);
 		if (stop < 0)
 			return -1;
+		if (records->behind > 0) {
+			*at = records->behind;
+			records->behind = 0;
+			records->state = (struct scan_state){.depth = records->level};
+			continue;
+		}
 		*ret_broken = stop < SCAN_BLOCK_BYTES;
 		*at += (size_t)stop;
 		if (*ret_broken)
 			return 0;
-		if (*at > view->length)
-			*at = view->length;
+		if (*at > end)
+			*at = end;
 	}
 	return 0;
 }
@@ -289,7 +326,8 @@ int records_feed(struct records *records, const char *bytes, size_t length, bool
 {
 	struct view view = {bytes, length};
 	size_t at = 0;
-	records->gap = 0;
+	records->gap = records->behind = 0;
+	records->asked = SIZE_MAX;
 	records->is_suspect = false;
 	while (at < length && !records->is_given_up) {
 		bool is_broken = false;

@@ -33,6 +33,10 @@ struct records_reader {
 	void *context;
 	const void *hint_context;
 	const struct sieve *sieve; /* places that this does not let through are not asked about */
+	/* Asked first where a record begins that ends within `length`: does it need no looking at? Its length then, or
+	 * 0. It must be one whole object, by the brackets outside of its strings, without any backslash or line feed,
+	 * and is not told of again. NULL: none is. */
+	size_t (*known)(void *context, const char *at, size_t length);
 };
 
 struct records {
@@ -48,9 +52,11 @@ struct records {
 	bool may_hide; /* the block at hand holds such an escape: whatever record it touches is suspect */
 	/* Within the window that is being read: */
 	bool in_record, is_suspect, is_object;
-	size_t start; /* of the record */
-	size_t gap;   /* end of what was understood last */
-	size_t array; /* where the array of records will open; SIZE_MAX: none is awaited */
+	size_t start;  /* of the record */
+	size_t gap;    /* end of what was understood last */
+	size_t array;  /* where the array of records will open; SIZE_MAX: none is awaited */
+	size_t asked;  /* where a record begins that is not known; SIZE_MAX: nowhere */
+	size_t behind; /* the records just passed over, the walk goes on; 0: none were */
 };
 
 void records_begin(struct records *records, const struct records_reader *reader);

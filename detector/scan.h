@@ -54,13 +54,14 @@ typedef size_t scan_function(const char *bytes, size_t length, struct scan_state
 /* Where the members of an object end: at a comma, the last at the closing brace. */
 struct scan_outline {
 	uint32_t end[SCAN_MEMBERS];
+	uint32_t quotes[SCAN_MEMBERS]; /* before that, from where the looking began */
 	size_t count;
-	bool has_escapes; /* somewhere in a string */
 };
 
-/* Of one whole object that begins with the first byte and ends with the last. False: it has more members, or is not
- * whole. */
-typedef bool scan_outline_function(const char *bytes, size_t length, struct scan_outline *ret);
+/* Of the object that begins with the first byte, and ends within `length`. It is looked at from `at` on: from its
+ * beginning, or from the end of one of its members. False: it has more members from there on, or a backslash or a line
+ * feed, or is not whole. */
+typedef bool scan_outline_function(const char *bytes, size_t at, size_t length, struct scan_outline *ret);
 
 struct scan_form {
 	scan_function *pass;

@@ -155,9 +155,9 @@ AVX2 static size_t pass(const char *bytes, size_t length, struct scan_state *sta
 	return scan(bytes, length, state, aim, hints, ret, &steps);
 }
 
-AVX2 static bool find_outline(const char *bytes, size_t length, struct scan_outline *ret)
+AVX2 static bool find_outline(const char *bytes, size_t at, size_t length, struct scan_outline *ret)
 {
-	return outline(bytes, length, ret, &steps);
+	return outline(bytes, at, length, ret, &steps);
 }
 
 const struct scan_form scan_avx2 = {pass, find_outline};

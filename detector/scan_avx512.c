@@ -157,9 +157,9 @@ AVX512 static size_t pass(const char *bytes, size_t length, struct scan_state *s
 	return scan(bytes, length, state, aim, hints, ret, &steps);
 }
 
-AVX512 static bool find_outline(const char *bytes, size_t length, struct scan_outline *ret)
+AVX512 static bool find_outline(const char *bytes, size_t at, size_t length, struct scan_outline *ret)
 {
-	return outline(bytes, length, ret, &steps);
+	return outline(bytes, at, length, ret, &steps);
 }
 
 const struct scan_form scan_avx512 = {pass, find_outline};

@@ -99,9 +99,9 @@ static size_t pass(const char *bytes, size_t length, struct scan_state *state, c
 	return scan(bytes, length, state, aim, hints, ret, &steps);
 }
 
-static bool find_outline(const char *bytes, size_t length, struct scan_outline *ret)
+static bool find_outline(const char *bytes, size_t at, size_t length, struct scan_outline *ret)
 {
-	return outline(bytes, length, ret, &steps);
+	return outline(bytes, at, length, ret, &steps);
 }
 
 const struct scan_form scan_portable = {pass, find_outline};

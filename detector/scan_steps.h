@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ctype.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -132,7 +133,7 @@ INLINE struct scan_block understand(const char *bytes, const struct raw *raw, ui
 	block.close = raw->close & ~strings & valid;
 	block.broken = odd.newline & strings & valid;
 	block.line_opens = block.open & (odd.newline << 1 | flow->at_line);
-	flow->at_line = odd.newline >> (SCAN_BLOCK_BYTES - 1);
+	flow->at_line = (odd.newline & (valid ^ valid >> 1)) != 0;
 	block.opens = (uint8_t)__builtin_popcountll(block.open);
 	block.closes = (uint8_t)__builtin_popcountll(block.close);
 	return block;
@@ -320,43 +321,57 @@ INLINE size_t scan(const char *bytes, size_t length, struct scan_state *state, c
 
 /* ---- the outline of one object */
 
-/* Commas of the bits in `among` become ends of members. */
-INLINE bool note_commas(uint64_t commas, uint64_t among, size_t at, struct scan_outline *to)
+/* The commas among these bits become ends of members. `counted`: quotes before the block. */
+INLINE bool note_commas(uint64_t commas, const struct raw *raw, size_t at, uint32_t counted, struct scan_outline *to)
 {
-	for (commas &= among; commas != 0; commas &= commas - 1) {
+	for (; commas != 0; commas &= commas - 1) {
 		if (to->count == SCAN_MEMBERS - 1)
 			return false;
+		to->quotes[to->count] = counted + (uint32_t)__builtin_popcountll(raw->quote & ((commas & -commas) - 1));
 		to->end[to->count++] = (uint32_t)at + (uint32_t)__builtin_ctzll(commas);
 	}
 	return true;
 }
 
-INLINE bool outline(const char *bytes, size_t length, struct scan_outline *ret, const struct steps *steps)
+/* Of a block's bytes those that there are, up to the first that is odd. */
+INLINE uint64_t plain_bytes(const char *at, size_t left, bool has_odd)
 {
-	struct flow flow = {0};
-	int64_t depth = 0;
-	uint64_t escapes = 0;
+	uint64_t valid = left < SCAN_BLOCK_BYTES ? (UINT64_C(1) << left) - 1 : UINT64_MAX;
+	if (!has_odd)
+		return valid;
+	struct odd odd = look_odd(at);
+	uint64_t bits = odd.backslash | odd.newline;
+	return bits != 0 ? valid & ((bits & -bits) - 1) : valid;
+}
+
+/* Begins where a line of the cache does, if something stands before `from`. What is odd beyond the object's end does
+ * not matter. */
+INLINE bool outline(const char *bytes, size_t from, size_t length, struct scan_outline *ret, const struct steps *steps)
+{
+	size_t before = from >= SCAN_BLOCK_BYTES ? (uintptr_t)(bytes + from) % SCAN_BLOCK_BYTES : 0;
+	uint64_t skipped = (UINT64_C(1) << before) - 1, in_string = 0;
+	uint32_t quotes = 0;
+	int64_t depth = from > 0 ? 1 : 0;
 	ret->count = 0;
-	for (size_t at = 0; at < length; at += SCAN_BLOCK_BYTES) {
+	for (size_t at = from - before; at < length; at += SCAN_BLOCK_BYTES, skipped = 0) {
 		struct raw raw;
-		size_t left = length - at;
-		uint64_t valid = left < SCAN_BLOCK_BYTES ? (UINT64_C(1) << left) - 1 : UINT64_MAX, rest = valid;
-		bool ignored;
 		steps->look_outline(bytes + at, &raw);
-		uint64_t backslashes = raw.has_odd ? look_odd(bytes + at).backslash : 0;
-		escapes |= backslashes & valid;
-		uint64_t outside = ~find_strings(bytes + at, &raw, backslashes, valid, &flow, &ignored, steps) & valid;
-		for (uint64_t bits = (raw.open | raw.close) & outside; bits != 0; bits &= bits - 1) {
+		uint64_t valid = plain_bytes(bytes + at, length - at, raw.has_odd);
+		raw.quote &= valid & ~skipped;
+		uint64_t strings = steps->parity(raw.quote) ^ in_string, rest = ~strings & valid & ~skipped;
+		in_string = -(strings >> (SCAN_BLOCK_BYTES - 1));
+		for (uint64_t bits = (raw.open | raw.close) & rest; bits != 0; bits &= bits - 1) {
 			uint64_t bit = bits & -bits, up_to = bit | (bit - 1);
-			if (depth == 1 && !note_commas(raw.comma & outside, rest & up_to, at, ret))
+			if (depth == 1 && !note_commas(raw.comma & rest & up_to, &raw, at, quotes, ret))
 				return false;
 			depth += (raw.open & bit) != 0 ? 1 : -1;
+			if (depth == 0)
+				return note_commas(bit, &raw, at, quotes, ret);
 			rest &= ~up_to;
 		}
-		if (depth == 1 && !note_commas(raw.comma & outside, rest, at, ret))
+		if (valid != UINT64_MAX || (depth == 1 && !note_commas(raw.comma & rest, &raw, at, quotes, ret)))
 			return false;
+		quotes += (uint32_t)__builtin_popcountll(raw.quote);
 	}
-	ret->end[ret->count++] = (uint32_t)length - 1;
-	ret->has_escapes = escapes != 0;
-	return depth == 0 && flow.in_string == 0;
+	return false;
 }

@@ -46,6 +46,75 @@ static void test_every_byte_counts(void **state)
 	familiar_free(familiar);
 }
 
+/* Met before the rest of the record is read: by its identity in front of more, byte for byte. */
+static void test_by_its_caller(void **state)
+{
+	const struct glance_text *identity = &one.fields[GLANCE_IDENTITY];
+	struct familiar_caller caller;
+	struct familiar *familiar;
+	char text[256];
+	(void)state;
+	size_t length = (size_t)snprintf(text, sizeof(text), "%s,\"eventTime\"", identity->text);
+	assert_int_equal(familiar_new(1 << 16, &familiar, NULL), 0);
+	assert_false(familiar_caller(familiar, text, length, &caller));
+	familiar_add(familiar, &one, 3, 0, 2000);
+	assert_true(familiar_caller(familiar, text, length, &caller));
+	assert_int_equal(caller.length, identity->length);
+	assert_int_equal(familiar_find_by(familiar, &caller, &one), 3);
+	for (size_t i = 0; i < identity->length; i++) {
+		text[i] = (char)(text[i] ^ 1);
+		assert_false(familiar_caller(familiar, text, length, &caller));
+		text[i] = (char)(text[i] ^ 1);
+		assert_false(familiar_caller(familiar, text, i, &caller));
+	}
+	assert_true(familiar_caller(familiar, text, length, &caller));
+	for (size_t field = GLANCE_IDENTITY + 1; field < GLANCE_DECIDING; field++) {
+		struct glance other = one;
+		other.fields[field] = (struct glance_text)TEXT("another");
+		assert_int_equal(familiar_find_by(familiar, &caller, &other), -1);
+	}
+	familiar_clear(familiar);
+	assert_false(familiar_caller(familiar, text, length, &caller));
+	familiar_free(familiar);
+}
+
+/* Two that agree in the bytes that callers are found by: the one met last, and each of them right. */
+static void test_callers_alike(void **state)
+{
+	const struct glance_text *identity = &one.fields[GLANCE_IDENTITY];
+	struct familiar_caller caller;
+	struct familiar *familiar;
+	struct glance two = one, broken = one;
+	char text[256];
+	(void)state;
+	(void)snprintf(text, sizeof(text), "%s", identity->text);
+	text[20] = 'X';
+	two.fields[GLANCE_IDENTITY].text = text;
+	assert_int_equal(familiar_new(1 << 16, &familiar, NULL), 0);
+	familiar_add(familiar, &one, 1, 0, 2000);
+	familiar_add(familiar, &two, 2, 0, 2000);
+	for (int i = 0; i < 3; i++) {
+		assert_false(familiar_caller(familiar, identity->text, identity->length, &caller));
+		assert_true(familiar_caller(familiar, text, identity->length, &caller));
+		assert_int_equal(familiar_find_by(familiar, &caller, &two), 2);
+		assert_int_equal(familiar_find_by(familiar, &caller, &one),
+		                 2); /* whose identity it is, is the caller's to say */
+		assert_int_equal(familiar_find(familiar, &one), 1);
+		assert_true(familiar_caller(familiar, identity->text, identity->length, &caller));
+		assert_int_equal(familiar_find_by(familiar, &caller, &one), 1);
+		assert_int_equal(familiar_find(familiar, &two), 2);
+	}
+	/* A line feed belongs to no record that may be passed over unread. */
+	char line[256];
+	(void)snprintf(line, sizeof(line), "%s", identity->text);
+	line[70] = '\n';
+	broken.fields[GLANCE_IDENTITY].text = line;
+	familiar_add(familiar, &broken, 3, 0, 2000);
+	assert_int_equal(familiar_find(familiar, &broken), 3);
+	assert_false(familiar_caller(familiar, line, identity->length, &caller));
+	familiar_free(familiar);
+}
+
 static void test_times(void **state)
 {
 	struct familiar *familiar;
@@ -107,7 +176,9 @@ static void test_too_long(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_byte_counts), cmocka_unit_test(test_times),
-	                                   cmocka_unit_test(test_bounded), cmocka_unit_test(test_too_long)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_every_byte_counts), cmocka_unit_test(test_by_its_caller),
+		cmocka_unit_test(test_callers_alike),     cmocka_unit_test(test_times),
+		cmocka_unit_test(test_bounded),           cmocka_unit_test(test_too_long)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,6 +10,9 @@
 #define BEGIN "{\"eventVersion\":\"1.09\",\"userIdentity\":{\"type\":\"AssumedRole\",\"accessKeyId\":\"K\"},"
 #define TIME "\"eventTime\":\"2026-02-28T23:59:59Z\","
 #define CALL "\"eventName\":\"GetObject\",\"eventType\":\"AwsApiCall\",\"sourceIPAddress\":\"10.0.0.1\","
+#define MANY                                                                                                           \
+	"\"readOnly\":true,\"readOnly\":true,\"readOnly\":true,\"readOnly\":true,\"readOnly\":true,\"readOnly\":true," \
+	"\"readOnly\":true,\"readOnly\":true,\"readOnly\":true,\"readOnly\":true,"
 #define END "\"eventID\":\"e-1\"}"
 
 static const struct {
@@ -29,6 +32,9 @@ static const struct {
 	{"a member twice", BEGIN TIME CALL "\"sourceIPAddress\":\"10.0.0.2\"," END, false},
 	{"no number is an address", BEGIN TIME CALL "\"vpcEndpointId\":7," END, false},
 	{"an escape", BEGIN TIME CALL "\"userAgent\":\"a\\\"b\"," END, false},
+	{"a line feed in a value", BEGIN TIME CALL "\"requestParameters\":{\"a\":\n1}," END, false},
+	{"more members than are counted",
+         BEGIN TIME CALL MANY MANY MANY MANY "\"readOnly\":true,\"readOnly\":true," END, false},
 	{"white space", BEGIN TIME CALL "\"userAgent\": \"a\"," END, false},
 	{"two values", BEGIN TIME CALL "\"userAgent\":\"a\" \"b\"," END, false},
 	{"no value", BEGIN TIME CALL "\"userAgent\":," END, false},
@@ -57,6 +63,36 @@ static bool glance_at(const char *text, size_t form, struct glance *ret)
 	return glance_read(scan_form(form)->outline, room, length, ret);
 }
 
+/* From behind the identity on, with another record behind it: the same. */
+static void check_going_on(const char *text, size_t form, bool is_plain, const struct glance *wanted)
+{
+	static char room[8192];
+	struct glance glance;
+	size_t length = strlen(text), ends = 0, identity = sizeof(BEGIN) - 2 - GLANCE_HEAD_BYTES;
+	if (strncmp(text, BEGIN, sizeof(BEGIN) - 1) != 0)
+		return;
+	for (size_t offset = 0; offset < SCAN_BLOCK_BYTES; offset += 7) {
+		char *at = room + offset;
+		memset(room, 'x', sizeof(room));
+		(void)snprintf(at, sizeof(room) - offset, "%s,{\"eventVersion\":\"1.09\\\n\"}", text);
+		assert_true(glance_has_head(at));
+		if (glance_go_on(scan_form(form)->outline, at, 4096, identity, &glance, &ends) != is_plain)
+			fail_msg("%s, form %zu, at %zu", text, form, offset);
+		if (!is_plain)
+			continue;
+		assert_int_equal(ends, length);
+		assert_false(glance_go_on(scan_form(form)->outline, at, length - 1, identity, &glance, &ends));
+		assert_true(glance_go_on(scan_form(form)->outline, at, length, identity, &glance, &ends));
+		assert_true(glance.at_us == wanted->at_us && glance.id_hash == wanted->id_hash);
+		for (size_t i = 0; i < GLANCE_FIELDS; i++) {
+			const struct glance_text *got = &glance.fields[i], *full = &wanted->fields[i];
+			assert_int_equal(got->length, full->length);
+			assert_true((got->text == NULL) == (full->text == NULL) &&
+			            (got->text == NULL || memcmp(got->text, full->text, got->length) == 0));
+		}
+	}
+}
+
 static void test_cases(void **state)
 {
 	(void)state;
@@ -65,7 +101,29 @@ static void test_cases(void **state)
 			struct glance glance;
 			if (glance_at(cases[i].text, form, &glance) != cases[i].is_plain)
 				fail_msg("%s, form %zu", cases[i].name, form);
+			check_going_on(cases[i].text, form, cases[i].is_plain, &glance);
 		}
+}
+
+static void test_heads(void **state)
+{
+	static const struct {
+		const char *text;
+		bool is_head;
+	} heads[] = {
+		{BEGIN, true},
+		{"{\"eventVersion\":\"1.11\",\"userIdentity\":{\"type\":\"Root\"}}", true},
+		{"{\"eventVersion\":\"1.\"9\",\"userIdentity\":{\"type\":\"Root\"}}", false},
+		{"{\"eventVersion\":\"1.\\9\",\"userIdentity\":{\"type\":\"Root\"}}", false},
+		{"{\"eventVersion\":\"1.1\",\"userIdentity\":{\"type\":\"Root\"}}  ", false},
+		{"{\"eventversion\":\"1.09\",\"userIdentity\":{\"type\":\"Root\"}}", false},
+		{"{\"eventVersion\":\"1.09\",\"userIdentities\":{\"type\":\"Root\"}}", false},
+		{"{\"eventTime\":\"2026-02-28T23:59:59Z\",\"userIdentity\":{}}", false},
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(heads); i++)
+		if (glance_has_head(heads[i].text) != heads[i].is_head)
+			fail_msg("%s", heads[i].text);
 }
 
 static void check_text(const struct glance_text *seen, const char *read)
@@ -130,7 +188,7 @@ static void test_agrees_with_the_parser(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_times),
-	                                   cmocka_unit_test(test_agrees_with_the_parser)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_heads),
+	                                   cmocka_unit_test(test_times), cmocka_unit_test(test_agrees_with_the_parser)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,7 +47,7 @@ static void on_broken(void *context, uint64_t number, uint64_t offset, const cha
 
 static void read_all(const char *bytes, size_t length, scan_function *scan)
 {
-	const struct records_reader reader = {on_record, on_broken, triage_hint, NULL, &triage, &triage.sieve};
+	const struct records_reader reader = {on_record, on_broken, triage_hint, NULL, &triage, &triage.sieve, NULL};
 	struct records records;
 	size_t used;
 	CLEANUP_FREE char *window = calloc(1, length + INFLATE_PADDING);
