@@ -52,6 +52,18 @@ char *digests_file(const struct statx *status, char to[static DIGESTS_FILE_BYTES
 	return to;
 }
 
+static bool is_same_time(const struct statx_timestamp *a, const struct statx_timestamp *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+bool digests_is_same_file(const struct statx *a, const struct statx *b)
+{
+	return a->stx_dev_major == b->stx_dev_major && a->stx_dev_minor == b->stx_dev_minor &&
+	       a->stx_ino == b->stx_ino && a->stx_size == b->stx_size && is_same_time(&a->stx_mtime, &b->stx_mtime) &&
+	       is_same_time(&a->stx_ctime, &b->stx_ctime);
+}
+
 /* ---- the table; with the mutex held */
 
 static struct entry *entry_of(struct digests *digests, const char *file)

@@ -21,6 +21,8 @@ struct digests;
 /* One content of one file: "DEVICE:INODE:SIZE:MTIME:CTIME", times in nanoseconds since 1970. As the kernel keeps ctime,
  * a file whose content was changed has another name. Returns `to`. */
 char *digests_file(const struct statx *status, char to[static DIGESTS_FILE_BYTES]);
+/* Would both have the same name? */
+bool digests_is_same_file(const struct statx *a, const struct statx *b);
 
 MUST_USE int digests_new(struct digests **ret, struct error *err);
 /* Ends the thread. Nobody may wait in digests_next any more. NULL is fine. */

@@ -54,18 +54,18 @@ bool exe_read(const struct machine *machine, int folder, bool is_elsewhere, uint
 	return true;
 }
 
-/* By the link alone, as two calls; digests_file() has all that changes with the content. */
+/* By the link alone, as two calls; digests_is_same_file() has all that changes with the content. */
 bool exe_is_same(int folder, const struct exe *before)
 {
 	struct statx status;
-	char file[DIGESTS_FILE_BYTES], path[PATH_MAX];
+	char path[PATH_MAX];
 	if (!machine_statx(folder, "exe", &status))
 		return before->file[0] == '\0';
 	ssize_t length = readlinkat(folder, "exe", path, sizeof(path) - 1);
 	path[length > 0 ? length : 0] = '\0';
 	size_t common = strlen(before->path);
-	return strcmp(digests_file(&status, file), before->file) == 0 && status.stx_nlink == before->status.stx_nlink &&
-	       strncmp(path, before->path, common) == 0 &&
+	return before->file[0] != '\0' && digests_is_same_file(&status, &before->status) &&
+	       status.stx_nlink == before->status.stx_nlink && strncmp(path, before->path, common) == 0 &&
 	       strcmp(path + common, before->is_deleted ? deleted_mark : "") == 0;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* A look at an ancestor costs two dozen system calls and a JSON object, and what comes of it is nearly always the same.
- * So descriptors and object are kept, and eight calls find out whether it is. */
+ * So descriptors and object are kept, and seven calls find out whether it is. */
 #include "proxy/witness/known.h"
 
 #include <fcntl.h>
@@ -11,10 +11,10 @@
 #include "common/text.h"
 #include "proxy/witness/users.h"
 
-enum file { FILE_STAT, FILE_STATUS, FILE_CMDLINE, FILE_CGROUP, FILE_COUNT };
+enum file { FILE_STATUS, FILE_CMDLINE, FILE_CGROUP, FILE_COUNT };
 
 static const char *const file_names[FILE_COUNT] = {
-	[FILE_STAT] = "stat", [FILE_STATUS] = "status", [FILE_CMDLINE] = "cmdline", [FILE_CGROUP] = "cgroup"};
+	[FILE_STATUS] = "status", [FILE_CMDLINE] = "cmdline", [FILE_CGROUP] = "cgroup"};
 
 /* Never changed once it is in the table, so whoever has a reference reads it without a lock. */
 struct one {
@@ -146,13 +146,38 @@ static bool is_same_line(const char *before, const char *now)
 	return before != NULL && now != NULL && strncmp(before, now, length) == 0 && now[length] == '\n';
 }
 
-static bool is_same_status(const struct one *one)
+/* A number in a line of `status`. */
+static bool take_number(const char *status, const char *name, uint32_t *ret)
+{
+	const char *at = fields_line(status, name);
+	bool is_there = at != NULL && *at >= '0' && *at <= '9';
+	if (is_there)
+		*ret = (uint32_t)strtoul(at, NULL, 10);
+	return is_there;
+}
+
+/* What `stat` would say. Its start stays the same, and the session has its number in our namespace first. */
+static bool take_stat(const struct one *one, const char *status, struct machine_stat *ret)
+{
+	struct machine_stat stat = one->subject.stat;
+	const char *state = fields_line(status, "\nState:\t");
+	if (state == NULL || !take_number(status, "\nPPid:\t", &stat.parent) ||
+	    !take_number(status, "\nNSsid:\t", &stat.session))
+		return false;
+	stat.is_ended = *state == 'Z' || *state == 'X';
+	*ret = stat;
+	return true;
+}
+
+/* Also what may change, and changes nothing of what is stored. */
+static bool is_same_status(const struct one *one, struct machine_stat *ret)
 {
 	char text[KNOWN_FILE_BYTES + 1];
 	size_t length;
 	const char *before = one->subject.status;
 	return read_again(one, FILE_STATUS, text, sizeof(text), &length) && is_same_line(before, text) &&
-	       is_same_line(fields_line(before, "\nUid:\t"), fields_line(text, "\nUid:\t"));
+	       is_same_line(fields_line(before, "\nUid:\t"), fields_line(text, "\nUid:\t")) &&
+	       take_stat(one, text, ret);
 }
 
 /* The machine's list of users is remembered for a while only. */
@@ -164,22 +189,22 @@ static bool is_same_user(const struct subject *subject)
 	                                        : subject->user[0] == '\0');
 }
 
-static bool is_same(const struct one *one)
+/* Its status last: whoever is there then was there for all that was read before. */
+static bool is_same(const struct one *one, struct machine_stat *ret)
 {
 	const struct subject *subject = &one->subject;
 	const struct machine *machine = &subject->reader->machine;
-	return is_same_status(one) && machine_namespace(subject->folder, "mnt") == machine->mount_namespace &&
+	return machine_namespace(subject->folder, "mnt") == machine->mount_namespace &&
 	       machine_namespace(subject->folder, "user") == machine->user_namespace &&
 	       exe_is_same(subject->folder, &subject->exe) && is_same_user(subject) &&
-	       is_same_file(one, FILE_CMDLINE, &subject->cmdline) && is_same_file(one, FILE_CGROUP, &subject->cgroup);
+	       is_same_file(one, FILE_CMDLINE, &subject->cmdline) && is_same_file(one, FILE_CGROUP, &subject->cgroup) &&
+	       is_same_status(one, ret);
 }
 
 json_t *known_find(struct known *known, uint32_t pid, struct machine_stat *ret)
 {
 	struct one *one = take(known, pid);
-	/* Its stat last: whoever is there then was there for all that was read before. */
-	bool is_good = one != NULL && is_same(one) && machine_stat_again(one->files[FILE_STAT], ret);
-	json_t *object = is_good ? json_copy(one->object) : NULL;
+	json_t *object = one != NULL && is_same(one, ret) ? json_copy(one->object) : NULL;
 	if (one != NULL)
 		release(known, one);
 	return object;
@@ -187,7 +212,7 @@ json_t *known_find(struct known *known, uint32_t pid, struct machine_stat *ret)
 
 /* ---- remembering */
 
-/* Only what can be told again by eight calls: not what lives in namespaces of its own, nor what still waits for its
+/* Only what can be told again by seven calls: not what lives in namespaces of its own, nor what still waits for its
  * digest. And no secret is kept to be compared with. */
 static bool is_worth_it(const struct subject *subject, const json_t *object)
 {

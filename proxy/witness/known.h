@@ -8,7 +8,7 @@
  * later one of its number; what was made of it is used again only if all of it is the same. Safe from any thread. */
 struct known;
 
-#define KNOWN_MAX 64 /* processes; each holds five descriptors */
+#define KNOWN_MAX 64 /* processes; each holds four descriptors */
 
 MUST_USE int known_new(struct known **ret, struct error *err);
 void known_free(struct known *known);

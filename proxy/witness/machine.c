@@ -19,10 +19,13 @@ bool machine_statx(int folder, const char *name, struct statx *ret)
 
 uint64_t machine_namespace(int folder, const char *name)
 {
-	char path[32];
-	struct statx status;
+	/* "mnt:[4026531841]": to follow the link would have the kernel look the namespace's file up, or make it. */
+	char path[32], link[64];
 	(void)snprintf(path, sizeof(path), "ns/%s", name);
-	return machine_statx(folder, path, &status) ? status.stx_ino : 0;
+	ssize_t length = readlinkat(folder, path, link, sizeof(link) - 1);
+	link[length > 0 ? length : 0] = '\0';
+	const char *number = strchr(link, '[');
+	return number != NULL ? strtoull(number + 1, NULL, 10) : 0;
 }
 
 int machine_lookup(int root, const char *path)
@@ -40,11 +43,12 @@ bool machine_shows(int root, const char *path, const struct statx *file)
 	       there.stx_dev_major == file->stx_dev_major && there.stx_dev_minor == file->stx_dev_minor;
 }
 
-bool machine_stat_again(int fd, struct machine_stat *ret)
+bool machine_stat(int folder, struct machine_stat *ret)
 {
 	char text[1024], state;
 	unsigned long long start;
-	ssize_t got = pread(fd, text, sizeof(text) - 1, 0);
+	CLEANUP_FD int fd = openat(folder, "stat", O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
 	text[got > 0 ? got : 0] = '\0';
 	/* The name may hold anything, so fields are counted behind the last parenthesis. */
 	const char *at = strrchr(text, ')');
@@ -56,12 +60,6 @@ bool machine_stat_again(int fd, struct machine_stat *ret)
 	stat.is_ended = state == 'Z' || state == 'X';
 	*ret = stat;
 	return true;
-}
-
-bool machine_stat(int folder, struct machine_stat *ret)
-{
-	CLEANUP_FD int fd = openat(folder, "stat", O_RDONLY | O_CLOEXEC);
-	return fd >= 0 && machine_stat_again(fd, ret);
 }
 
 /* A thread of the kernel lives in the machine's first namespaces, as does pid 1. In a container, pid 2 is anybody. */

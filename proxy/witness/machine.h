@@ -29,8 +29,6 @@ struct machine_stat {
 	bool is_ended;            /* a zombie: waits to be collected */
 };
 bool machine_stat(int folder, struct machine_stat *ret);
-/* The same by that file, open already. */
-bool machine_stat_again(int fd, struct machine_stat *ret);
 
 /* What a path names below `root` as far as the kernel has it in memory (so nothing is asked of disks, networks or
  * FUSE). O_PATH; -1: nothing, or not in memory. */

@@ -211,9 +211,38 @@ static void bounds_what_waits(void **state)
 	}
 }
 
+static void compares_what_names_a_file(void **state)
+{
+	const struct statx one = {.stx_dev_major = 8,
+	                          .stx_dev_minor = 1,
+	                          .stx_ino = 77,
+	                          .stx_size = 100,
+	                          .stx_nlink = 1,
+	                          .stx_mtime = {.tv_sec = 1700000000, .tv_nsec = 5},
+	                          .stx_ctime = {.tv_sec = 1700000001, .tv_nsec = 6}};
+	struct statx others[] = {one, one, one, one, one, one, one, one, one};
+	char name[DIGESTS_FILE_BYTES], other[DIGESTS_FILE_BYTES];
+	(void)state;
+	others[1].stx_dev_major++;
+	others[2].stx_dev_minor++;
+	others[3].stx_ino++;
+	others[4].stx_size++;
+	others[5].stx_mtime.tv_sec++;
+	others[6].stx_mtime.tv_nsec++;
+	others[7].stx_ctime.tv_sec++;
+	others[8].stx_ctime.tv_nsec++;
+	others[0].stx_nlink++; /* of no account */
+	for (size_t i = 0; i < ARRAY_LENGTH(others); i++) {
+		bool is_same = strcmp(digests_file(&one, name), digests_file(&others[i], other)) == 0;
+		assert_int_equal(is_same, i == 0);
+		assert_int_equal(digests_is_same_file(&one, &others[i]), is_same);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(compares_what_names_a_file),
 		cmocka_unit_test(gives_what_it_knows),
 		cmocka_unit_test(reads_what_is_deleted_meanwhile),
 		cmocka_unit_test(announces_what_came_late),

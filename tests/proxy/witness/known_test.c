@@ -323,6 +323,41 @@ static void tells_what_is_so_now(void **state)
 	}
 }
 
+static bool leave_session(const struct family *family)
+{
+	(void)family;
+	return setsid() >= 0;
+}
+
+/* What is not stored of it decides who stands above it. */
+static void knows_parent_and_session_of_now(void **state)
+{
+	struct family family;
+	struct machine_stat stat, now;
+	char path_of[32], answer;
+	(void)state;
+	start_family(&family, leave_session, false);
+	json_decref(remember(&family));
+	(void)snprintf(path_of, sizeof(path_of), "/proc/%d", (int)family.parent);
+	CLEANUP_FD int process = open(path_of, O_PATH | O_CLOEXEC);
+	for (int left = 0; left <= 1; left++) {
+		CLEANUP_JSON json_t *found = known_find(reader->known, (uint32_t)family.parent, &stat);
+		assert_non_null(found);
+		assert_true(machine_stat(process, &now));
+		assert_int_equal(stat.parent, getpid());
+		assert_int_equal(stat.session, left ? family.parent : getsid(0));
+		assert_int_equal(stat.session, now.session);
+		assert_true(stat.start_ticks == now.start_ticks);
+		assert_false(stat.is_ended);
+		if (!left) {
+			assert_int_equal(write(family.orders, "x", 1), 1);
+			assert_int_equal(read(family.done, &answer, 1), 1);
+			assert_int_equal(answer, 'y');
+		}
+	}
+	end_family(&family);
+}
+
 /* It would stay in memory for as long as nobody else takes its place. */
 static void remembers_no_secret(void **state)
 {
@@ -470,9 +505,13 @@ static void keeps_so_many_and_no_more(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(tells_what_is_so_now), cmocka_unit_test(forgets_who_has_ended),
-		cmocka_unit_test(remembers_no_secret),  cmocka_unit_test(puts_nothing_into_what_it_keeps),
-		cmocka_unit_test(serves_many_at_once),  cmocka_unit_test(keeps_so_many_and_no_more),
+		cmocka_unit_test(tells_what_is_so_now),
+		cmocka_unit_test(forgets_who_has_ended),
+		cmocka_unit_test(knows_parent_and_session_of_now),
+		cmocka_unit_test(remembers_no_secret),
+		cmocka_unit_test(puts_nothing_into_what_it_keeps),
+		cmocka_unit_test(serves_many_at_once),
+		cmocka_unit_test(keeps_so_many_and_no_more),
 	};
 	(void)argc;
 	own_arguments = argv[0];
