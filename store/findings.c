@@ -15,6 +15,7 @@
 #include "common/clock.h"
 #include "common/digest.h"
 #include "store/findings_handle.h"
+#include "store/findings_lists.h"
 #include "store/findings_sql.h"
 #include "store/store.h"
 
@@ -281,20 +282,26 @@ int findings_read_row(sqlite3_stmt *row, int column, json_t **ret, struct error 
 	return *ret != NULL ? 0 : error_set(err, ERROR_INPUT, "findings: a row that is no JSON");
 }
 
-MUST_USE static int put_list(struct findings *findings, const char *id, json_t *finding, size_t which,
-                             struct error *err)
+static const char *text_of(sqlite3_stmt *row, int column)
 {
-	CLEANUP_LENT struct lent_statement rows = {0};
-	json_t *list = json_array(), *entry;
-	int code = SQLITE_DONE, result = 0;
-	json_put(finding, lists[which].field, list);
-	if (findings_lend(findings, lists[which].sql, &rows, err) < 0)
-		return -1;
-	bind_text(rows.sql, 1, id);
-	while (result == 0 && (code = sqlite3_step(rows.sql)) == SQLITE_ROW &&
-	       (result = findings_read_row(rows.sql, 0, &entry, err)) == 0)
-		(void)json_array_append_new(list, entry);
-	return result == 0 && code != SQLITE_DONE ? store_error(findings->db, "findings", err) : result;
+	const char *text = (const char *)sqlite3_column_text(row, column);
+	return text != NULL ? text : "";
+}
+
+MUST_USE static int put_lists(struct findings *findings, const char *id, sqlite3_stmt *sum, sqlite3_stmt *best,
+                              json_t *finding, struct error *err)
+{
+	if (sqlite3_column_int64(sum, 0) > 1)
+		return findings_put_lists(findings, id, finding, err);
+	const struct findings_single use = {.event = text_of(best, 3),
+	                                    .service = text_of(best, 4),
+	                                    .name = text_of(best, 5),
+	                                    .error = text_of(best, 6),
+	                                    .user_agent = text_of(best, 7),
+	                                    .address = text_of(best, 8),
+	                                    .region = text_of(best, 9)};
+	findings_put_single(&use, finding);
+	return 0;
 }
 
 /* `sum` and `best` stand on their rows. */
@@ -315,9 +322,8 @@ MUST_USE static int make_finding(struct findings *findings, const char *id, sqli
 	json_put_time(finding, "first_seen", sqlite3_column_int64(sum, 1));
 	json_put_time(finding, "last_seen", sqlite3_column_int64(sum, 2));
 	json_put(finding, "suspects", json_array());
-	for (size_t i = 0; i < ARRAY_LENGTH(lists); i++)
-		if (put_list(findings, id, finding, i, err) < 0)
-			return -1;
+	if (put_lists(findings, id, sum, best, finding, err) < 0)
+		return -1;
 	*ret = steal_pointer(&finding);
 	return 0;
 }

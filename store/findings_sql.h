@@ -6,8 +6,6 @@
 
 /* clang-format off */
 
-#define EVENT_IDS_MAX "1000"
-
 #define OF(path) "json_extract(body,'$." path "')"
 
 #define FINDING_COLUMNS \
@@ -111,7 +109,8 @@ static const char *const statements[STATEMENT_COUNT] = {
 	[ADD_LESSON] = "INSERT OR IGNORE INTO temp.run_lesson(kind, body, at) VALUES(?1, ?2, ?3)",
 	[ALL_TOUCHED] = "SELECT finding FROM temp.touched ORDER BY finding",
 	[SUM] = "SELECT count(*), min(at), max(at), max(severity) FROM main.use WHERE finding=?1",
-	[BEST] = "SELECT u.rung, u.confidence, f.body FROM main.use u JOIN main.facts f ON f.id=u.facts WHERE u.finding=?1"
+	[BEST] = "SELECT u.rung, u.confidence, f.body, u.event, u.service, u.name, u.error, u.user_agent, u.address, u.region"
+	         " FROM main.use u JOIN main.facts f ON f.id=u.facts WHERE u.finding=?1"
 	         " ORDER BY u.rung, u.at, u.event LIMIT 1",
 	[PUT_FINDING] = "INSERT OR REPLACE INTO main.finding VALUES(?1,?2,?3,?4,?5)",
 	[DROP_FINDING] = "DELETE FROM main.finding WHERE id=?1",
@@ -154,26 +153,3 @@ static const char merge[] =
 	"  JOIN main.facts f ON f.body=r.body;"
 	"INSERT OR IGNORE INTO temp.shown SELECT finding FROM main.use WHERE event IN"
 	"  (SELECT id FROM temp.run_event WHERE is_input);";
-
-#define REMOTE_ENDPOINT "json_extract(f.body,'$.remote.vpc_endpoint_id')"
-
-/* Lists of a finding. Rows are JSON. */
-static const struct {
-	const char *field, *sql;
-} lists[] = {
-	{"event_ids", "SELECT json_quote(event) FROM main.use WHERE finding=?1 ORDER BY at, event LIMIT " EVENT_IDS_MAX},
-	{"calls", "SELECT json_object('service',service,'name',name,'count',count(*),'errors',sum(error<>''))"
-	          " FROM main.use WHERE finding=?1 GROUP BY service, name ORDER BY count(*) DESC, service, name LIMIT 200"},
-	{"errors", "SELECT json_object('code',error,'count',count(*)) FROM main.use WHERE finding=?1 AND error<>''"
-	           " GROUP BY error ORDER BY count(*) DESC, error LIMIT 100"},
-	{"user_agents", "SELECT json_object('user_agent',user_agent,'count',count(*)) FROM main.use WHERE finding=?1"
-	                " AND user_agent<>'' GROUP BY user_agent ORDER BY count(*) DESC, user_agent LIMIT 100"},
-	{"addresses", "SELECT json_object('address',address,'count',count(*)) FROM main.use WHERE finding=?1"
-	              " AND address<>'' GROUP BY address ORDER BY count(*) DESC, address LIMIT 100"},
-	{"endpoints", "SELECT json_object('vpc_endpoint_id',endpoint,'count',sum(uses)) FROM"
-	              " (SELECT " REMOTE_ENDPOINT " AS endpoint, uses FROM"
-	              "  (SELECT facts, count(*) AS uses FROM main.use WHERE finding=?1 GROUP BY facts) u JOIN main.facts f ON f.id=u.facts)"
-	              " WHERE endpoint IS NOT NULL GROUP BY endpoint ORDER BY sum(uses) DESC, endpoint LIMIT 100"},
-	{"regions", "SELECT json_object('region',region,'count',count(*)) FROM main.use WHERE finding=?1"
-	            " AND region<>'' GROUP BY region ORDER BY count(*) DESC, region LIMIT 100"},
-};

@@ -77,7 +77,7 @@ static void judge(struct findings *findings, const struct row *row)
 	(void)snprintf(text, sizeof(text),
 	               "{\"type\":\"T\",\"access_key_id\":\"K\",\"owner\":{\"role\":\"r\",\"instance_id\":\"i-1\"},"
 	               "\"lineage\":[{\"access_key_id\":\"R\"},{\"access_key_id\":\"K\"}],"
-	               "\"remote\":{\"account_id\":\"%s\"},\"evidence\":[\"rung %d\"]}",
+	               "\"remote\":{\"account_id\":\"%s\",\"vpc_endpoint_id\":\"vpce-1\"},\"evidence\":[\"rung %d\"]}",
 	               row->party != NULL ? row->party : "", row->rung);
 	json_t *facts = json_loads(text, 0, NULL);
 	const struct findings_use use = {.type = "T",
@@ -140,6 +140,13 @@ static char *list_all(struct findings *findings)
 {
 	const struct findings_filter all = {0};
 	return list(findings, &all);
+}
+
+static void assert_list(const json_t *finding, const char *field, const char *wanted)
+{
+	CLEANUP_FREE char *line = json_line(json_at(finding, field));
+	assert_non_null(line);
+	assert_string_equal(line, wanted);
 }
 
 static const struct row rows[] = {
@@ -239,6 +246,53 @@ static void test_judged_anew(void **state)
 	CLEANUP_FREE char *gone = list_all(findings);
 	assert_string_equal(gone, "");
 	findings_close(findings);
+}
+
+/* A finding of one use says it without asking for more; a second use, at another time and in another run, has its lists
+ * made by queries: what both say of it is the same but for the numbers. */
+static void test_single_use(void **state)
+{
+	static const struct row one[] = {
+		{"a1", 30, "one", SEVERITY_HIGH, 6, 1, false, NULL},
+		{"a2", 30, "one", SEVERITY_HIGH, 6, 1, false, "AccessDenied"},
+	};
+	static const char *const errors[] = {"[]", "[{\"code\":\"AccessDenied\",\"count\":1}]"};
+	static const char *const fields[] = {"user_agents", "addresses", "endpoints", "regions"};
+	static const char *const lists[] = {
+		"[{\"count\":1,\"user_agent\":\"u\"}]", "[{\"address\":\"1.2.3.4\",\"count\":1}]",
+		"[{\"count\":1,\"vpc_endpoint_id\":\"vpce-1\"}]", "[{\"count\":1,\"region\":\"r\"}]"};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(one); i++) {
+		struct findings *findings = open_findings(NULL, false);
+		char wanted[200];
+		judge(findings, &one[i]);
+		commit(findings);
+		CLEANUP_FREE char *text = list_all(findings);
+		CLEANUP_JSON json_t *finding = json_loads(text, 0, NULL);
+		(void)snprintf(wanted, sizeof(wanted), "[\"%s\"]", one[i].event);
+		assert_list(finding, "event_ids", wanted);
+		(void)snprintf(wanted, sizeof(wanted),
+		               "[{\"count\":1,\"errors\":%zu,\"name\":\"Get\",\"service\":\"s3\"}]", i);
+		assert_list(finding, "calls", wanted);
+		assert_list(finding, "errors", errors[i]);
+		for (size_t j = 0; j < ARRAY_LENGTH(fields); j++)
+			assert_list(finding, fields[j], lists[j]);
+
+		struct row again = one[i];
+		again.event = i == 0 ? "a3" : "a4";
+		judge(findings, &again);
+		commit(findings);
+		CLEANUP_FREE char *both_text = list_all(findings);
+		CLEANUP_JSON json_t *both = json_loads(both_text, 0, NULL);
+		for (size_t j = 0; j < ARRAY_LENGTH(fields); j++) {
+			json_t *entry = json_array_get(json_at(finding, fields[j]), 0);
+			json_put_int(entry, "count", 2);
+			CLEANUP_FREE char *line = json_line(json_at(finding, fields[j]));
+			assert_list(both, fields[j], line);
+		}
+		assert_int_equal(json_array_size(json_at(both, "event_ids")), 2);
+		findings_close(findings);
+	}
 }
 
 static void test_many_uses(void **state)
@@ -464,11 +518,12 @@ static void test_lessons(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refuses_files), cmocka_unit_test(test_order_does_not_show),
-		cmocka_unit_test(test_judged_anew),   cmocka_unit_test(test_many_uses),
-		cmocka_unit_test(test_filters),       cmocka_unit_test(test_run_is_told_apart),
-		cmocka_unit_test(test_file),          cmocka_unit_test(test_nothing_half_done),
-		cmocka_unit_test(test_ids),           cmocka_unit_test(test_lessons),
+		cmocka_unit_test(test_refuses_files),     cmocka_unit_test(test_order_does_not_show),
+		cmocka_unit_test(test_judged_anew),       cmocka_unit_test(test_single_use),
+		cmocka_unit_test(test_many_uses),         cmocka_unit_test(test_filters),
+		cmocka_unit_test(test_run_is_told_apart), cmocka_unit_test(test_file),
+		cmocka_unit_test(test_nothing_half_done), cmocka_unit_test(test_ids),
+		cmocka_unit_test(test_lessons),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
