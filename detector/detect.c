@@ -38,6 +38,7 @@ MUST_USE static int read_again(struct run *run, struct error *err)
 	run->is_second = true;
 	run->input = &again;
 	atomic_store(&run->pass.done_bytes, 0);
+	pass_begin(&run->pass);
 	for (size_t i = 0; i < run->reader_count; i++)
 		reader_begin(run->readers[i]);
 	arm(run);
@@ -158,6 +159,7 @@ int detect_run(const struct detect_options *options, const struct detect_output 
 	                         .learned = &run.learned,
 	                         .judge = &run.judge,
 	                         .lock = PTHREAD_MUTEX_INITIALIZER,
+	                         .familiar_lock = PTHREAD_MUTEX_INITIALIZER,
 	                         .is_thorough = options->is_thorough};
 	if (options->source_count == 0)
 		return error_set(err, ERROR_USAGE, "no source to read");

@@ -221,13 +221,26 @@ int familiar_find_by(const struct familiar *familiar, const struct familiar_call
 	return known != NULL ? known->what : -1;
 }
 
+static const struct known *find_text(const struct familiar *familiar, const struct glance *glance)
+{
+	return find(familiar, hash_rest(hash_text(0, &glance->fields[GLANCE_IDENTITY]), glance), 0, glance);
+}
+
 int familiar_find(struct familiar *familiar, const struct glance *glance)
 {
-	const struct glance_text *identity = &glance->fields[GLANCE_IDENTITY];
-	const struct known *known = find(familiar, hash_rest(hash_text(0, identity), glance), 0, glance);
+	const struct known *known = find_text(familiar, glance);
 	if (known == NULL)
 		return -1;
 	note_caller(familiar, known->caller);
+	return known->what;
+}
+
+int familiar_take(const struct familiar *from, const struct glance *glance, struct familiar *to)
+{
+	const struct known *known = find_text(from, glance);
+	if (known == NULL)
+		return -1;
+	familiar_add(to, glance, known->what, known->from_us, known->until_us);
 	return known->what;
 }
 

@@ -21,6 +21,9 @@ void familiar_clear(struct familiar *familiar);
 /* What an equal use was, a small number of the caller's; -1: not known. */
 int familiar_find(struct familiar *familiar, const struct glance *glance);
 
+/* What an equal use was, by what `from` knows, which `to` knows from then on; -1: not known. */
+int familiar_take(const struct familiar *from, const struct glance *glance, struct familiar *to);
+
 /* A caller whose uses are known: its identity, by which it can be met before the record is read. */
 struct familiar_caller {
 	size_t length; /* of its identity */

@@ -89,6 +89,32 @@ static void complain_record(void *context, uint64_t number, uint64_t offset, con
 	reading_complain(reading, line.text);
 }
 
+/* ---- what is familiar */
+
+/* What one reader found out, the others need not. */
+static void note_familiar(struct reader *reader, const struct glance *glance, const struct judged *judged)
+{
+	struct pass *pass = reader->pass;
+	familiar_add(reader->familiar, glance, judged->verdict, judged->from_us, judged->until_us);
+	if (pass->familiar == NULL)
+		return;
+	(void)pthread_mutex_lock(&pass->familiar_lock);
+	familiar_add(pass->familiar, glance, judged->verdict, judged->from_us, judged->until_us);
+	(void)pthread_mutex_unlock(&pass->familiar_lock);
+}
+
+static int find_familiar(struct reader *reader, const struct glance *glance)
+{
+	struct pass *pass = reader->pass;
+	int known = familiar_find(reader->familiar, glance);
+	if (known >= 0 || pass->familiar == NULL)
+		return known;
+	(void)pthread_mutex_lock(&pass->familiar_lock);
+	known = familiar_take(pass->familiar, glance, reader->familiar);
+	(void)pthread_mutex_unlock(&pass->familiar_lock);
+	return known;
+}
+
 /* ---- one record */
 
 MUST_USE static int judge(struct reader *reader, const struct record *record, const struct event *event,
@@ -101,7 +127,7 @@ MUST_USE static int judge(struct reader *reader, const struct record *record, co
 	const struct judged judged = pass->judge->last;
 	(void)pthread_mutex_unlock(&pass->lock);
 	if (result == 0 && glance != NULL && judged.is_nothing)
-		familiar_add(reader->familiar, glance, judged.verdict, judged.from_us, judged.until_us);
+		note_familiar(reader, glance, &judged);
 	return result;
 }
 
@@ -144,7 +170,7 @@ static int take_record(void *context, const struct record *record, struct error 
 	if (!record->is_suspect && !pass->setup->triage.everything)
 		return 0;
 	bool is_plain = !pass->is_thorough && glance_read(reader->outline, record->bytes, record->length, &glance);
-	int known = is_plain ? familiar_find(reader->familiar, &glance) : -1;
+	int known = is_plain ? find_familiar(reader, &glance) : -1;
 	if (known >= 0 && judge_pass(pass->judge, &glance, known, &reader->passed, &reading->counts))
 		return 0;
 	if (parse(reader, record, is_plain ? &glance : NULL, &reading->failure) == 0)
@@ -188,16 +214,40 @@ static int take_window(void *context, const struct window *window, size_t *ret_u
 	return 0;
 }
 
+/* Each reader's, and that of what they share. */
+static size_t familiar_bytes(size_t readers)
+{
+	size_t bytes = FAMILIAR_BYTES / (readers > 1 ? readers + 1 : 1);
+	return bytes > FAMILIAR_LEAST ? bytes : FAMILIAR_LEAST;
+}
+
+int pass_open(struct pass *pass, size_t readers, struct error *err)
+{
+	inflate_budget_init(&pass->budget);
+	return readers > 1 ? familiar_new(familiar_bytes(readers), &pass->familiar, err) : 0;
+}
+
+void pass_begin(struct pass *pass)
+{
+	if (pass->familiar != NULL)
+		familiar_clear(pass->familiar);
+}
+
+void pass_close(struct pass *pass)
+{
+	familiar_free(pass->familiar);
+	pass->familiar = NULL;
+}
+
 int reader_new(struct pass *pass, size_t of, struct reader **ret, struct error *err)
 {
 	struct reader *reader = calloc(1, sizeof(*reader));
-	size_t familiar = FAMILIAR_BYTES / of > FAMILIAR_LEAST ? FAMILIAR_BYTES / of : FAMILIAR_LEAST;
 	if (reader == NULL)
 		return error_set(err, ERROR_MEMORY, "no memory for a reader");
 	reader->pass = pass;
 	reader->outline = scan_best()->outline;
 	if (inflate_new_within(&pass->budget, INFLATE_KEPT_BYTES / of, &reader->inflate, err) < 0 ||
-	    familiar_new(familiar, &reader->familiar, err) < 0) {
+	    familiar_new(familiar_bytes(of), &reader->familiar, err) < 0) {
 		reader_free(reader);
 		return -1;
 	}

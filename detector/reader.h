@@ -32,6 +32,8 @@ struct reading *reading_new(const struct source_file *file, const char *title);
 void reading_free(struct reading *reading);
 void reading_complain(struct reading *reading, const char *line);
 
+struct familiar;
+
 /* What the readers of one pass share. */
 struct pass {
 	const struct setup *setup;
@@ -43,7 +45,15 @@ struct pass {
 	atomic_bool has_failed;
 	atomic_ullong done_bytes; /* of files as they lie */
 	struct inflate_budget budget;
+	struct familiar *familiar; /* what any of them found familiar; NULL: there is only one */
+	pthread_mutex_t familiar_lock;
 };
+
+/* What so many readers share, before the first of them is made, and after the last is gone; in between, a new pass
+ * begins by forgetting what was familiar, as readers do. */
+MUST_USE int pass_open(struct pass *pass, size_t readers, struct error *err);
+void pass_begin(struct pass *pass);
+void pass_close(struct pass *pass);
 
 struct reader;
 

@@ -245,7 +245,8 @@ int run_open_readers(struct run *run, struct error *err)
 	run->readers = calloc(count, sizeof(struct reader *));
 	if (run->readers == NULL)
 		return error_set(err, ERROR_MEMORY, "no memory for readers");
-	inflate_budget_init(&run->pass.budget);
+	if (pass_open(&run->pass, count, err) < 0)
+		return -1;
 	for (; run->reader_count < count; run->reader_count++)
 		if (reader_new(&run->pass, count, &run->readers[run->reader_count], err) < 0)
 			return -1;
@@ -259,4 +260,5 @@ void run_close_readers(struct run *run)
 	for (size_t i = 0; i < run->reader_count; i++)
 		reader_free(run->readers[i]);
 	free(run->readers);
+	pass_close(&run->pass);
 }

@@ -115,6 +115,29 @@ static void test_callers_alike(void **state)
 	familiar_free(familiar);
 }
 
+/* From one table to another, for the times for which it was known there. */
+static void test_taken(void **state)
+{
+	struct familiar *first, *second;
+	struct glance at = one;
+	(void)state;
+	assert_int_equal(familiar_new(1 << 16, &first, NULL), 0);
+	assert_int_equal(familiar_new(1 << 16, &second, NULL), 0);
+	assert_int_equal(familiar_take(first, &at, second), -1);
+	familiar_add(first, &one, 2, 500, 2000);
+	at.at_us = 499;
+	assert_int_equal(familiar_take(first, &at, second), -1);
+	at.at_us = 500;
+	assert_int_equal(familiar_find(second, &at), -1);
+	assert_int_equal(familiar_take(first, &at, second), 2);
+	familiar_free(first);
+	for (int64_t us = 499; us <= 2000; us++) {
+		at.at_us = us;
+		assert_int_equal(familiar_find(second, &at), us >= 500 && us < 2000 ? 2 : -1);
+	}
+	familiar_free(second);
+}
+
 static void test_times(void **state)
 {
 	struct familiar *familiar;
@@ -176,9 +199,12 @@ static void test_too_long(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_every_byte_counts), cmocka_unit_test(test_by_its_caller),
-		cmocka_unit_test(test_callers_alike),     cmocka_unit_test(test_times),
-		cmocka_unit_test(test_bounded),           cmocka_unit_test(test_too_long)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_byte_counts),
+	                                   cmocka_unit_test(test_by_its_caller),
+	                                   cmocka_unit_test(test_callers_alike),
+	                                   cmocka_unit_test(test_taken),
+	                                   cmocka_unit_test(test_times),
+	                                   cmocka_unit_test(test_bounded),
+	                                   cmocka_unit_test(test_too_long)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
