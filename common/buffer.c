@@ -10,7 +10,7 @@
 
 #define DEFAULT_LIMIT ((size_t)1 << 30)
 
-MUST_USE static int reserve(struct buffer *buffer, size_t extra, struct error *err)
+int buffer_reserve(struct buffer *buffer, size_t extra, struct error *err)
 {
 	size_t limit = buffer->limit > 0 ? buffer->limit : DEFAULT_LIMIT;
 	if (extra > limit || buffer->length > limit - extra)
@@ -37,7 +37,7 @@ MUST_USE static int reserve(struct buffer *buffer, size_t extra, struct error *e
 
 int buffer_append(struct buffer *buffer, const void *bytes, size_t length, struct error *err)
 {
-	if (reserve(buffer, length, err) < 0)
+	if (buffer_reserve(buffer, length, err) < 0)
 		return -1;
 	if (length > 0)
 		memcpy(buffer->bytes + buffer->length, bytes, length);
@@ -54,7 +54,7 @@ int buffer_printf(struct buffer *buffer, struct error *err, const char *format, 
 	va_end(arguments);
 	if (need < 0)
 		return error_set(err, ERROR_SYSTEM, "cannot format a text");
-	if (reserve(buffer, (size_t)need, err) < 0)
+	if (buffer_reserve(buffer, (size_t)need, err) < 0)
 		return -1;
 
 	va_start(arguments, format);

@@ -16,6 +16,8 @@ struct buffer {
 
 /* Adds bytes, or ERROR_LIMIT / ERROR_MEMORY with the content unchanged. */
 MUST_USE int buffer_append(struct buffer *buffer, const void *bytes, size_t length, struct error *err);
+/* Room for so many more, so that they are not moved while they come. */
+MUST_USE int buffer_reserve(struct buffer *buffer, size_t extra, struct error *err);
 MUST_USE int buffer_printf(struct buffer *buffer, struct error *err, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* Reads a descriptor to its end. */

@@ -10,6 +10,7 @@
 #include "common/secret.h"
 #include "common/text.h"
 
+#define MEMBER_BYTES 48 /* a guess */
 #define LINE_FLAGS (JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY)
 
 int json_read(const char *bytes, size_t length, json_t **ret, struct error *err)
@@ -54,10 +55,13 @@ char *json_line_with(const json_t *object, const char *name, const char *value)
 	struct buffer line = {0};
 	size_t count = 0;
 	CLEANUP_FREE const char **names = calloc(json_object_size(object) + 1, sizeof(*names));
-	bool good = names != NULL;
+	struct error ignored;
+	bool good = names != NULL &&
+	            buffer_reserve(&line, strlen(value) + MEMBER_BYTES * json_object_size(object), &ignored) == 0;
 	for (void *at = json_object_iter((json_t *)(uintptr_t)object); good && at != NULL;
 	     at = json_object_iter_next((json_t *)(uintptr_t)object, at))
-		names[count++] = json_object_iter_key(at);
+		if (strcmp(json_object_iter_key(at), name) != 0)
+			names[count++] = json_object_iter_key(at);
 	if (good) {
 		names[count++] = name;
 		qsort(names, count, sizeof(*names), by_name);

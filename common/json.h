@@ -24,7 +24,8 @@ MUST_USE int json_read_file(const char *path, json_t **ret, struct error *err);
  * Heap text, the caller frees; NULL when out of memory. */
 MUST_USE char *json_line(const json_t *value);
 
-/* The same of an object with one more member, whose value is such a text already. `name` is plain, and not there. */
+/* The same of an object with one more member, whose value is such a text already; in place of its own of that name, if
+ * there is one. `name` is plain. */
 MUST_USE char *json_line_with(const json_t *object, const char *name, const char *value);
 
 /* What stands at a dotted path ("userIdentity.sessionContext"); NULL when absent, null, or of another type. Borrowed.

@@ -11,6 +11,8 @@
 #include "proxy/witness/fields.h"
 #include "proxy/witness/known.h"
 
+#define ANCESTOR_BYTES 768 /* of a text, most of the time */
+
 MUST_USE static int read_boot_time(int64_t *ret_us, struct error *err)
 {
 	CLEANUP_BUFFER struct buffer text = {0};
@@ -75,48 +77,63 @@ static bool subject_open(const struct identity_reader *reader, uint32_t pid, str
 
 /* ---- ancestors */
 
-static bool is_in(const json_t *list, const json_t *process)
+/* What stands behind a name in an ancestor's text. Quotes within strings are escaped, and there are no objects in it:
+ * this is a member's name and nothing else. */
+static const char *member(const char *text, const char *name, size_t *ret_length)
 {
-	for (size_t i = 0; i < json_array_size(list); i++) {
-		const json_t *one = json_array_get(list, i);
-		if (json_equal(json_object_get(one, "pid"), json_object_get(process, "pid")) &&
-		    json_equal(json_object_get(one, "started_at"), json_object_get(process, "started_at")))
-			return true;
+	const char *at = strstr(text, name);
+	at = at != NULL ? at + strlen(name) : "";
+	*ret_length = strcspn(at, ",}");
+	return at;
+}
+
+static bool is_same_process(const char *a, const char *b)
+{
+	static const char *const names[] = {",\"pid\":", ",\"started_at\":"};
+	bool is_same = true;
+	for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+		size_t length, other_length;
+		const char *one = member(a, names[i], &length), *other = member(b, names[i], &other_length);
+		is_same = is_same && length == other_length && memcmp(one, other, length) == 0;
 	}
+	return is_same;
+}
+
+static bool is_in(const json_t *list, const json_t *ancestor)
+{
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (is_same_process(json_string_value(json_array_get(list, i)), json_string_value(ancestor)))
+			return true;
 	return false;
 }
 
 /* Takes the reference over; NULL is none. */
-static void add_ancestor(json_t *list, json_t *process, const char *known_by)
+static void add_ancestor(json_t *list, json_t *text)
 {
-	if (process == NULL)
-		return;
-	json_put_text(process, "known_by", known_by);
-	if (json_array_size(list) < ANCESTORS_MAX && !is_in(list, process))
-		(void)json_array_append(list, process);
-	json_decref(process);
+	if (text != NULL && json_array_size(list) < ANCESTORS_MAX && !is_in(list, text))
+		(void)json_array_append(list, text);
+	json_decref(text);
 }
 
-/* *ret_object: all that is stored of it; NULL if it has ended meanwhile. False: there is none, or it is younger than
- * its child, and so only has the number of one that has ended. */
-static bool read_ancestor(const struct identity_reader *reader, uint32_t pid, uint64_t born_by,
-                          struct machine_stat *ret, json_t **ret_object)
+/* *ret_text: all that is stored of it; NULL if it has ended meanwhile. False: there is none, or it is younger than its
+ * child, and so only has the number of one that has ended. */
+static bool read_ancestor(const struct identity_reader *reader, uint32_t pid, const char *known_by, uint64_t born_by,
+                          struct machine_stat *ret, json_t **ret_text)
 {
 	CLEANUP_SUBJECT struct subject subject = SUBJECT_NONE;
-	json_t *object = pid != 0 ? known_find(reader->known, pid, ret) : NULL;
-	if (object != NULL && ret->start_ticks > born_by) {
-		json_decref(object);
+	CLEANUP_JSON json_t *text = pid != 0 ? known_find(reader->known, pid, known_by, ret) : NULL;
+	if (text != NULL && ret->start_ticks > born_by)
 		return false;
-	}
-	if (object == NULL) {
+	if (text == NULL) {
 		if (pid == 0 || !subject_open(reader, pid, &subject) || subject.stat.start_ticks > born_by)
 			return false;
 		*ret = subject.stat;
 		subject.is_stored = true;
-		object = fields_read(&subject, pid);
+		CLEANUP_JSON json_t *object = fields_read(&subject, pid);
+		text = object != NULL ? known_text(object, known_by) : NULL;
 		known_keep(reader->known, &subject, pid, object);
 	}
-	*ret_object = object;
+	*ret_text = steal_pointer(&text);
 	return true;
 }
 
@@ -127,10 +144,10 @@ static void add_leader(const struct identity_reader *reader, uint32_t leader, ui
 	struct machine_stat stat;
 	json_t *ancestor;
 	for (uint32_t pid = leader; json_array_size(list) < ANCESTORS_MAX;) {
-		if (!read_ancestor(reader, pid, born_by, &stat, &ancestor))
+		if (!read_ancestor(reader, pid, known_by, born_by, &stat, &ancestor))
 			return;
-		add_ancestor(list, ancestor, known_by);
-		known_by = "parent";
+		add_ancestor(list, ancestor);
+		known_by = KNOWN_BY_PARENT;
 		pid = stat.parent;
 		born_by = stat.start_ticks;
 	}
@@ -146,12 +163,12 @@ static json_t *ancestors_of(const struct identity_reader *reader, uint32_t own_p
 	uint64_t born_by = own->start_ticks;
 	struct machine_stat stat;
 	for (uint32_t pid = own->parent; json_array_size(list) < ANCESTORS_MAX;) {
-		if (!read_ancestor(reader, pid, born_by, &stat, &ancestor))
+		if (!read_ancestor(reader, pid, KNOWN_BY_PARENT, born_by, &stat, &ancestor))
 			break;
 		if (expects_leader && stat.session != own->session)
 			add_leader(reader, own->session, born_by, list);
 		expects_leader &= pid != own->session && stat.session == own->session;
-		add_ancestor(list, ancestor, "parent");
+		add_ancestor(list, ancestor);
 		pid = stat.parent;
 		born_by = stat.start_ticks;
 	}
@@ -164,8 +181,10 @@ static json_t *name_parent(const struct identity_reader *reader, const struct ma
 	CLEANUP_SUBJECT struct subject parent = SUBJECT_NONE;
 	json_t *list = json_array();
 	if (child->parent != 0 && subject_open(reader, child->parent, &parent) &&
-	    parent.stat.start_ticks <= child->start_ticks)
-		add_ancestor(list, fields_name(&parent, child->parent), "accept");
+	    parent.stat.start_ticks <= child->start_ticks) {
+		CLEANUP_JSON json_t *named = fields_name(&parent, child->parent);
+		add_ancestor(list, known_text(named, "accept"));
+	}
 	return list;
 }
 
@@ -182,6 +201,26 @@ json_t *identity_read(const struct identity_reader *reader, uint32_t pid, uint64
 		         with_ancestors ? ancestors_of(reader, pid, &subject.stat)
 		                        : name_parent(reader, &subject.stat));
 	return process;
+}
+
+char *identity_line(const json_t *process)
+{
+	const json_t *ancestors = json_at(process, "ancestors");
+	CLEANUP_BUFFER struct buffer list = {0};
+	struct error ignored;
+	int result = buffer_reserve(&list, ANCESTORS_MAX * ANCESTOR_BYTES, &ignored);
+	if (result == 0)
+		result = buffer_append(&list, "[", 1, &ignored);
+	for (size_t i = 0; result == 0 && i < json_array_size(ancestors); i++) {
+		const json_t *text = json_array_get(ancestors, i);
+		if (i > 0)
+			result = buffer_append(&list, ",", 1, &ignored);
+		if (result == 0)
+			result = buffer_append(&list, json_string_value(text), json_string_length(text), &ignored);
+	}
+	if (result == 0)
+		result = buffer_append(&list, "]", 1, &ignored);
+	return result == 0 ? json_line_with(process, "ancestors", list.bytes) : NULL;
 }
 
 void identity_keep_parent(json_t *process, const json_t *earlier)

@@ -21,8 +21,12 @@ void identity_reader_change(struct identity_reader *reader, const char *redact);
 void identity_reader_free(struct identity_reader *reader);
 
 /* NULL: no such process any more (or not that one). New reference. Without ancestors (when most that is read is thrown
- * away again) only its parent is named, by pid, start and comm, and no digest that comes late is announced. */
+ * away again) only its parent is named, by pid, start and comm, and no digest that comes late is announced. Each of its
+ * `ancestors` is folded: not an object, but the canonical text of one. */
 json_t *identity_read(const struct identity_reader *reader, uint32_t pid, uint64_t start_ticks, bool with_ancestors);
+
+/* The canonical text of such a process, its ancestors unfolded. Heap text, the caller frees; NULL: no memory. */
+MUST_USE char *identity_line(const json_t *process);
 
 /* The same process, read earlier, had a parent that it has not now: puts it back in, ahead of whoever has adopted it.
  */

@@ -22,6 +22,7 @@ struct one {
 	uint32_t pid;
 	struct subject subject; /* as it was read */
 	json_t *object;         /* made of that */
+	json_t *text;           /* of it as a parent, as nearly all are known */
 	int files[FILE_COUNT];
 };
 
@@ -47,6 +48,7 @@ static void one_free(struct one *one)
 			(void)close(one->files[i]);
 	subject_done(&one->subject);
 	json_decref(one->object);
+	json_decref(one->text);
 	free(one);
 }
 
@@ -201,13 +203,29 @@ static bool is_same(const struct one *one, struct machine_stat *ret)
 	       is_same_status(one, ret);
 }
 
-json_t *known_find(struct known *known, uint32_t pid, struct machine_stat *ret)
+json_t *known_text(const json_t *object, const char *known_by)
+{
+	char value[32];
+	(void)snprintf(value, sizeof(value), "\"%s\"", known_by);
+	CLEANUP_FREE char *text = json_line_with(object, "known_by", value);
+	return text != NULL ? json_string(text) : NULL;
+}
+
+/* A copy: counts of references are not to be shared between threads. */
+static json_t *text_of(const struct one *one, const char *known_by)
+{
+	return strcmp(known_by, KNOWN_BY_PARENT) == 0
+	               ? json_stringn_nocheck(json_string_value(one->text), json_string_length(one->text))
+	               : known_text(one->object, known_by);
+}
+
+json_t *known_find(struct known *known, uint32_t pid, const char *known_by, struct machine_stat *ret)
 {
 	struct one *one = take(known, pid);
-	json_t *object = one != NULL && is_same(one, ret) ? json_copy(one->object) : NULL;
+	json_t *text = one != NULL && is_same(one, ret) ? text_of(one, known_by) : NULL;
 	if (one != NULL)
 		release(known, one);
-	return object;
+	return text;
 }
 
 /* ---- remembering */
@@ -231,6 +249,7 @@ void known_keep(struct known *known, struct subject *subject, uint32_t pid, json
 	one->references = 1;
 	one->pid = pid;
 	one->object = json_copy(object);
+	one->text = known_text(object, KNOWN_BY_PARENT);
 	for (int i = 0; i < FILE_COUNT; i++) {
 		one->files[i] = openat(subject->folder, file_names[i], O_RDONLY | O_CLOEXEC);
 		is_whole &= one->files[i] >= 0;
@@ -238,7 +257,7 @@ void known_keep(struct known *known, struct subject *subject, uint32_t pid, json
 	one->subject = *subject;
 	*subject = SUBJECT_NONE;
 	exe_done(&one->subject.exe); /* what was read of it stays */
-	if (is_whole && one->object != NULL)
+	if (is_whole && one->object != NULL && one->text != NULL)
 		put(known, one);
 	else
 		one_free(one);

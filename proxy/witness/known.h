@@ -8,6 +8,7 @@
  * later one of its number; what was made of it is used again only if all of it is the same. Safe from any thread. */
 struct known;
 
+#define KNOWN_BY_PARENT "parent"
 #define KNOWN_MAX 64 /* processes; each holds four descriptors */
 
 MUST_USE int known_new(struct known **ret, struct error *err);
@@ -16,9 +17,12 @@ void known_free(struct known *known);
 /* Forgets all: what is made of the same text is another thing from now on. */
 void known_forget(struct known *known);
 
-/* An ancestor as fields_read() would give it now: new reference, the caller may put more into it. NULL: it is not
- * known, has ended, or something is not as it was. */
-json_t *known_find(struct known *known, uint32_t pid, struct machine_stat *ret);
+/* An ancestor as known_text() of what fields_read() would give now, as a string; new reference. NULL: it is not known,
+ * has ended, or something is not as it was. */
+json_t *known_find(struct known *known, uint32_t pid, const char *known_by, struct machine_stat *ret);
+
+/* The canonical text of an ancestor and how it is known, as a string; new reference. NULL: no memory. */
+json_t *known_text(const json_t *object, const char *known_by);
 
 /* Remembers what fields_read() has just made of it. Takes over what the subject holds; the object stays the caller's.
  */

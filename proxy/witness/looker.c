@@ -98,11 +98,11 @@ static bool answer_sockets(struct looker *looker, const struct query *query)
 	return is_sent;
 }
 
-/* Adds one text, and the NUL behind it. */
-MUST_USE static int add_text(struct buffer *texts, const json_t *value)
+/* Adds one text, which may be NULL, and the NUL behind it. Frees it. */
+MUST_USE static int add_text(struct buffer *texts, char *of)
 {
 	struct error ignored;
-	CLEANUP_FREE char *text = json_line(value);
+	CLEANUP_FREE char *text = of;
 	return text == NULL ? -1 : buffer_append(texts, text, strlen(text) + 1, &ignored);
 }
 
@@ -111,17 +111,17 @@ MUST_USE static int put_texts(const json_t *document, struct answer *answer, str
 {
 	const json_t *process = json_at(document, "process"), *holders = json_at(document, "holders");
 	size_t count = json_array_size(holders);
-	int result = add_text(ret, json_at(document, "attribution"));
+	int result = add_text(ret, json_line(json_at(document, "attribution")));
 	answer->holders = (uint32_t)count;
 	answer->process = process != NULL ? (uint32_t)count : LINE_NOBODY;
 	for (size_t i = 0; result == 0 && i < count; i++) {
 		const json_t *holder = json_array_get(holders, i);
-		result = add_text(ret, holder);
+		result = add_text(ret, identity_line(holder));
 		if (holder == process)
 			answer->process = (uint32_t)i;
 	}
 	if (result == 0 && answer->process == count)
-		result = add_text(ret, process);
+		result = add_text(ret, identity_line(process));
 	answer->document_bytes = (uint32_t)ret->length;
 	return result;
 }

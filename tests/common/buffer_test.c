@@ -144,13 +144,31 @@ static void reads_a_pipe_to_its_end(void **state)
 	assert_int_equal(problem.code, ERROR_SYSTEM);
 }
 
+static void makes_room_at_once(void **state)
+{
+	struct buffer buffer = {.limit = 1000};
+	struct error problem = {0};
+	(void)state;
+	assert_int_equal(buffer_append(&buffer, "ab", 2, NULL), 0);
+	assert_int_equal(buffer_reserve(&buffer, 998, NULL), 0);
+	const char *place = buffer.bytes;
+	for (int i = 0; i < 998; i++)
+		assert_int_equal(buffer_append(&buffer, "c", 1, NULL), 0);
+	assert_ptr_equal(buffer.bytes, place);
+	assert_memory_equal(buffer.bytes, "abc", 3);
+	assert_int_equal(buffer_reserve(&buffer, 1, &problem), -1);
+	assert_int_equal(problem.code, ERROR_LIMIT);
+	assert_int_equal(buffer.length, 1000);
+	buffer_done(&buffer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keeps_to_its_limit),          cmocka_unit_test(grows_and_stays_terminated),
 		cmocka_unit_test(takes_nothing_and_any_bytes), cmocka_unit_test(prints_texts_of_any_length),
 		cmocka_unit_test(forgets_its_content),         cmocka_unit_test(reads_files),
-		cmocka_unit_test(reads_a_pipe_to_its_end),
+		cmocka_unit_test(makes_room_at_once),          cmocka_unit_test(reads_a_pipe_to_its_end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

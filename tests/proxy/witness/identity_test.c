@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
+#include "common/canonical.h"
 #include "common/clock.h"
 #include "proxy/witness/identity.h"
 #include "proxy/witness/procfs.h"
@@ -30,10 +31,24 @@ static int stop(void **state)
 	return 0;
 }
 
+/* As it is stored. */
+static json_t *unfold(const json_t *folded)
+{
+	CLEANUP_FREE char *line = identity_line(folded);
+	json_t *process = NULL;
+	assert_non_null(line);
+	assert_true(canonical_json(line, strlen(line)));
+	assert_int_equal(json_read(line, strlen(line), &process, NULL), 0);
+	return process;
+}
+
 static json_t *read_pid(pid_t pid, bool with_ancestors)
 {
 	uint64_t ticks;
-	return procfs_start((uint32_t)pid, &ticks) ? identity_read(reader, (uint32_t)pid, ticks, with_ancestors) : NULL;
+	if (!procfs_start((uint32_t)pid, &ticks))
+		return NULL;
+	CLEANUP_JSON json_t *folded = identity_read(reader, (uint32_t)pid, ticks, with_ancestors);
+	return folded != NULL ? unfold(folded) : NULL;
 }
 
 /* The kernel closes descriptors on exec before the new arguments are in place. */

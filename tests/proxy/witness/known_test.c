@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
+#include "common/canonical.h"
 #include "common/text.h"
 #include "proxy/witness/known.h"
 #include "proxy/witness/procfs.h"
@@ -109,19 +110,28 @@ static void end_family(const struct family *family)
 	(void)close(family->done);
 }
 
+static json_t *tree_of(const json_t *text)
+{
+	json_t *tree = NULL;
+	const char *line = json_string_value(text);
+	assert_true(line != NULL && canonical_json(line, strlen(line)));
+	assert_int_equal(json_read(line, strlen(line), &tree, NULL), 0);
+	return tree;
+}
+
 static json_t *parent_by(const struct identity_reader *by, const struct family *family)
 {
 	uint64_t ticks;
 	assert_true(procfs_start((uint32_t)family->child, &ticks));
 	CLEANUP_JSON json_t *process = identity_read(by, (uint32_t)family->child, ticks, true);
 	assert_non_null(process);
-	return json_incref(json_array_get(json_at(process, "ancestors"), 0));
+	return tree_of(json_array_get(json_at(process, "ancestors"), 0));
 }
 
 static bool is_remembered(const struct family *family)
 {
 	struct machine_stat stat;
-	CLEANUP_JSON json_t *found = known_find(reader->known, (uint32_t)family->parent, &stat);
+	CLEANUP_JSON json_t *found = known_find(reader->known, (uint32_t)family->parent, KNOWN_BY_PARENT, &stat);
 	return found != NULL;
 }
 
@@ -341,7 +351,7 @@ static void knows_parent_and_session_of_now(void **state)
 	(void)snprintf(path_of, sizeof(path_of), "/proc/%d", (int)family.parent);
 	CLEANUP_FD int process = open(path_of, O_PATH | O_CLOEXEC);
 	for (int left = 0; left <= 1; left++) {
-		CLEANUP_JSON json_t *found = known_find(reader->known, (uint32_t)family.parent, &stat);
+		CLEANUP_JSON json_t *found = known_find(reader->known, (uint32_t)family.parent, KNOWN_BY_PARENT, &stat);
 		assert_non_null(found);
 		assert_true(machine_stat(process, &now));
 		assert_int_equal(stat.parent, getpid());
@@ -405,7 +415,7 @@ static void forgets_who_has_ended(void **state)
 	CLEANUP_JSON json_t *before = remember(&family);
 	assert_int_equal(kill(family.parent, SIGKILL), 0);
 	assert_int_equal(waitpid(family.parent, NULL, 0), family.parent);
-	assert_null(known_find(reader->known, (uint32_t)family.parent, &stat));
+	assert_null(known_find(reader->known, (uint32_t)family.parent, KNOWN_BY_PARENT, &stat));
 	CLEANUP_JSON json_t *now = parent_by(reader, &family);
 	assert_false(json_equal(json_at(before, "pid"), json_at(now, "pid")));
 	(void)kill(family.child, SIGKILL);
@@ -413,21 +423,23 @@ static void forgets_who_has_ended(void **state)
 	(void)close(family.done);
 }
 
-static void puts_nothing_into_what_it_keeps(void **state)
+/* The same process may be known as a parent, or as the leader of a session. */
+static void says_how_it_is_known(void **state)
 {
+	static const char *const ways[] = {"parent", "session", "parent"};
 	struct family family;
 	struct machine_stat stat;
 	(void)state;
 	start_family(&family, NULL, false);
-	json_decref(remember(&family));
-	json_t *first = known_find(reader->known, (uint32_t)family.parent, &stat);
-	assert_non_null(first);
-	assert_int_equal(stat.parent, getpid());
-	assert_null(json_object_get(first, "known_by"));
-	json_put_text(first, "known_by", "somebody");
-	json_decref(first);
-	CLEANUP_JSON json_t *second = known_find(reader->known, (uint32_t)family.parent, &stat);
-	assert_null(json_object_get(second, "known_by"));
+	CLEANUP_JSON json_t *before = remember(&family);
+	for (size_t i = 0; i < ARRAY_LENGTH(ways); i++) {
+		CLEANUP_JSON json_t *text = known_find(reader->known, (uint32_t)family.parent, ways[i], &stat);
+		CLEANUP_JSON json_t *found = tree_of(text);
+		assert_int_equal(stat.parent, getpid());
+		assert_string_equal(json_text_at(found, "known_by"), ways[i]);
+		json_put_text(found, "known_by", "parent");
+		assert_true(json_equal(found, before));
+	}
 	end_family(&family);
 }
 
@@ -509,7 +521,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(forgets_who_has_ended),
 		cmocka_unit_test(knows_parent_and_session_of_now),
 		cmocka_unit_test(remembers_no_secret),
-		cmocka_unit_test(puts_nothing_into_what_it_keeps),
+		cmocka_unit_test(says_how_it_is_known),
 		cmocka_unit_test(serves_many_at_once),
 		cmocka_unit_test(keeps_so_many_and_no_more),
 	};
