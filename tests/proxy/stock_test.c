@@ -85,7 +85,9 @@ static int listen_at(const char *address, uint16_t port)
 {
 	struct sockaddr_storage at = address_of(address, port);
 	int fd = socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const int yes = 1; /* the port may be in use by what was closed here first */
 	assert_true(fd >= 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)), 0);
 	assert_int_equal(bind(fd, (const struct sockaddr *)&at, connection_address_bytes(&at)), 0);
 	assert_int_equal(listen(fd, 64), 0);
 	return fd;
