@@ -291,7 +291,7 @@ void familiar_add(struct familiar *familiar, const struct glance *glance, int wh
 	for (size_t i = GLANCE_IDENTITY + 1; i < GLANCE_DECIDING; i++)
 		length += glance->fields[i].length;
 	size_t most = whole_words(length) + whole_words(sizeof(struct caller) + identity->length);
-	if (most > familiar->capacity / 4 || most > UINT32_MAX / 2)
+	if (from_us >= until_us || most > familiar->capacity / 4 || most > UINT32_MAX / 2)
 		return;
 	struct slot *slot = slot_for(familiar, hash);
 	if (slot == NULL || most > familiar->capacity - familiar->used) {

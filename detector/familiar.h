@@ -39,5 +39,6 @@ bool familiar_caller(const struct familiar *familiar, const char *bytes, size_t 
 int familiar_find_by(const struct familiar *familiar, const struct familiar_caller *caller,
                      const struct glance *glance);
 
-/* The use was `what`, and is so whenever it happens from `from_us` to before `until_us`. */
+/* The use was `what`, and is so whenever it happens from `from_us` to before `until_us`; if that is never, nothing is
+ * kept. */
 void familiar_add(struct familiar *familiar, const struct glance *glance, int what, int64_t from_us, int64_t until_us);

@@ -160,6 +160,19 @@ static void test_times(void **state)
 	familiar_free(familiar);
 }
 
+/* What holds at no time takes nobody's place. */
+static void test_never(void **state)
+{
+	struct familiar *familiar;
+	(void)state;
+	assert_int_equal(familiar_new(1 << 16, &familiar, NULL), 0);
+	familiar_add(familiar, &one, 1, 500, 2000);
+	for (unsigned i = 0; i < 1000; i++)
+		familiar_add(familiar, &one, 2, 0, 0);
+	assert_int_equal(familiar_find(familiar, &one), 1);
+	familiar_free(familiar);
+}
+
 /* Many more than there is room for: what is found is right. */
 static void test_bounded(void **state)
 {
@@ -204,6 +217,7 @@ int main(void)
 	                                   cmocka_unit_test(test_callers_alike),
 	                                   cmocka_unit_test(test_taken),
 	                                   cmocka_unit_test(test_times),
+	                                   cmocka_unit_test(test_never),
 	                                   cmocka_unit_test(test_bounded),
 	                                   cmocka_unit_test(test_too_long)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
