@@ -259,7 +259,7 @@ static void limit_verdict(struct judge *judge, const struct event *event, const 
 	int64_t expires_us = subject->key != NULL       ? subject->key->expires_at_us
 	                     : subject->derived != NULL ? subject->derived->expires_us
 	                                                : 0;
-	*last = (struct judged){.verdict = (int)origin->verdict};
+	*last = (struct judged){.verdict = (int)origin->verdict, .is_of_call = origin->is_of_call};
 	if (!is_lasting || (!is_key && (subject->instance != NULL || subject->derived != NULL)))
 		return;
 	tracked_placements_hold(&judge->setup->tracked, home->instance_id, event->at_us, &last->from_us,

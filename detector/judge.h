@@ -15,6 +15,7 @@
 struct judged {
 	bool is_nothing; /* no rule matched, and that would be so of any event of the same caller from the same place:
 	                  */
+	bool is_of_call; /* ... but for what another record of the same call told, which is so of that call alone */
 	int64_t from_us, until_us; /* ... at a time from the first to before the second */
 	int verdict;               /* enum verdict: what it counted as */
 };

@@ -129,6 +129,7 @@ static bool judge_activity(const struct call *c)
 	const struct passage *passage = c->world->activity != NULL ? activity_of(c->world->activity, c->event) : NULL;
 	if (passage == NULL || c->home->account_id[0] == '\0')
 		return false;
+	c->origin->is_of_call = true;
 	(void)text_copy(c->origin->endpoint_id, sizeof(c->origin->endpoint_id), passage->endpoint_id);
 	say(c->origin, "account %s logged the same call as network activity of its endpoint %s (event %s)",
 	    passage->owner, passage->endpoint_id, passage->event_id);

@@ -36,6 +36,7 @@ struct origin {
 	char network[96];               /* "AWS EC2 eu-west-1" and the like; "" unknown */
 	char evidence[ORIGIN_EVIDENCE_MAX][ORIGIN_EVIDENCE_BYTES];
 	size_t evidence_count;
+	bool is_of_call; /* told by another record of the same call: of no other one like it */
 };
 
 /* What is known of the key's home. */

@@ -126,7 +126,7 @@ MUST_USE static int judge(struct reader *reader, const struct record *record, co
 	int result = judge_event(pass->judge, event, record->bytes, record->length, err);
 	const struct judged judged = pass->judge->last;
 	(void)pthread_mutex_unlock(&pass->lock);
-	if (result == 0 && glance != NULL && judged.is_nothing)
+	if (result == 0 && glance != NULL && judged.is_nothing && !judged.is_of_call)
 		note_familiar(reader, glance, &judged);
 	return result;
 }
@@ -173,7 +173,7 @@ static int take_record(void *context, const struct record *record, struct error 
 	int known = is_plain ? find_familiar(reader, &glance) : -1;
 	if (known >= 0 && judge_pass(pass->judge, &glance, known, &reader->passed, &reading->counts))
 		return 0;
-	if (parse(reader, record, is_plain ? &glance : NULL, &reading->failure) == 0)
+	if (parse(reader, record, is_plain && known < 0 ? &glance : NULL, &reading->failure) == 0)
 		return 0;
 	return error_set(err, reading->failure.code, "%s", reading->failure.text);
 }

@@ -310,6 +310,52 @@ static void test_data_sets(void **state)
 	}
 }
 
+/* That another record tells where a call came from says nothing of the next call like it. */
+#define USE(request)                                                                                                   \
+	"{\"eventVersion\":\"1.09\",\"userIdentity\":{\"type\":\"AssumedRole\",\"accountId\":\"111111111111\","        \
+	"\"principalId\":\"AROAAAAAAAAAAAAAAAAAA:i-0aaaaaaaaaaaaaaaa\",\"accessKeyId\":\"ASIAAAAAAAAAAAAAAAAA\"},"     \
+	"\"eventTime\":\"2026-11-25T13:00:00Z\",\"eventSource\":\"s3.amazonaws.com\",\"eventName\":\"GetObject\","     \
+	"\"sourceIPAddress\":\"10.9.9.9\",\"requestID\":\"" request "\",\"eventID\":\"use-" request "\","              \
+	"\"eventType\":\"AwsApiCall\",\"recipientAccountId\":\"111111111111\",\"eventCategory\":\"Data\"}\n"
+
+static void test_passage(void **state)
+{
+	static const char text[] =
+		"{\"eventVersion\":\"1.09\",\"userIdentity\":{\"type\":\"AWSAccount\",\"accountId\":\"111111111111\"},"
+		"\"eventTime\":\"2026-11-25T13:00:00Z\",\"eventSource\":\"s3.amazonaws.com\",\"eventName\":"
+		"\"GetObject\","
+		"\"requestID\":\"1\",\"eventID\":\"activity\",\"eventType\":\"AwsVpceEvents\",\"recipientAccountId\":"
+		"\"222222222222\",\"vpcEndpointId\":\"vpce-0aaaaaaaaaaaaaaaa\",\"vpcEndpointAccountId\":"
+		"\"222222222222\","
+		"\"eventCategory\":\"NetworkActivity\"}\n" USE("1") USE("2");
+	static const char host[] = "\"instance_id\":\"i-0aaaaaaaaaaaaaaaa\",\"account_id\":\"111111111111\"";
+	char delivery[512], placement[512];
+	(void)state;
+	(void)snprintf(delivery, sizeof(delivery),
+	               "{\"access_key_id\":\"ASIAAAAAAAAAAAAAAAAA\",\"role\":\"web\",\"source\":\"imds\",\"outcome\":"
+	               "\"delivered\",\"expires_at\":\"2026-11-25T18:00:00Z\",\"host\":{%s}}",
+	               host);
+	(void)snprintf(placement, sizeof(placement),
+	               "{%s,\"addresses\":[\"10.0.0.1\"],\"vpc_ids\":[\"vpc-1\"],\"owner_ids\":[\"222222222222\"]}",
+	               host);
+	const struct support_row rows[] = {
+		{"2026-11-24T22:00:00Z", "delivery", "ASIAAAAAAAAAAAAAAAAA", delivery},
+		{"2026-11-24T22:00:00Z", "placement", NULL, placement},
+	};
+	(void)support_ledger("passage.db", rows, ARRAY_LENGTH(rows));
+	const char *source = support_write("passage.json", text, sizeof(text) - 1);
+	struct result full, fast;
+	ledger_name = "passage.db";
+	run(&source, 1, 1, true, "", &full);
+	assert_non_null(strstr(full.findings.bytes, "\"use-2\""));
+	assert_null(strstr(full.findings.bytes, "\"use-1\""));
+	run(&source, 1, 1, false, "", &fast);
+	ledger_name = "fleet.db";
+	check("told by another record", 0, &fast, &full);
+	buffer_done(&full.findings);
+	buffer_done(&fast.findings);
+}
+
 static int setup(void **state)
 {
 	if (support_setup(state) < 0)
@@ -321,6 +367,7 @@ static int setup(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_fleet), cmocka_unit_test(test_data_sets)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_fleet), cmocka_unit_test(test_data_sets),
+	                                   cmocka_unit_test(test_passage)};
 	return cmocka_run_group_tests(tests, setup, support_teardown);
 }
