@@ -2,6 +2,7 @@
 """The redirect under way: rules that others flush or reorder, up and down, while clients with real tokens ask all the time."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -299,3 +300,33 @@ def test_a_port_that_went_straight_before_is_redirected_after(verb):
         for download in downloads:
             text = download.communicate(timeout=60)[0]
             assert "AccessKeyId" in text, text
+
+
+def test_a_connection_made_while_others_are_forgotten_is_not():
+    """Upstream's connections that begin while the kernel still lists what it remembers are in that list, and stay."""
+    if shutil.which("conntrack") is None:
+        pytest.skip("conntrack is not installed")
+    with Instance(settings=HOP_2) as instance:
+        for command in ("iptables -P INPUT DROP", "iptables -A INPUT -i lo -j ACCEPT",
+                        "iptables -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT"):
+            instance.world.run("host", command.split(), check=True)
+        tools = instance.folder / "tools"
+        tools.mkdir()
+        (tools / "conntrack").write_text(
+            '#!/bin/sh\n[ "$1 $3" != "-L ipv4" ] || { touch "$0.lists"; while [ ! -e "$0.go" ]; do sleep 0.1; done; }\n'
+            f'exec {shutil.which("conntrack")} "$@"\n')
+        (tools / "conntrack").chmod(0o755)
+        token = instance.token(ttl=300)
+        repair = instance.world.popen("host", [str(REDIRECT), "-c", str(instance.config), "repair"],
+                                      env={**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"})
+        assert eventually((tools / "conntrack.lists").exists)
+        time.sleep(0.5)  # for whatever else is asked at the same time
+        instance.imds.set("stall-get-ms", STALL_MS)
+        before = instance.imds.counters()["connections"]
+        download = instance.world.popen("host", ["curl", "-s", "-m", "20", "-H", f"{TOKEN_HEADER}: {token}",
+                                                 f"http://{IMDS_V4}{ROLE_PATH}web-server"], stdout=subprocess.PIPE)
+        assert eventually(lambda: instance.imds.counters()["connections"] > before)
+        (tools / "conntrack.go").touch()
+        assert repair.wait(timeout=60) == 0
+        text = download.communicate(timeout=60)[0]
+        assert "AccessKeyId" in text, text
