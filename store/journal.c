@@ -178,6 +178,11 @@ bool journal_is_empty(const struct journal *journal)
 	return journal->end == (off_t)sizeof(struct head);
 }
 
+bool journal_is_filling(const struct journal *journal)
+{
+	return journal->end > JOURNAL_BYTES / 2;
+}
+
 int journal_replay(struct journal *journal,
                    int (*take)(void *context, const char *line, size_t length, struct error *err), void *context,
                    struct error *err)

@@ -22,6 +22,9 @@ MUST_USE int journal_append(struct journal *journal, const char *line, size_t le
 /* Are there lines to replay? */
 bool journal_is_empty(const struct journal *journal);
 
+/* Is more than half of its room taken? */
+bool journal_is_filling(const struct journal *journal);
+
 /* Each line in order; a torn last one is passed over. `take` returns -1 to stop. */
 MUST_USE int journal_replay(struct journal *journal,
                             int (*take)(void *context, const char *line, size_t length, struct error *err),

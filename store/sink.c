@@ -97,11 +97,18 @@ MUST_USE static int write_journal(struct sink *sink, const struct sink_row *row,
 	return journal_append(sink->journal, line, strlen(line), err);
 }
 
+/* Once a second; more often when the journal fills, or a lock of a moment would cost rows under load. */
+static bool is_time_to_try(const struct sink *sink)
+{
+	return clock_monotonic_ms() >= sink->retry_at_ms ||
+	       (sink->journal != NULL && journal_is_filling(sink->journal));
+}
+
 /* Tries the database if it is time for that; false: it has not got the rows. */
 static bool try_database(struct sink *sink, const struct sink_row *first)
 {
 	struct error problem = {0};
-	if (clock_monotonic_ms() < sink->retry_at_ms)
+	if (!is_time_to_try(sink))
 		return false;
 	bool good = write_database(sink, first, &problem) == 0;
 	if (!good)

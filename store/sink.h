@@ -41,7 +41,7 @@ MUST_USE int sink_reopen(struct sink *sink, int (*between)(void *context, struct
                          struct error *err);
 
 /* Writes rows (NULL: only what the journal holds), in their order, and sets the result of each. A database that fails
- * is tried again once a second. */
+ * is tried again once a second, and each time once the journal is half full. */
 void sink_write(struct sink *sink, struct sink_row *first, struct sink_done *ret);
 
 /* Are there rows in the journal that the database has not got? */
