@@ -330,3 +330,30 @@ def test_a_connection_made_while_others_are_forgotten_is_not():
         assert repair.wait(timeout=60) == 0
         text = download.communicate(timeout=60)[0]
         assert "AccessKeyId" in text, text
+
+
+def test_a_connection_to_the_port_of_before_is_not_forgotten():
+    """The settings name another port while the proxy still answers at the old one: that connection did not go straight."""
+    if shutil.which("conntrack") is None:
+        pytest.skip("conntrack is not installed")
+    with Instance(settings=HOP_2) as instance:
+        token = instance.token(ttl=300)
+        instance.imds.set("stall-get-ms", 2 * STALL_MS)
+        before = instance.imds.counters()["connections"]
+        downloads = [instance.world.popen("host", ["curl", "-s", "-m", "20", "-H", f"{TOKEN_HEADER}: {token}",
+                                                   f"http://{host}{ROLE_PATH}web-server"], stdout=subprocess.PIPE)
+                     for host in (IMDS_V4, f"[{IMDS_V6}]")]
+        assert eventually(lambda: instance.imds.counters()["connections"] >= before + len(downloads))
+        text = instance.config.read_text()
+        moved = instance.folder / "moved.conf"
+        moved.write_text(re.sub(r"(?m)^port *=.*\n", "", text).replace("[listen]\n", "[listen]\nport = 8999\n")
+                         if "[listen]" in text else text + "\n[listen]\nport = 8999\n")
+        done = instance.world.run("host", [str(REDIRECT), "-c", str(moved), "repair"], timeout=60)
+        assert done.returncode == 0, done.stderr
+        rules = instance.world.run("host", ["iptables-save"]).stdout
+        assert "--to-ports 8999" in rules
+        entries = instance.world.run("host", ["conntrack", "-L", "-p", "tcp"]).stdout
+        assert any("ESTABLISHED" in line and "sport=8775" in line for line in entries.splitlines()), entries
+        for download in downloads:
+            said = download.communicate(timeout=60)[0]
+            assert "AccessKeyId" in said, said
