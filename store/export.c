@@ -147,12 +147,6 @@ MUST_USE static int put_row(struct exporting *e, const struct chain_row *row, co
 
 /* ---- sections */
 
-static const char *text_of(sqlite3_stmt *row, int column)
-{
-	const char *text = (const char *)sqlite3_column_text(row, column);
-	return text != NULL ? text : "";
-}
-
 /* Rows behind the one written last; *ret_more: there may be more. */
 MUST_USE static int put_batch(struct exporting *e, sqlite3_stmt *rows, bool *ret_more)
 {
@@ -165,11 +159,11 @@ MUST_USE static int put_batch(struct exporting *e, sqlite3_stmt *rows, bool *ret
 		const struct chain_row row = {
 			.seq = sqlite3_column_int64(rows, 0),
 			.at_us = sqlite3_column_int64(rows, 1),
-			.id = text_of(rows, 2),
-			.kind = text_of(rows, 3),
+			.id = store_text(rows, 2),
+			.kind = store_text(rows, 3),
 			.subject = (const char *)sqlite3_column_text(rows, 4),
 			.access_key_id = (const char *)sqlite3_column_text(rows, 5),
-			.body = text_of(rows, 6),
+			.body = store_text(rows, 6),
 		};
 		if (row.seq > e->section->last)
 			break;
@@ -270,7 +264,7 @@ MUST_USE static int read_instance(struct ledger *ledger, char to[static INSTANCE
 	    sqlite3_step(row) != SQLITE_ROW)
 		result = store_error(ledger->db, ledger->path, err);
 	else
-		(void)text_copy(to, INSTANCE_BYTES, text_of(row, 0));
+		(void)text_copy(to, INSTANCE_BYTES, store_text(row, 0));
 	(void)sqlite3_finalize(row);
 	return result;
 }
@@ -305,8 +299,8 @@ MUST_USE static int export_merged(struct ledger *ledger, FILE *to, struct export
 		struct section section = {.origin = sqlite3_column_int64(rows, 0),
 		                          .last = sqlite3_column_int64(rows, 4)};
 		section.before.seq = sqlite3_column_int64(rows, 3);
-		(void)text_copy(section.before.ledger_id, sizeof(section.before.ledger_id), text_of(rows, 1));
-		(void)text_copy(section.instance_id, sizeof(section.instance_id), text_of(rows, 2));
+		(void)text_copy(section.before.ledger_id, sizeof(section.before.ledger_id), store_text(rows, 1));
+		(void)text_copy(section.instance_id, sizeof(section.instance_id), store_text(rows, 2));
 		if (sqlite3_column_bytes(rows, 5) != DIGEST_BYTES)
 			continue;
 		memcpy(section.before.chain, sqlite3_column_blob(rows, 5), DIGEST_BYTES);

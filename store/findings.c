@@ -282,24 +282,18 @@ int findings_read_row(sqlite3_stmt *row, int column, json_t **ret, struct error 
 	return *ret != NULL ? 0 : error_set(err, ERROR_INPUT, "findings: a row that is no JSON");
 }
 
-static const char *text_of(sqlite3_stmt *row, int column)
-{
-	const char *text = (const char *)sqlite3_column_text(row, column);
-	return text != NULL ? text : "";
-}
-
 MUST_USE static int put_lists(struct findings *findings, const char *id, sqlite3_stmt *sum, sqlite3_stmt *best,
                               json_t *finding, struct error *err)
 {
 	if (sqlite3_column_int64(sum, 0) > 1)
 		return findings_put_lists(findings, id, finding, err);
-	const struct findings_single use = {.event = text_of(best, 3),
-	                                    .service = text_of(best, 4),
-	                                    .name = text_of(best, 5),
-	                                    .error = text_of(best, 6),
-	                                    .user_agent = text_of(best, 7),
-	                                    .address = text_of(best, 8),
-	                                    .region = text_of(best, 9)};
+	const struct findings_single use = {.event = store_text(best, 3),
+	                                    .service = store_text(best, 4),
+	                                    .name = store_text(best, 5),
+	                                    .error = store_text(best, 6),
+	                                    .user_agent = store_text(best, 7),
+	                                    .address = store_text(best, 8),
+	                                    .region = store_text(best, 9)};
 	findings_put_single(&use, finding);
 	return 0;
 }

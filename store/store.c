@@ -15,6 +15,12 @@
 
 #define BUSY_TIMEOUT_MS 250 /* below the 500 ms that the strictest client waits for a token */
 
+const char *store_text(sqlite3_stmt *row, int column)
+{
+	const char *text = (const char *)sqlite3_column_text(row, column);
+	return text != NULL ? text : "";
+}
+
 int store_error(sqlite3 *db, const char *what, struct error *err)
 {
 	int code = sqlite3_errcode(db) & 0xff;

@@ -44,5 +44,8 @@ void store_close(sqlite3 *db);
 MUST_USE int store_exec(sqlite3 *db, const char *sql, struct error *err);
 MUST_USE int store_integer(sqlite3 *db, const char *sql, int64_t *ret, struct error *err);
 
+/* A column as a text, "" for NULL; lent until the statement moves on. */
+const char *store_text(sqlite3_stmt *row, int column);
+
 /* Turns SQLite's current error of `db` into ours; always returns -1. */
 int store_error(sqlite3 *db, const char *what, struct error *err);
